@@ -1,0 +1,3 @@
+"""liftwerk: a closed-loop learning engine for marketing."""
+
+__version__ = "0.1.0"
