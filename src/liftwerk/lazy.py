@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def attach(room: str, where: Mapping[str, str]) -> Callable[[str], object]:
@@ -33,3 +34,24 @@ def attach(room: str, where: Mapping[str, str]) -> Callable[[str], object]:
         return getattr(importlib.import_module(where[name]), name)
 
     return getattr_lazily
+
+
+class LazyModule:
+    """A module that is imported on its first use, for commands that must start fast.
+
+    Parameters
+    ----------
+    name : str
+        The module's full name.
+
+    Examples
+    --------
+    >>> LazyModule("math").sqrt(4.0)
+    2.0
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)

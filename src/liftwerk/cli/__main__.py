@@ -1,0 +1,5 @@
+"""``python -m liftwerk.cli``."""
+
+from liftwerk.cli.main import main
+
+main()

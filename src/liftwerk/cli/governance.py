@@ -1,0 +1,101 @@
+"""`audit` and `erase`: proofs and rights."""
+
+from __future__ import annotations
+
+from cyclopts import App
+from rich.prompt import Confirm
+
+from liftwerk.cli import show
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out
+from liftwerk.errors import ProjectError
+from liftwerk.server import format as fmt
+
+audit = App(name="audit", help="Who did what, provably.", help_format="plaintext")
+app.command(audit, group="Governance")
+
+
+@audit.command(name="show")
+def show_(*, limit: int = 50, common: Common = DEFAULTS) -> None:
+    """Show the audit log, newest first.
+
+    Parameters
+    ----------
+    limit
+        Most entries to show.
+    """
+    with open_project(common) as project:
+        rows = project.source().audit(limit=limit)
+
+    def render() -> None:
+        cells = [
+            [row["seq"], fmt.moment(row["at"]), row["action"], row["subject"], row["hash"][:12]]
+            for row in rows
+        ]
+        show.table("Audit", ["seq#", "at", "what", "about", "hash"], cells)
+
+    emit(common, rows, render)
+
+
+@audit.command
+def verify(*, common: Common = DEFAULTS) -> int:
+    """Recompute the audit log's hash chain; exit 1 when an entry was changed or is missing."""
+    with open_project(common) as project:
+        broken, entries = project.verify_audit()
+
+    def render() -> None:
+        if broken is None:
+            out.print(f"whole: {fmt.number(entries)} entries, each with the hash of the one before")
+            return
+        out.print(f"broken at entry {broken}: it or one before it was changed or removed")
+
+    emit(common, {"whole": broken is None, "entries": entries, "broken_at": broken}, render)
+    if broken is None:
+        return 0
+    return 1
+
+
+@app.command(group="Governance")
+def erase(
+    customer: str,
+    /,
+    *,
+    reason: str = "asked by the customer",
+    yes: bool = False,
+    common: Common = DEFAULTS,
+) -> int:
+    """Erase a customer from every store, then search every file for what is left.
+
+    Parameters
+    ----------
+    customer
+        The customer's identifier, as in the data.
+    reason
+        Kept in the audit log; name no person in it.
+    yes
+        Don't ask.
+    """
+    if not yes:
+        _confirm(customer)
+    with open_project(common) as project:
+        result = project.erase(customer, reason)
+
+    def render() -> None:
+        rows = [[name, fmt.number(many)] for name, many in result["erased"].items()]
+        show.table("Erased", ["collection", "rows#"], rows)
+        if result["found"]:
+            out.print("STILL FOUND in: " + ", ".join(result["found"]), style="red")
+            return
+        out.print("searched every file: nothing left. Run `liftwerk run` to rebuild what was learned.")
+
+    emit(common, result, render)
+    if result["found"]:
+        return 1
+    return 0
+
+
+def _confirm(customer: str) -> None:
+    if not err.is_terminal:
+        raise ProjectError("erasure can't be undone", f"erase {customer}", "repeat it with --yes")
+    question = f"Erase customer {customer} from every store? This can't be undone"
+    if not Confirm.ask(question, console=err, default=False):
+        raise ProjectError("not erased", f"erase {customer}", "you said no")

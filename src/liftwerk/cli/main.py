@@ -1,0 +1,71 @@
+"""Where the process starts: run a command, map what went wrong to a line and an exit code.
+
+| exit | meaning |
+|------|---------|
+| 0 | done |
+| 1 | the work ran, and the answer is "no" |
+| 2 | the call or the project is wrong |
+| 3 | a fault of the environment |
+| 130 | interrupted |
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from liftwerk.cli import decisions, events, governance, models, operations, releases, server
+from liftwerk.cli.app import app, err
+from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
+
+COMMAND_FILES = (events, models, decisions, releases, operations, governance, server)
+"""Importing a file registers its commands; the order is that of ``--help``."""
+
+EXIT_CODES: tuple[tuple[type[LiftwerkError], int], ...] = (
+    (Refused, 1),
+    (ProjectError, 2),
+    (EnvironmentFault, 3),
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    try:
+        code = app(given, result_action="return_value")
+    except LiftwerkError as error:
+        _say(error, debug)
+        sys.exit(exit_code(error))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            # The reader went away (`| head`): not ours to report; keep Python from flushing again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        _say(_fault(error), debug)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        err.print("interrupted; what was committed stays, run again to go on")
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def exit_code(error: LiftwerkError) -> int:
+    """Return the documented exit code of an error's family."""
+    for family, code in EXIT_CODES:
+        if isinstance(error, family):
+            return code
+    return 3
+
+
+def _fault(error: OSError) -> EnvironmentFault:
+    what = (error.strerror or str(error)).lower()
+    hint = "check the disk and the rights of the folder"
+    return EnvironmentFault(what, str(error.filename or "the system"), hint)
+
+
+def _say(error: LiftwerkError, debug: bool) -> None:
+    if debug:
+        err.print_exception()
+    err.print(f"error: {error}", markup=False, soft_wrap=True)
