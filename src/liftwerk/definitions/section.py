@@ -1,0 +1,55 @@
+"""What a room brings to the project file: a name, a struct, and a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from liftwerk.definitions.problem import Problem
+
+if TYPE_CHECKING:
+    from liftwerk.definitions.project import Project
+
+T = TypeVar("T")
+Check = Callable[["Project"], Iterable[Problem]]
+
+
+class Section(Struct, Generic[T], frozen=True):
+    """One section of the project file; make it with `one` or `named`.
+
+    Attributes
+    ----------
+    name : str
+        The table's name in the file.
+    type : type
+        The struct of the table, or of each named table under it.
+    many : bool
+        Whether the section holds named tables (``[features.x]``) or is one table (``[goal]``).
+    check : callable or None
+        Yields what is wrong beyond a single value: references, rules between sections.
+    unhashed : tuple of str
+        Fields that say where something lies and not what is meant; they leave the hash alone.
+    """
+
+    name: str
+    type: type[Any]
+    many: bool
+    check: Check | None = None
+    unhashed: tuple[str, ...] = ()
+
+
+S = TypeVar("S", bound=Struct)
+
+
+def one(
+    name: str, struct: type[S], check: Check | None = None, unhashed: tuple[str, ...] = ()
+) -> Section[S]:
+    """Make a section that is a single table: `project.get` gives the struct."""
+    return Section(name, struct, False, check, unhashed)
+
+
+def named(name: str, struct: type[S], check: Check | None = None) -> Section[dict[str, S]]:
+    """Make a section of named tables: `project.get` gives name -> struct, in declared order."""
+    return Section(name, struct, True, check)

@@ -1,0 +1,1 @@
+"""What happened: the log of events, admitted, deduplicated and read for a purpose."""

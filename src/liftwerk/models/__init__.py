@@ -1,0 +1,1 @@
+"""What is likely: training, a file per kind, explanation."""

@@ -1,0 +1,1 @@
+"""Where it rests: all state the project keeps, and the catalogue of it."""
