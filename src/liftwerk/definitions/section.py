@@ -12,11 +12,11 @@ from liftwerk.definitions.problem import Problem
 if TYPE_CHECKING:
     from liftwerk.definitions.project import Project
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Check = Callable[["Project"], Iterable[Problem]]
 
 
-class Section(Struct, Generic[T], frozen=True):
+class Section(Struct, Generic[T_co], frozen=True):
     """One section of the project file; make it with `one` or `named`.
 
     Attributes
