@@ -1,0 +1,197 @@
+"""The folder that holds everything a project keeps, its format, and the one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from liftwerk.errors import HomeFormat, HomeInUse, StoreFault
+from liftwerk.store.durable import make_folder, sync_folder, write_atomically
+
+FORMAT = 1
+"""The format that this version reads and writes."""
+
+MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+"""Format -> what turns it into the next one; each must be able to run again after a kill."""
+
+FOLDERS = ("artefacts", "tables")
+DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite")
+LOCK = "lock"
+FORMAT_FILE = "format"
+_BESIDE = "format.new"
+
+
+class Home:
+    """A project's home; `open` it, then `hold` it before writing more than one row.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     home = Home.open(Path(folder) / ".liftwerk", create=True)
+    ...     with home.hold("run"):
+    ...         sorted(entry.name for entry in home.path.iterdir())
+    ['artefacts', 'format', 'lock', 'tables']
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path, create: bool = False) -> Home:
+        """Open a home, migrating an older one after a backup.
+
+        Parameters
+        ----------
+        path : Path
+            The folder.
+        create : bool
+            Make it when it isn't there; one whose making was interrupted is completed.
+
+        Raises
+        ------
+        HomeFormat
+            If there is none and ``create`` is false, if a newer version wrote it, or if the folder
+            holds something else.
+        HomeInUse
+            If it has to be migrated and another process holds it.
+        StoreFault
+            If the folder can't be read or written.
+        """
+        path = path.absolute()
+        try:
+            return cls._opened(path, create)
+        except OSError as error:
+            what = f"the home cannot be opened ({error.strerror})"
+            raise StoreFault(what, str(path), "check the path and its permissions") from error
+
+    @classmethod
+    def _opened(cls, path: Path, create: bool) -> Home:
+        written = _written_format(path)
+        if written is None:
+            if not create:
+                raise HomeFormat("no home here", str(path), "`liftwerk run` makes one")
+            _create(path)
+            written = FORMAT
+        if written > FORMAT:
+            what = f"the home has format {written}, this liftwerk knows {FORMAT}"
+            raise HomeFormat(what, str(path), "use the newer liftwerk that wrote it")
+        home = cls(path)
+        if written < FORMAT:
+            with home.hold("migrate"):
+                _migrate(path)
+        return home
+
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        """Say whether a complete home is there."""
+        return (path / FORMAT_FILE).is_file()
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the Delta tables."""
+        return self.path / "tables"
+
+    @property
+    def artefacts(self) -> Path:
+        """The folder of the content-addressed files."""
+        return self.path / "artefacts"
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Promise -> URL of the store that keeps it."""
+        return {
+            "inbox": f"sqlite:{self.path / 'inbox.sqlite'}",
+            "tables": f"delta:{self.tables}",
+            "ledger": f"sqlite:{self.path / 'ledger.sqlite'}",
+            "decisions": f"sqlite:{self.path / 'decisions.sqlite'}",
+            "artefacts": f"file:{self.artefacts}",
+        }
+
+    @contextmanager
+    def hold(self, purpose: str) -> Iterator[None]:
+        """Be the only writer; readers go on.
+
+        Parameters
+        ----------
+        purpose : str
+            The command, shown to whoever finds the home held.
+
+        Raises
+        ------
+        HomeInUse
+            If another process (or another part of this one) holds it, naming its pid.
+        """
+        lock = self.path / LOCK
+        # Never unlinked: two processes could then hold two files of the same name.
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                hint = f"{_holder(descriptor)} holds it; wait or stop it"
+                raise HomeInUse("home in use", str(self.path), hint) from None
+            os.ftruncate(descriptor, 0)
+            note = {"pid": os.getpid(), "purpose": purpose}
+            os.pwrite(descriptor, json.dumps(note).encode(), 0)
+            yield
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 1000, 0))
+    except json.JSONDecodeError:
+        return "another process"  # between its lock and its note
+    return f"process {note['pid']} ({note['purpose']})"
+
+
+def _written_format(path: Path) -> int | None:
+    try:
+        text = (path / FORMAT_FILE).read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    if not text.isdecimal():
+        hint = "restore the home from a backup"
+        raise HomeFormat("damaged format file", str(path / FORMAT_FILE), hint)
+    return int(text)
+
+
+def _create(path: Path) -> None:
+    """Make a home; the format file comes last, so that without it the making is just repeated."""
+    ours = {*FOLDERS, LOCK, _BESIDE}
+    if path.is_dir():
+        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
+        if foreign:
+            what = f"not a liftwerk home (it holds {foreign[0]!r})"
+            raise HomeFormat(what, str(path), "choose an empty folder for [store] home")
+    for folder in (*reversed(path.parents), path, *(path / name for name in FOLDERS)):
+        make_folder(folder)
+    write_atomically(path / FORMAT_FILE, f"{FORMAT}\n".encode(), path / _BESIDE)
+
+
+def _migrate(path: Path) -> None:
+    written = _written_format(path)
+    if written is None or written >= FORMAT:
+        return  # whoever held the home before us has done it
+    backup = path.with_name(f"{path.name}.format-{written}.backup")
+    if not backup.exists():
+        partial = backup.with_name(backup.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(path, partial)
+        os.sync()
+        os.rename(partial, backup)
+        sync_folder(backup.parent)
+    for step in range(written, FORMAT):
+        if step not in MIGRATIONS:
+            what = f"no way from format {step} to {step + 1}"
+            raise HomeFormat(what, str(path), "use the liftwerk that wrote it")
+        MIGRATIONS[step](path)
+        write_atomically(path / FORMAT_FILE, f"{step + 1}\n".encode(), path / _BESIDE)

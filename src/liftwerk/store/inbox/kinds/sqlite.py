@@ -1,0 +1,147 @@
+"""The inbox in one SQLite file: append only, no index on the random ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow
+
+from liftwerk.faults import fault
+from liftwerk.store.inbox.protocol import InboxRow, Quarantined, Rejected
+from liftwerk.store.instants import from_microseconds, to_microseconds
+from liftwerk.store.sqlite import Connect, Database, connect_sqlite
+
+SCHEMA = (
+    # autoincrement: an offset is never given twice, not even after a trim has emptied the table.
+    """create table if not exists inbox (
+        "offset" integer primary key autoincrement,
+        event_id blob not null check (length(event_id) = 16),
+        name text not null, received integer not null, body blob not null
+    ) strict""",
+    """create table if not exists quarantine (
+        number integer primary key autoincrement, key blob not null unique, source text not null,
+        received integer not null, reason text not null, detail text not null, body blob not null
+    ) strict""",
+)
+
+_READ = 'select "offset", event_id, name, received, body from inbox'
+
+READ_SCHEMA = pyarrow.schema(
+    [
+        ("offset", pyarrow.int64()),
+        ("event_id", pyarrow.binary(16)),
+        ("name", pyarrow.string()),
+        ("received", pyarrow.timestamp("us", tz="UTC")),
+        ("body", pyarrow.binary()),
+    ]
+)
+"""The columns that `SqliteInbox.read` returns."""
+
+
+class SqliteInbox:
+    """Keeps the promises of `liftwerk.store.inbox.Inbox` in one file."""
+
+    def __init__(self, path: Path, connect: Connect = connect_sqlite) -> None:
+        self.database = Database(path, SCHEMA, connect)
+
+    def append(self, rows: Sequence[InboxRow | tuple[bytes, str, int, bytes]]) -> range:
+        """Add rows in one durable transaction; returns their offsets, in the rows' order."""
+        with fault("inbox_append"), self.database.transaction() as connection:
+            sql = "insert into inbox (event_id, name, received, body) values (?, ?, ?, ?)"
+            connection.executemany(sql, rows)
+            # Nobody else writes inside our transaction: the offsets are the last ones, in a row.
+            sql = "select seq from sqlite_sequence where name = 'inbox'"
+            last = max((seq for (seq,) in connection.execute(sql).fetchall()), default=0)
+        return range(last - len(rows) + 1, last + 1)
+
+    def read(self, after: int, limit: int) -> pyarrow.Table:
+        """Return rows behind an offset, in order."""
+        sql = f'{_READ} where "offset" > ? order by "offset" limit ?'
+        rows = self.database.rows(sql, (after, limit))
+        columns = list(zip(*rows, strict=True))
+        if not rows:
+            columns = [() for _ in READ_SCHEMA]
+        arrays = [
+            pyarrow.array(column, type=field.type)
+            for column, field in zip(columns, READ_SCHEMA, strict=True)
+        ]
+        return pyarrow.Table.from_arrays(arrays, schema=READ_SCHEMA)
+
+    def last_offset(self) -> int:
+        """Return the last offset given out, 0 before the first."""
+        rows = self.database.rows("select seq from sqlite_sequence where name = 'inbox'")
+        return max((seq for (seq,) in rows), default=0)
+
+    def count(self) -> int:
+        """Return how many rows are kept."""
+        count: int = self.database.rows("select count(*) from inbox")[0][0]
+        return count
+
+    def trim(self, up_to: int, received_before_us: int) -> int:
+        """Drop rows at or below an offset that were received before an instant."""
+        with fault("inbox_trim"), self.database.transaction() as connection:
+            sql = 'delete from inbox where "offset" <= ? and received < ?'
+            connection.execute(sql, (up_to, received_before_us))
+            gone: int = connection.execute("select changes()").fetchall()[0][0]
+        return gone
+
+    def erase(self, offsets: Iterable[int]) -> int:
+        """Drop rows so that no file holds their bytes any more; returns how many."""
+        return self._erase('delete from inbox where "offset" = ?', offsets)
+
+    def quarantine_put(self, rejected: Sequence[Rejected]) -> int:
+        """Keep rejected events, each once; returns how many were new."""
+        rows = [
+            (one.key, one.source, to_microseconds(one.received), one.reason, one.detail, one.body)
+            for one in rejected
+        ]
+        with self.database.transaction() as connection:
+            before = connection.execute("select count(*) from quarantine").fetchall()[0][0]
+            sql = (
+                "insert into quarantine (key, source, received, reason, detail, body)"
+                " values (?, ?, ?, ?, ?, ?) on conflict do nothing"
+            )
+            connection.executemany(sql, rows)
+            after = connection.execute("select count(*) from quarantine").fetchall()[0][0]
+        return int(after - before)
+
+    def quarantine_list(self, after: int = 0, limit: int = 1000) -> list[Quarantined]:
+        """Return quarantined events behind a number, in order."""
+        sql = (
+            "select number, source, received, reason, detail, body from quarantine"
+            " where number > ? order by number limit ?"
+        )
+        found = []
+        for number, source, received, reason, detail, body in self.database.rows(
+            sql, (after, limit)
+        ):
+            at = from_microseconds(received)
+            found.append(Quarantined(number, Rejected(source, at, reason, detail, body)))
+        return found
+
+    def quarantine_count(self) -> dict[str, int]:
+        """Return reason -> how many."""
+        sql = "select reason, count(*) from quarantine group by reason order by reason"
+        return dict(self.database.rows(sql))
+
+    def quarantine_erase(self, numbers: Iterable[int]) -> int:
+        """Drop quarantined events so that no file holds their bytes any more."""
+        return self._erase("delete from quarantine where number = ?", numbers)
+
+    def scrub(self) -> None:
+        """Remove erased values from the files beside the tables."""
+        self.database.scrub()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+    def _erase(self, sql: str, keys: Iterable[int]) -> int:
+        with self.database.transaction() as connection:
+            before: int = connection.execute("select total_changes()").fetchall()[0][0]
+            connection.executemany(sql, [(key,) for key in keys])
+            after: int = connection.execute("select total_changes()").fetchall()[0][0]
+        # Even when nothing was there: rows trimmed earlier may still stand in the log.
+        self.scrub()
+        return after - before

@@ -1,0 +1,33 @@
+"""The ledger: what people and machines did to definitions, data and releases.
+
+A change and its audit entry are one transaction, and the entries form a hash chain that names
+people only by a random key. It also keeps what must move together with such an entry: snapshots,
+steps, leases, releases, pointers, tombstones. What a release or a step means is left to the rooms
+that make them.
+"""
+
+from liftwerk.store.ledger.protocol import (
+    STAGES,
+    AuditCheck,
+    AuditEntry,
+    Ledger,
+    Release,
+    Snapshot,
+    Step,
+    Transaction,
+)
+
+LEDGERS = {"sqlite": "liftwerk.store.ledger.kinds.sqlite:SqliteLedger"}
+"""URL scheme -> where the kind is; one line a kind."""
+
+__all__ = [
+    "LEDGERS",
+    "STAGES",
+    "AuditCheck",
+    "AuditEntry",
+    "Ledger",
+    "Release",
+    "Snapshot",
+    "Step",
+    "Transaction",
+]

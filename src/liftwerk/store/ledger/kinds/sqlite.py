@@ -1,0 +1,357 @@
+"""The ledger in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from liftwerk.errors import StoreFault, UnknownName, did_you_mean
+from liftwerk.faults import fault
+from liftwerk.store.instants import from_microseconds, to_microseconds
+from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
+from liftwerk.store.ledger.kinds import sqlite_leases as leases
+from liftwerk.store.ledger.protocol import (
+    AuditCheck,
+    AuditEntry,
+    Release,
+    Snapshot,
+    Step,
+    Transaction,
+)
+from liftwerk.store.sqlite import Connect, Connection, Database, connect_sqlite
+
+SCHEMA = (
+    """create table if not exists audit (
+        seq integer primary key, at integer not null, actor text not null, action text not null,
+        subject text not null, detail text not null, previous text not null, hash text not null
+    ) strict""",
+    """create table if not exists audit_head (
+        one integer primary key check (one = 1), entries integer not null, hash text not null
+    ) strict""",
+    "create table if not exists people (key text primary key, name text not null unique) strict",
+    """create table if not exists snapshots (
+        seq integer primary key autoincrement, id text not null, inbox_offset integer not null,
+        tables text not null, at integer not null
+    ) strict""",
+    "create index if not exists snapshots_by_id on snapshots (id, seq)",
+    """create table if not exists steps (
+        name text not null, key text not null, outputs text not null, seconds real not null,
+        at integer not null, token integer not null, primary key (name, key)
+    ) strict""",
+    leases.SCHEMA,
+    """create table if not exists releases (
+        seq integer primary key autoincrement, id text not null unique, policy text not null,
+        body blob not null, at integer not null,
+        stage text not null check (stage in ('draft', 'shadow', 'canary', 'champion', 'retired')),
+        frozen integer not null check (frozen in (0, 1)),
+        killed integer not null check (killed in (0, 1))
+    ) strict""",
+    """create table if not exists pointers (
+        policy text primary key, release text not null references releases (id), at integer not null
+    ) strict""",
+    """create table if not exists tombstones (
+        leaf blob primary key check (length(leaf) = 16), at integer not null
+    ) strict, without rowid""",
+)
+
+_AUDIT = "select seq, at, actor, action, subject, detail, previous, hash from audit"
+_SNAPSHOT = "select inbox_offset, tables, at from snapshots"
+_STEP = "select name, key, outputs, seconds, at from steps"
+_RELEASE = "select id, policy, body, at, stage, frozen, killed from releases"
+
+
+@dataclass(frozen=True)
+class _Change:
+    connection: Connection
+    at: datetime
+
+
+class SqliteLedger:
+    """Keeps the promises of `liftwerk.store.ledger.Ledger` in one file."""
+
+    def __init__(self, path: Path, connect: Connect = connect_sqlite) -> None:
+        self.database = Database(path, SCHEMA, connect)
+
+    # ------------------------------------------------------------- changes and their audit entries
+
+    @contextmanager
+    def change(
+        self, actor: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime
+    ) -> Iterator[Transaction]:
+        """Begin a change; the audit entry is written as it commits."""
+        with self.database.transaction() as connection:
+            yield _Change(connection, at)
+            key = _person(connection, actor)
+            _append_entry(connection, key, action, subject, detail, at)
+
+    def audit(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
+        """Return entries behind a sequence number, oldest first."""
+        sql = f"{_AUDIT} where seq > ? order by seq limit ?"
+        return [_entry(row) for row in self.database.rows(sql, (after, limit))]
+
+    def verify_audit(self) -> AuditCheck:
+        """Recompute the whole chain."""
+        # One statement, so that an entry written meanwhile can't look like a broken end.
+        sql = f"{_AUDIT} union all select null, entries, hash, '', '', '', '', '' from audit_head"
+        rows = self.database.rows(sql)
+        heads = [row for row in rows if row[0] is None]
+        count, head = 0, GENESIS
+        if heads:
+            count, head = heads[0][1], heads[0][2]
+        entries = sorted((row for row in rows if row[0] is not None), key=lambda row: int(row[0]))
+        return verify((_entry(row) for row in entries), count, head)
+
+    # --------------------------------------------------------------------------------------- people
+
+    def name_of(self, key: str) -> str | None:
+        """Return the name behind a key, None when it was erased."""
+        return _only(self.database.rows("select name from people where key = ?", (key,)))
+
+    def key_of(self, name: str) -> str | None:
+        """Return the key that stands for a name, None when nothing was ever done under it."""
+        return _only(self.database.rows("select key from people where name = ?", (name,)))
+
+    def erase_person(self, name: str) -> bool:
+        """Forget who a key was; says whether there was one."""
+        with self.database.transaction() as connection:
+            sql = "delete from people where name = ? returning key"
+            gone = connection.execute(sql, (name,)).fetchall()
+        self.scrub()
+        return bool(gone)
+
+    # ------------------------------------------------------------------------------------ snapshots
+
+    def put_snapshot(self, tx: Transaction, snapshot: Snapshot) -> None:
+        """Add a snapshot; one equal to the latest changes nothing."""
+        connection = _connection(tx)
+        sql = "select id from snapshots order by seq desc limit 1"
+        if _only(connection.execute(sql).fetchall()) == snapshot.id:
+            return
+        tables = rfc8785.dumps(snapshot.tables).decode()
+        at = to_microseconds(snapshot.at)
+        sql = "insert into snapshots (id, inbox_offset, tables, at) values (?, ?, ?, ?)"
+        connection.execute(sql, (snapshot.id, snapshot.inbox_offset, tables, at))
+
+    def latest_snapshot(self) -> Snapshot | None:
+        """Return the snapshot that readers see."""
+        rows = self.database.rows(f"{_SNAPSHOT} order by seq desc limit 1")
+        return next(map(_snapshot, rows), None)
+
+    def snapshot(self, snapshot_id: str) -> Snapshot | None:
+        """Return a snapshot by its id."""
+        sql = f"{_SNAPSHOT} where id = ? order by seq desc limit 1"
+        return next(map(_snapshot, self.database.rows(sql, (snapshot_id,))), None)
+
+    # -------------------------------------------------------------------------------------- steps
+
+    def put_step(self, step: Step, lease: str, token: int) -> None:
+        """Keep a step's outputs; refused when the lease went to another."""
+        outputs = rfc8785.dumps(step.outputs).decode()
+        row = (step.name, step.key, outputs, step.seconds, to_microseconds(step.at), token)
+        with fault("step_commit"), self.database.transaction() as connection:
+            leases.check_token(connection, lease, token)
+            sql = "insert or replace into steps values (?, ?, ?, ?, ?, ?)"
+            connection.execute(sql, row)
+
+    def get_step(self, name: str, key: str) -> Step | None:
+        """Return what a step made of these inputs, None when it never ran to its end."""
+        rows = self.database.rows(f"{_STEP} where name = ? and key = ?", (name, key))
+        return next(map(_step, rows), None)
+
+    def steps(self) -> list[Step]:
+        """Return every step that is kept, in the order of their times."""
+        return [_step(row) for row in self.database.rows(f"{_STEP} order by at, rowid")]
+
+    def drop_steps(self, tx: Transaction, names: Iterable[str] | None = None) -> int:
+        """Forget steps, by name or all, so that they run again; returns how many."""
+        connection = _connection(tx)
+        if names is None:
+            return len(connection.execute("delete from steps returning 1").fetchall())
+        sql = "delete from steps where name = ? returning 1"
+        return sum(len(connection.execute(sql, (name,)).fetchall()) for name in names)
+
+    # -------------------------------------------------------------------------------------- leases
+
+    def acquire_lease(self, name: str, holder: str, now: datetime, ttl_seconds: float) -> int:
+        """Take a lease that is free, expired, or whose holder died on this machine."""
+        with self.database.transaction() as connection:
+            return leases.acquire(connection, name, holder, now, ttl_seconds)
+
+    def renew_lease(self, name: str, token: int, now: datetime, ttl_seconds: float) -> None:
+        """Hold on for longer."""
+        with self.database.transaction() as connection:
+            leases.renew(connection, name, token, now, ttl_seconds)
+
+    def release_lease(self, name: str, token: int) -> None:
+        """Let go; nothing happens when it went to another meanwhile."""
+        with self.database.transaction() as connection:
+            leases.release(connection, name, token)
+
+    def check_token(self, tx: Transaction, name: str, token: int) -> None:
+        """Raise unless the token is the latest."""
+        leases.check_token(_connection(tx), name, token)
+
+    # ------------------------------------------------------------------------------------ releases
+
+    def insert_release(self, tx: Transaction, release: Release) -> bool:
+        """Add a release; False when the same one is already there."""
+        connection = _connection(tx)
+        known = connection.execute(f"{_RELEASE} where id = ?", (release.id,)).fetchall()
+        if known:
+            if _release(known[0]).body != release.body:
+                raise ValueError(f"release {release.id} is immutable and has another body")
+            return False
+        sql = (
+            "insert into releases (id, policy, body, at, stage, frozen, killed)"
+            " values (?, ?, ?, ?, ?, ?, ?)"
+        )
+        flags = (release.stage, int(release.frozen), int(release.killed))
+        at = to_microseconds(release.at)
+        connection.execute(sql, (release.id, release.policy, release.body, at, *flags))
+        return True
+
+    def release(self, release_id: str) -> Release | None:
+        """Return a release by its id."""
+        return next(
+            map(_release, self.database.rows(f"{_RELEASE} where id = ?", (release_id,))), None
+        )
+
+    def releases(self, policy: str | None = None) -> list[Release]:
+        """Return releases, oldest first."""
+        sql = f"{_RELEASE} where ?1 is null or policy = ?1 order by seq"
+        return [_release(row) for row in self.database.rows(sql, (policy,))]
+
+    def move_release(
+        self,
+        tx: Transaction,
+        release_id: str,
+        stage: str | None = None,
+        frozen: bool | None = None,
+        killed: bool | None = None,
+    ) -> None:
+        """Change a release's stage or flags; what is None stays."""
+        connection = _connection(tx)
+        self._known_release(connection, release_id)
+        sql = (
+            "update releases set stage = coalesce(?, stage), frozen = coalesce(?, frozen),"
+            " killed = coalesce(?, killed) where id = ?"
+        )
+        connection.execute(sql, (stage, frozen, killed, release_id))
+
+    def set_pointer(self, tx: Transaction, policy: str, release_id: str | None) -> None:
+        """Name a policy's champion; None takes it away."""
+        connection = _connection(tx)
+        if release_id is None:
+            connection.execute("delete from pointers where policy = ?", (policy,))
+            return
+        self._known_release(connection, release_id)
+        sql = "insert or replace into pointers values (?, ?, ?)"
+        connection.execute(sql, (policy, release_id, to_microseconds(tx.at)))
+
+    def pointer(self, policy: str) -> str | None:
+        """Return the id of a policy's champion."""
+        return _only(self.database.rows("select release from pointers where policy = ?", (policy,)))
+
+    def _known_release(self, connection: Connection, release_id: str) -> None:
+        known = [row[0] for row in connection.execute("select id from releases").fetchall()]
+        if release_id not in known:
+            hint = did_you_mean(release_id, known)
+            raise UnknownName("no such release", release_id, hint)
+
+    # ---------------------------------------------------------------------------------- tombstones
+
+    def bury(self, tx: Transaction, leaves: Sequence[bytes]) -> None:
+        """Keep the leaf keys of an erased customer."""
+        at = to_microseconds(tx.at)
+        sql = "insert into tombstones values (?, ?) on conflict do nothing"
+        _connection(tx).executemany(sql, [(leaf, at) for leaf in leaves])
+
+    def buried(self) -> frozenset[bytes]:
+        """Return every leaf key that was erased."""
+        return frozenset(leaf for (leaf,) in self.database.rows("select leaf from tombstones"))
+
+    def scrub(self) -> None:
+        """Remove erased values from the files beside the tables."""
+        self.database.scrub()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+
+def _connection(tx: Transaction) -> Connection:
+    if not isinstance(tx, _Change):
+        raise TypeError("the transaction belongs to another kind of ledger")
+    return tx.connection
+
+
+def _only(rows: Sequence[tuple[str]]) -> str | None:
+    return next((value for (value,) in rows), None)
+
+
+def _person(connection: Connection, name: str) -> str:
+    key = _only(connection.execute("select key from people where name = ?", (name,)).fetchall())
+    if key is None:
+        key = secrets.token_hex(8)
+        connection.execute("insert into people values (?, ?)", (key, name))
+    return key
+
+
+def _append_entry(
+    connection: Connection,
+    actor: str,
+    action: str,
+    subject: str,
+    detail: Mapping[str, Any],
+    at: datetime,
+) -> None:
+    heads = connection.execute("select entries, hash from audit_head").fetchall()
+    count, previous = 0, GENESIS
+    if heads:
+        count, previous = heads[0]
+    bare = AuditEntry(count + 1, at, actor, action, subject, dict(detail), previous, "")
+    own = entry_hash(bare)
+    text = rfc8785.dumps(bare.detail).decode()
+    row = (bare.seq, to_microseconds(at), actor, action, subject, text, previous, own)
+    connection.execute("insert into audit values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("insert or replace into audit_head values (1, ?, ?)", (bare.seq, own))
+
+
+def _entry(row: Sequence[Any]) -> AuditEntry:
+    seq, at, actor, action, subject, detail, previous, own = row
+    try:
+        content = json.loads(detail)
+    except json.JSONDecodeError:
+        content = {"damaged": detail}  # not what was hashed: verifying will find it
+    return AuditEntry(seq, from_microseconds(at), actor, action, subject, content, previous, own)
+
+
+def _snapshot(row: Sequence[Any]) -> Snapshot:
+    inbox_offset, tables, at = row
+    return Snapshot(inbox_offset, _json(tables, "snapshot"), from_microseconds(at))
+
+
+def _step(row: Sequence[Any]) -> Step:
+    name, key, outputs, seconds, at = row
+    return Step(name, key, _json(outputs, f"step {name}"), seconds, from_microseconds(at))
+
+
+def _release(row: Sequence[Any]) -> Release:
+    release_id, policy, body, at, stage, frozen, killed = row
+    when = from_microseconds(at)
+    return Release(release_id, policy, body, when, stage, bool(frozen), bool(killed))
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise StoreFault("damaged JSON in the ledger", where, "restore from a backup") from None

@@ -1,0 +1,141 @@
+"""Every store of a home, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from liftwerk.store.artefacts import ARTEFACTS, Artefacts
+from liftwerk.store.catalogue import NOBODY, Catalogue, Collection
+from liftwerk.store.decisions import DECISIONS, Decisions
+from liftwerk.store.home import Home
+from liftwerk.store.inbox import INBOXES, Inbox
+from liftwerk.store.ledger import LEDGERS, Ledger
+from liftwerk.store.tables import TABLES, Tables
+from liftwerk.store.urls import open_url
+
+
+@dataclass(frozen=True)
+class Stores:
+    """One store a promise, and the catalogue of what is in them.
+
+    The catalogue holds the store room's own collections; the rooms that know what is inside the
+    inbox, the tables and the artefacts register those.
+    """
+
+    home: Home
+    inbox: Inbox
+    tables: Tables
+    ledger: Ledger
+    decisions: Decisions
+    artefacts: Artefacts
+    catalogue: Catalogue
+
+    def scrub(self) -> None:
+        """Remove erased values from the write-ahead logs of every database."""
+        self.inbox.scrub()
+        self.ledger.scrub()
+        self.decisions.scrub()
+
+    def close(self) -> None:
+        """Close them all."""
+        for store in (self.inbox, self.tables, self.ledger, self.decisions, self.artefacts):
+            store.close()
+
+    def __enter__(self) -> Stores:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_stores(home: Home) -> Stores:
+    """Open every store of a home.
+
+    Parameters
+    ----------
+    home : Home
+        Says by URL which kind keeps each promise.
+
+    Returns
+    -------
+    Stores
+        Usable from many threads; open one's own in each process.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_stores(Home.open(Path(folder) / "home", create=True)) as stores:
+    ...         stores.inbox.last_offset()
+    0
+    """
+    urls = home.urls
+    decisions: Decisions = open_url("decisions", DECISIONS, urls["decisions"])
+    catalogue = Catalogue()
+    for collection in _own_collections(decisions):
+        catalogue.register(collection)
+    return Stores(
+        home=home,
+        inbox=open_url("inbox", INBOXES, urls["inbox"]),
+        tables=open_url("tables", TABLES, urls["tables"]),
+        ledger=open_url("ledger", LEDGERS, urls["ledger"]),
+        decisions=decisions,
+        artefacts=open_url("artefacts", ARTEFACTS, urls["artefacts"]),
+        catalogue=catalogue,
+    )
+
+
+def _own_collections(decisions: Decisions) -> Sequence[Collection]:
+    """List what means the same in every project: what the other rooms put in is theirs to list."""
+    facts = ("audit", "audit_head", "snapshots", "steps", "leases", "releases", "pointers")
+    return (
+        Collection(
+            name="ledger",
+            room="store",
+            holds=tuple(f"ledger.sqlite/{table}" for table in facts),
+            subject=NOBODY,
+            purposes=("audit",),
+            retention="as long as the home",
+        ),
+        Collection(
+            name="people",
+            room="store",
+            holds=("ledger.sqlite/people",),
+            subject=NOBODY,  # of the staff, by name: `Ledger.erase_person`
+            purposes=("audit",),
+            retention="as long as the home",
+        ),
+        Collection(
+            name="tombstones",
+            room="store",
+            holds=("ledger.sqlite/tombstones",),
+            subject=NOBODY,  # what keeps an erased customer from coming back
+            purposes=("erasure",),
+            retention="as long as the home",
+        ),
+        Collection(
+            name="budgets",
+            room="store",
+            holds=("decisions.sqlite/budgets",),
+            subject=NOBODY,
+            purposes=("guardrails",),
+            retention="as long as the home",
+        ),
+        Collection(
+            name="live decisions",
+            room="store",
+            holds=("decisions.sqlite/decisions",),
+            subject="unit",
+            purposes=("guardrails", "measurement"),
+            retention="until it rests in the event tables",
+            erase=decisions.erase,
+        ),
+    )
