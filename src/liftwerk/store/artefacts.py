@@ -45,6 +45,10 @@ class Artefacts(Protocol):
         """Return every hash that is kept, in order."""
         ...
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        ...
+
     def close(self) -> None:
         """Close what is open."""
         ...
@@ -123,6 +127,11 @@ class FileArtefacts:
         """Return every hash that is kept, in order."""
         names = (entry.name for entry in self.folder.iterdir())
         return sorted(name for name in names if not name.startswith(_INCOMING))
+
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        torn = [sha for sha in self.names() if not self._whole(sha)]
+        return [f"{self.folder / sha}: not what its name says" for sha in torn]
 
     def close(self) -> None:
         """Nothing is open between calls."""

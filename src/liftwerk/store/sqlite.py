@@ -146,8 +146,11 @@ class Database:
 
     def damage(self) -> list[str]:
         """Check every page; returns what is wrong, nothing when it is whole."""
-        found = [line for (line,) in self.rows("pragma integrity_check(10)")]
-        return [line for line in found if line != "ok"]
+        try:
+            found = [line for (line,) in self.rows("pragma integrity_check(10)")]
+        except StoreFault as fault:
+            found = [fault.what]
+        return [f"{self.path}: {line}" for line in found if line != "ok"]
 
     def close(self) -> None:
         """Close the connections of every thread."""
@@ -163,8 +166,12 @@ class Database:
             mine: Connection = self._mine.connection
             return mine
         connection = self._connect(self.path)
-        for pragma in PRAGMAS:
-            connection.execute(pragma).fetchall()
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(pragma).fetchall()
+        except BaseException:
+            connection.close()
+            raise
         with self._guard:
             self._forget_dead_threads()
             self._open.append((weakref.ref(threading.current_thread()), connection))

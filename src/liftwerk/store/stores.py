@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -37,6 +38,11 @@ class Stores:
         self.inbox.scrub()
         self.ledger.scrub()
         self.decisions.scrub()
+
+    def damage(self) -> list[str]:
+        """Read everything through; returns a line for each thing that is torn or changed."""
+        stores = (self.inbox, self.tables, self.ledger, self.decisions, self.artefacts)
+        return [line for store in stores for line in store.damage()]
 
     def close(self) -> None:
         """Close them all."""
@@ -78,19 +84,21 @@ def open_stores(home: Home) -> Stores:
     0
     """
     urls = home.urls
-    decisions: Decisions = open_url("decisions", DECISIONS, urls["decisions"])
+    with ExitStack() as opened:
+        inbox: Inbox = open_url("inbox", INBOXES, urls["inbox"])
+        opened.callback(inbox.close)
+        tables: Tables = open_url("tables", TABLES, urls["tables"])
+        opened.callback(tables.close)
+        ledger: Ledger = open_url("ledger", LEDGERS, urls["ledger"])
+        opened.callback(ledger.close)
+        decisions: Decisions = open_url("decisions", DECISIONS, urls["decisions"])
+        opened.callback(decisions.close)
+        artefacts: Artefacts = open_url("artefacts", ARTEFACTS, urls["artefacts"])
+        opened.pop_all()  # all are open: from here on the caller closes them
     catalogue = Catalogue()
     for collection in _own_collections(decisions):
         catalogue.register(collection)
-    return Stores(
-        home=home,
-        inbox=open_url("inbox", INBOXES, urls["inbox"]),
-        tables=open_url("tables", TABLES, urls["tables"]),
-        ledger=open_url("ledger", LEDGERS, urls["ledger"]),
-        decisions=decisions,
-        artefacts=open_url("artefacts", ARTEFACTS, urls["artefacts"]),
-        catalogue=catalogue,
-    )
+    return Stores(home, inbox, tables, ledger, decisions, artefacts, catalogue)
 
 
 def _own_collections(decisions: Decisions) -> Sequence[Collection]:

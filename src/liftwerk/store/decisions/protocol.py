@@ -125,6 +125,10 @@ class Decisions(Protocol):
         """Drop every record of some units so that no file holds their bytes any more."""
         ...
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        ...
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         ...

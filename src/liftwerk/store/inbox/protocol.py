@@ -106,6 +106,10 @@ class Inbox(Protocol):
         """Drop quarantined events so that no file holds their bytes any more."""
         ...
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        ...
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         ...

@@ -235,6 +235,10 @@ class Ledger(Protocol):
         """Return every leaf key that was erased."""
         ...
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        ...
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         ...

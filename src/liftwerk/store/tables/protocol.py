@@ -83,6 +83,10 @@ class Tables(Protocol):
         """
         ...
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        ...
+
     def close(self) -> None:
         """Close what is open."""
         ...

@@ -121,6 +121,10 @@ class SqliteDecisions:
         self.scrub()
         return after - before
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        return self.database.damage()
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         self.database.scrub()

@@ -129,6 +129,10 @@ class SqliteInbox:
         """Drop quarantined events so that no file holds their bytes any more."""
         return self._erase("delete from quarantine where number = ?", numbers)
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        return self.database.damage()
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         self.database.scrub()

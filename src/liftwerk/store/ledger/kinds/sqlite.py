@@ -278,6 +278,16 @@ class SqliteLedger:
         """Return every leaf key that was erased."""
         return frozenset(leaf for (leaf,) in self.database.rows("select leaf from tombstones"))
 
+    def damage(self) -> list[str]:
+        """Check every byte that is kept; returns a line for each thing that is wrong."""
+        found = self.database.damage()
+        if found:
+            return found
+        check = self.verify_audit()
+        if not check.ok:
+            found.append(f"{self.database.path}: audit entry {check.broken_at}: {check.reason}")
+        return found
+
     def scrub(self) -> None:
         """Remove erased values from the files beside the tables."""
         self.database.scrub()

@@ -1,0 +1,264 @@
+"""Every kind of ledger keeps the promises of `liftwerk.store.ledger.Ledger`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from liftwerk.errors import HomeInUse, UnknownName
+from liftwerk.store.ledger import LEDGERS, STAGES, Ledger, Release, Snapshot, Step
+from liftwerk.store.urls import open_url
+
+Open = Callable[[], Ledger]
+AT = datetime(2026, 3, 1, 9, 30, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=sorted(LEDGERS))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{request.param}:{tmp_path / 'ledger'}"
+
+
+@pytest.fixture
+def reopen(url: str) -> Open:
+    return lambda: open_url("ledger", LEDGERS, url)
+
+
+def release(number: int = 1, **changed: str) -> Release:
+    return Release(f"r{number}", changed.get("policy", "best_email"), b'{"n":%d}' % number, AT)
+
+
+# ---------------------------------------------------------------------------------------- the audit
+
+
+def test_a_change_and_its_entry_are_one_transaction(reopen: Open) -> None:
+    ledger = reopen()
+    with ledger.change("jane", "release.insert", "r1", {"policy": "best_email"}, AT) as tx:
+        ledger.insert_release(tx, release())
+    with suppress(ZeroDivisionError), ledger.change("jane", "insert", "r2", {}, AT) as tx:
+        ledger.insert_release(tx, release(2))
+        1 / 0  # noqa: B018
+    ledger.close()
+    ledger = reopen()
+    assert [one.id for one in ledger.releases()] == ["r1"]
+    (entry,) = ledger.audit()
+    assert (entry.seq, entry.at, entry.action, entry.subject) == (1, AT, "release.insert", "r1")
+    assert entry.detail == {"policy": "best_email"}
+    assert ledger.verify_audit().ok
+    ledger.close()
+
+
+def test_the_empty_chain_is_whole(reopen: Open) -> None:
+    ledger = reopen()
+    check = ledger.verify_audit()
+    assert (check.ok, check.entries) == (True, 0)
+    ledger.close()
+
+
+def test_entries_come_in_order_and_in_pages(reopen: Open) -> None:
+    ledger = reopen()
+    for number in range(5):
+        with ledger.change("jane", "act", str(number), {"n": number}, AT):
+            pass
+    assert [entry.subject for entry in ledger.audit(after=1, limit=2)] == ["1", "2"]
+    check = ledger.verify_audit()
+    assert (check.ok, check.entries) == (True, 5)
+    ledger.close()
+
+
+def test_people_are_known_by_a_random_key_only(reopen: Open, tmp_path: Path) -> None:
+    ledger = reopen()
+    for name in ("jane.doe@shop.example", "jane.doe@shop.example", "cron"):
+        with ledger.change(name, "act", "x", {}, AT):
+            pass
+    first, second, third = (entry.actor for entry in ledger.audit())
+    assert first == second != third
+    assert ledger.name_of(first) == "jane.doe@shop.example"
+    assert ledger.key_of("jane.doe@shop.example") == first
+    assert ledger.erase_person("jane.doe@shop.example")
+    assert not ledger.erase_person("jane.doe@shop.example")
+    assert ledger.name_of(first) is None
+    assert ledger.verify_audit().ok
+    assert not any(b"jane.doe" in path.read_bytes() for path in tmp_path.iterdir())
+    with ledger.change("jane.doe@shop.example", "act", "x", {}, AT):
+        pass
+    assert ledger.audit()[-1].actor != first
+    ledger.close()
+
+
+# ------------------------------------------------------------------------------------ the snapshots
+
+
+def test_the_latest_snapshot_is_the_one_readers_see(reopen: Open) -> None:
+    ledger = reopen()
+    assert ledger.latest_snapshot() is None
+    one = Snapshot(10, {"visit_v1": 0}, AT)
+    two = Snapshot(20, {"visit_v1": 1, "order_v1": 0}, AT + timedelta(hours=1))
+    for snapshot in (one, two, two):
+        with ledger.change("run", "snapshot", snapshot.id, {}, AT) as tx:
+            ledger.put_snapshot(tx, snapshot)
+    assert ledger.latest_snapshot() == two
+    assert ledger.snapshot(one.id) == one
+    assert ledger.snapshot("nothing") is None
+    # what was restored from a backup may be current again
+    with ledger.change("run", "snapshot", one.id, {}, AT) as tx:
+        ledger.put_snapshot(tx, one)
+    assert ledger.latest_snapshot() == one
+    ledger.close()
+
+
+# ------------------------------------------------------------------------------- steps and leases
+
+
+def test_a_step_is_found_by_its_inputs(reopen: Open) -> None:
+    ledger = reopen()
+    token = ledger.acquire_lease("runner", "run", AT, 60)
+    step = Step("train", "abc", {"model": "f" * 64, "n": 3}, 1.25, AT)
+    ledger.put_step(step, "runner", token)
+    assert ledger.get_step("train", "abc") == step
+    assert ledger.get_step("train", "other") is None
+    assert ledger.get_step("import", "abc") is None
+    again = Step("train", "abc", {"model": "0" * 64}, 2.0, AT + timedelta(1))
+    ledger.put_step(again, "runner", token)
+    assert ledger.steps() == [again]
+    ledger.put_step(Step("import", "k", {}, 1.0, AT), "runner", token)
+    with ledger.change("run", "steps.drop", "train", {}, AT) as tx:
+        assert ledger.drop_steps(tx, ["train", "nothing"]) == 1
+    assert [one.name for one in ledger.steps()] == ["import"]
+    with ledger.change("run", "steps.drop", "all", {}, AT) as tx:
+        assert ledger.drop_steps(tx) == 1
+    assert ledger.steps() == []
+    ledger.close()
+
+
+def test_one_holder_at_a_time_and_tokens_only_grow(reopen: Open) -> None:
+    ledger = reopen()
+    first = ledger.acquire_lease("runner", "run", AT, 60)
+    with pytest.raises(HomeInUse, match=f"process {os.getpid()} \\(run\\) holds it"):
+        ledger.acquire_lease("runner", "cron", AT + timedelta(seconds=59), 60)
+    other = ledger.acquire_lease("compactor", "run", AT, 60)
+    ledger.renew_lease("runner", first, AT + timedelta(seconds=50), 60)
+    with pytest.raises(HomeInUse):
+        ledger.acquire_lease("runner", "cron", AT + timedelta(seconds=109), 60)
+    ledger.release_lease("runner", first)
+    second = ledger.acquire_lease("runner", "cron", AT + timedelta(seconds=61), 60)
+    assert second > first
+    ledger.release_lease("runner", first)  # too late to matter
+    with pytest.raises(HomeInUse):
+        ledger.acquire_lease("runner", "run", AT + timedelta(seconds=62), 60)
+    assert other == 1
+    ledger.close()
+
+
+def test_an_expired_lease_is_taken_over_and_its_holder_can_write_no_more(reopen: Open) -> None:
+    ledger = reopen()
+    stale = ledger.acquire_lease("runner", "run", AT, 60)
+    fresh = ledger.acquire_lease("runner", "cron", AT + timedelta(seconds=60), 60)
+    step = Step("train", "abc", {}, 1.0, AT)
+    with pytest.raises(HomeInUse, match="lost"):
+        ledger.put_step(step, "runner", stale)
+    with pytest.raises(HomeInUse, match="lost"):
+        ledger.renew_lease("runner", stale, AT, 60)
+    with suppress(HomeInUse), ledger.change("run", "release.insert", "r1", {}, AT) as tx:
+        ledger.insert_release(tx, release())
+        ledger.check_token(tx, "runner", stale)
+    assert ledger.steps() == []
+    assert ledger.releases() == []
+    assert ledger.audit() == []
+    ledger.put_step(step, "runner", fresh)
+    ledger.release_lease("runner", fresh)
+    with pytest.raises(HomeInUse, match="released"):
+        ledger.put_step(step, "runner", fresh)
+    ledger.close()
+
+
+def _hold_and_die(url: str) -> None:
+    open_url("ledger", LEDGERS, url).acquire_lease("runner", "run", AT, 3600)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_lease_of_a_killed_process_is_free_at_once(url: str, reopen: Open) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_hold_and_die, args=(url,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    ledger = reopen()
+    assert ledger.acquire_lease("runner", "run", AT + timedelta(seconds=1), 60) == 2
+    ledger.close()
+
+
+# ---------------------------------------------------------------------------- releases, pointers
+
+
+def test_a_release_is_immutable_but_moves(reopen: Open) -> None:
+    ledger = reopen()
+    with ledger.change("jane", "release.insert", "r1", {}, AT) as tx:
+        assert ledger.insert_release(tx, release())
+        assert not ledger.insert_release(tx, release())
+        with pytest.raises(ValueError, match="immutable"):
+            ledger.insert_release(tx, Release("r1", "best_email", b"other", AT))
+    for stage in STAGES:
+        with ledger.change("jane", "release.move", "r1", {"stage": stage}, AT) as tx:
+            ledger.move_release(tx, "r1", stage=stage)
+        moved = ledger.release("r1")
+        assert moved is not None
+        assert moved.stage == stage
+    with ledger.change("jane", "release.freeze", "r1", {}, AT) as tx:
+        ledger.move_release(tx, "r1", frozen=True)
+    assert ledger.release("r1") == Release("r1", "best_email", b'{"n":1}', AT, "retired", True)
+    with ledger.change("jane", "release.kill", "r1", {}, AT) as tx:
+        ledger.move_release(tx, "r1", frozen=False, killed=True)
+    last = ledger.release("r1")
+    assert last is not None
+    assert (last.frozen, last.killed) == (False, True)
+    assert ledger.release("r2") is None
+    ledger.close()
+
+
+def test_releases_are_listed_oldest_first(reopen: Open) -> None:
+    ledger = reopen()
+    with ledger.change("jane", "release.insert", "several", {}, AT) as tx:
+        for one in (release(3), release(1), release(2, policy="other")):
+            ledger.insert_release(tx, one)
+    assert [one.id for one in ledger.releases()] == ["r3", "r1", "r2"]
+    assert [one.id for one in ledger.releases("best_email")] == ["r3", "r1"]
+    ledger.close()
+
+
+def test_the_pointer_names_a_known_release(reopen: Open) -> None:
+    ledger = reopen()
+    assert ledger.pointer("best_email") is None
+    with ledger.change("jane", "release.start", "r1", {}, AT) as tx:
+        ledger.insert_release(tx, release())
+        ledger.set_pointer(tx, "best_email", "r1")
+    assert ledger.pointer("best_email") == "r1"
+    with (
+        pytest.raises(UnknownName, match="did you mean 'r1'"),
+        ledger.change("jane", "release.start", "r11", {}, AT) as tx,
+    ):
+        ledger.set_pointer(tx, "best_email", "r11")
+    with (
+        pytest.raises(UnknownName),
+        ledger.change("jane", "release.move", "r9", {}, AT) as tx,
+    ):
+        ledger.move_release(tx, "r9", stage="retired")
+    with ledger.change("jane", "release.stop", "r1", {}, AT) as tx:
+        ledger.set_pointer(tx, "best_email", None)
+    assert ledger.pointer("best_email") is None
+    assert len(ledger.audit()) == 2
+    ledger.close()
+
+
+def test_the_erased_stay_buried(reopen: Open) -> None:
+    ledger = reopen()
+    with ledger.change("jane", "customer.erase", "k", {}, AT) as tx:
+        ledger.bury(tx, [b"a" * 16, b"b" * 16])
+        ledger.bury(tx, [b"a" * 16])
+    assert ledger.buried() == {b"a" * 16, b"b" * 16}
+    ledger.close()
