@@ -1,0 +1,1 @@
+"""One kind of policy a file: from what models expect to action probabilities."""

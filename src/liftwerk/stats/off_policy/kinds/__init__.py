@@ -1,0 +1,1 @@
+"""One off-policy estimator a file, under its name in the literature."""
