@@ -16,11 +16,15 @@ STAGES = ("draft", "shadow", "canary", "champion", "retired")
 
 
 class Snapshot(Struct, frozen=True):
-    """Many tables at one moment: the version of each, and the last inbox offset inside them."""
+    """Many tables at one moment: the version of each, and how far the logs are inside them.
+
+    ``decisions_offset`` is the last live decision that was copied into the inbox.
+    """
 
     inbox_offset: int
     tables: dict[str, int]
     at: datetime
+    decisions_offset: int = 0
 
     @property
     def id(self) -> str:
@@ -34,7 +38,11 @@ class Snapshot(Struct, frozen=True):
         >>> a.id == b.id
         True
         """
-        content: dict[str, Any] = {"inbox_offset": self.inbox_offset, "tables": self.tables}
+        content: dict[str, Any] = {
+            "inbox_offset": self.inbox_offset,
+            "decisions_offset": self.decisions_offset,
+            "tables": self.tables,
+        }
         return hashlib.sha256(rfc8785.dumps(content)).hexdigest()
 
 

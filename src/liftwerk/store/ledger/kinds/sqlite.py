@@ -39,7 +39,7 @@ SCHEMA = (
     "create table if not exists people (key text primary key, name text not null unique) strict",
     """create table if not exists snapshots (
         seq integer primary key autoincrement, id text not null, inbox_offset integer not null,
-        tables text not null, at integer not null
+        decisions_offset integer not null, tables text not null, at integer not null
     ) strict""",
     "create index if not exists snapshots_by_id on snapshots (id, seq)",
     """create table if not exists steps (
@@ -63,7 +63,7 @@ SCHEMA = (
 )
 
 _AUDIT = "select seq, at, actor, action, subject, detail, previous, hash from audit"
-_SNAPSHOT = "select inbox_offset, tables, at from snapshots"
+_SNAPSHOT = "select inbox_offset, tables, at, decisions_offset from snapshots"
 _STEP = "select name, key, outputs, seconds, at from steps"
 _RELEASE = "select id, policy, body, at, stage, frozen, killed from releases"
 
@@ -137,8 +137,12 @@ class SqliteLedger:
             return
         tables = rfc8785.dumps(snapshot.tables).decode()
         at = to_microseconds(snapshot.at)
-        sql = "insert into snapshots (id, inbox_offset, tables, at) values (?, ?, ?, ?)"
-        connection.execute(sql, (snapshot.id, snapshot.inbox_offset, tables, at))
+        offsets = (snapshot.inbox_offset, snapshot.decisions_offset)
+        sql = (
+            "insert into snapshots (id, inbox_offset, decisions_offset, tables, at)"
+            " values (?, ?, ?, ?, ?)"
+        )
+        connection.execute(sql, (snapshot.id, *offsets, tables, at))
 
     def latest_snapshot(self) -> Snapshot | None:
         """Return the snapshot that readers see."""
@@ -345,8 +349,9 @@ def _entry(row: Sequence[Any]) -> AuditEntry:
 
 
 def _snapshot(row: Sequence[Any]) -> Snapshot:
-    inbox_offset, tables, at = row
-    return Snapshot(inbox_offset, _json(tables, "snapshot"), from_microseconds(at))
+    inbox_offset, tables, at, decisions_offset = row
+    versions = _json(tables, "snapshot")
+    return Snapshot(inbox_offset, versions, from_microseconds(at), decisions_offset)
 
 
 def _step(row: Sequence[Any]) -> Step:

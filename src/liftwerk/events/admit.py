@@ -1,0 +1,182 @@
+"""Admission: JSON bodies become rows for the inbox, or are refused whole, with a reason.
+
+Files today and HTTP tomorrow come through here. A body is decoded and checked by one call into the
+compiled `liftwerk.events.schema`; what only the server may say (source, receipt) is set here and
+never taken from the sender.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from liftwerk.errors import UnknownName, did_you_mean
+from liftwerk.events.definition import Source
+from liftwerk.events.identifiers import leaf_key
+from liftwerk.events.refusal import explain
+from liftwerk.events.rules import SERVER_ONLY
+from liftwerk.events.schema import LIVE, Schema
+from liftwerk.store.inbox.protocol import InboxRow
+from liftwerk.store.instants import to_microseconds
+
+ERASED = "erased"
+"""Reason of an event about a customer who was erased: no fault of the sender."""
+
+TRUSTED = ("server", "import")
+"""Sources whose word may teach: a browser's key is public."""
+
+_SENT_AT = re.compile(rb',"sent_at":"[^"]*"\}\Z')
+_encode = msgspec.json.Encoder().encode
+
+
+class Refusal(NamedTuple):
+    """Why one body was refused: ``path`` is where in it, such as ``$.properties.revenue``."""
+
+    index: int
+    reason: str
+    path: str
+
+
+class Admitted(Struct, frozen=True):
+    """What became of some bodies.
+
+    Attributes
+    ----------
+    rows : list
+        One entry a body, in order: the row for the inbox, or None where it was refused.
+    refused : list of Refusal
+        The bodies that were refused; those about erased customers have the reason `ERASED`.
+    """
+
+    rows: list[InboxRow | None]
+    refused: list[Refusal]
+
+
+def admit(
+    bodies: Sequence[bytes | str],
+    schema: Schema,
+    source: str,
+    received: datetime,
+    buried: frozenset[bytes] = frozenset(),
+) -> Admitted:
+    """Decode and check bodies, each by itself.
+
+    Parameters
+    ----------
+    bodies : sequence of bytes or str
+        One event's JSON each.
+    schema : Schema
+        From `liftwerk.events.schema.schema_of`.
+    source : str
+        The declared source that sent them.
+    received : datetime
+        When they came; never taken from the sender.
+    buried : frozenset of bytes
+        Leaf keys of erased customers.
+
+    Returns
+    -------
+    Admitted
+
+    Raises
+    ------
+    UnknownName
+        If no such source is declared.
+    """
+    sender = source_named(schema, source)
+    received_us = to_microseconds(received)
+    decode = schema.decoder.decode
+    fields = _identifier_fields(schema)
+    rows: list[InboxRow | None] = []
+    refused: list[Refusal] = []
+    for index, body in enumerate(bodies):
+        try:
+            event = decode(body)
+        except (ValueError, RecursionError) as error:
+            rows.append(None)
+            refused.append(Refusal(index, *explain(schema, body, error)))
+            continue
+        fault = _refusal(event, source, sender, fields, buried)
+        if fault is not None:
+            rows.append(None)
+            refused.append(Refusal(index, *fault))
+            continue
+        event.source = source
+        event.received = None
+        if sender.trust != "import":
+            event.known_at = None
+        try:
+            text = _encode(event)
+        except RecursionError:
+            rows.append(None)
+            refused.append(Refusal(index, "nested too deeply", "$"))
+            continue
+        rows.append(InboxRow(event.id.bytes, type(event).__struct_config__.tag, received_us, text))
+    return Admitted(rows, refused)
+
+
+def digest(body: bytes) -> bytes:
+    """Return 8 bytes that tell contents apart; when it was sent is not content.
+
+    Parameters
+    ----------
+    body : bytes
+        Canonical JSON, as `admit` writes it.
+
+    Examples
+    --------
+    >>> digest(b'{"a":1,"sent_at":"2026-03-01T09:30:00Z"}') == digest(b'{"a":1}')
+    True
+    """
+    if b'"sent_at"' in body:
+        body = _SENT_AT.sub(b"}", body)
+    return hashlib.sha256(body).digest()[:8]
+
+
+def source_named(schema: Schema, name: str) -> Source:
+    """Return a declared source.
+
+    Raises
+    ------
+    UnknownName
+        If it is not declared.
+    """
+    if name not in schema.sources:
+        declared = [known for known in schema.sources if known != LIVE]
+        raise UnknownName(f"no source {name!r}", "[sources]", did_you_mean(name, declared))
+    return schema.sources[name]
+
+
+def _identifier_fields(schema: Schema) -> list[tuple[str, str]]:
+    return [(name, f"{name}_") for name in schema.namespaces]
+
+
+def _refusal(
+    event: Any,
+    source: str,
+    sender: Source,
+    fields: Sequence[tuple[str, str]],
+    buried: frozenset[bytes],
+) -> tuple[str, str] | None:
+    """Say what the type could not: who may send what, about whom."""
+    if event.identifiers is None:
+        if source == LIVE:  # its unit stands beside the body
+            return None
+        name = type(event).__struct_config__.tag
+        return f"{name}.identifiers is missing", "$.identifiers"
+    if sender.trust not in TRUSTED:
+        name = type(event).__struct_config__.tag
+        if name in SERVER_ONLY:
+            return f"{name}: a source with trust = {sender.trust!r} may not say so", "$.name"
+    if buried:
+        for namespace, field in fields:
+            value = getattr(event.identifiers, field)
+            if value is not None and leaf_key(namespace, value) in buried:
+                return ERASED, "$.identifiers"
+    return None

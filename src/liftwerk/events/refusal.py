@@ -1,0 +1,146 @@
+"""Words for a refusal: which field of which event, and what would have been right.
+
+A reason names fields and never values: it is counted, shown and logged, and a value may be
+personal.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from liftwerk.errors import did_you_mean
+from liftwerk.events.definition import PropertyDefinition
+from liftwerk.events.schema import EventType, Schema
+
+_AT = re.compile(r" - at `([^`]*)`$")
+_FIELD = re.compile(r"field `([^`]*)`")
+_PROPERTY = re.compile(r"\$\.properties\.([^.\[]+)")
+
+_ENVELOPE = {
+    "id": "a UUID",
+    "time": 'a time with its zone such as "2026-03-01T09:30:00Z"',
+    "known_at": 'a time with its zone such as "2026-03-01T09:30:00Z"',
+    "sent_at": 'a time with its zone such as "2026-03-01T09:30:00Z"',
+    "received": 'a time with its zone such as "2026-03-01T09:30:00Z"',
+    "decision": "the UUID of a decision",
+    "weight": "a number above 0",
+    "synthetic": "true or false",
+    "modelled": "true or false",
+}
+
+
+class _Named(msgspec.Struct):
+    name: Any = None
+    version: Any = None
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def explain(schema: Schema, body: bytes | str, error: Exception) -> tuple[str, str]:
+    """Turn a decoder's error into a reason and a path.
+
+    Parameters
+    ----------
+    schema : Schema
+    body : bytes or str
+        What was refused.
+    error : Exception
+        What the decoder raised.
+
+    Returns
+    -------
+    (str, str)
+        The reason, without values, and the path of the offending field.
+    """
+    if isinstance(error, RecursionError):
+        return "nested too deeply", "$"
+    if not isinstance(error, msgspec.ValidationError):
+        return "not JSON", "$"
+    message = str(error)
+    path = "$"
+    place = _AT.search(message)
+    if place is not None:
+        path = place[1]
+        message = message[: place.start()]
+    try:
+        head = _named.decode(body)
+    except (ValueError, RecursionError):
+        return "not an event: one JSON object each", "$"
+    if not isinstance(head.name, str):
+        return "name is missing", "$.name"
+    if head.name not in schema.types:
+        # The name came from outside, but it is a declared kind of word, not somebody's data.
+        return f"unknown event {head.name[:100]!r}: {did_you_mean(head.name, schema.types)}", path
+    kind = schema.types[head.name]
+    if path == "$.version":
+        return f"{kind.name}: version {kind.definition.version} is declared, not this one", path
+    return _words(schema, kind, path, message), path
+
+
+def _words(schema: Schema, kind: EventType, path: str, message: str) -> str:
+    field = path.removeprefix("$.properties").removeprefix("$").lstrip(".")
+    where = ".".join(part for part in (kind.name, field) if part)
+    named = _FIELD.search(message)
+    if message.startswith("Object missing required field") and named is not None:
+        return f"{where}.{named[1]} is missing"
+    if message.startswith("Object contains unknown field") and named is not None:
+        return f"{where}: no field {named[1][:100]!r} is declared"
+    if not message.startswith(("Expected", "Invalid", "Number", "Integer", "Object")):
+        return f"{where}: {message}"  # one of our own rules
+    definition = _property(kind, path)
+    if definition is not None:
+        return f"{where}: expected {wanted(definition, schema.currency)}"
+    if field in _ENVELOPE:
+        return f"{where}: expected {_ENVELOPE[field]}"
+    return f"{where}: {message[0].lower()}{message[1:]}"
+
+
+def _property(kind: EventType, path: str) -> PropertyDefinition | None:
+    """Return the definition of the property at a path, unless it points inside a list."""
+    found = _PROPERTY.fullmatch(path)
+    if found is None:
+        return None
+    return kind.definition.properties.get(found[1])
+
+
+def wanted(definition: PropertyDefinition, currency: str) -> str:
+    """Say what a property's value should look like.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> wanted(PropertyDefinition("integer", minimum=Decimal(0), maximum=Decimal(120)), "USD")
+    'a whole number from 0 to 120'
+    >>> wanted(PropertyDefinition("money", minimum=Decimal(0)), "USD")
+    'an amount in USD such as "29.99", at least 0'
+    """
+    nouns = {
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "money": f'an amount in {currency} such as "29.99"',
+        "time": 'a time with its zone such as "2026-03-01T09:30:00Z"',
+        "list": "a list",
+    }
+    if definition.choices:
+        return "one of " + ", ".join(definition.choices)
+    return nouns[definition.type] + _range(definition)
+
+
+def _range(definition: PropertyDefinition) -> str:
+    low, high = definition.minimum, definition.maximum
+    comma = ""
+    if definition.type == "money":
+        comma = ","
+    if low is not None and high is not None:
+        return f"{comma} from {low:f} to {high:f}"
+    if low is not None:
+        return f"{comma} at least {low:f}"
+    if high is not None:
+        return f"{comma} at most {high:f}"
+    return ""
