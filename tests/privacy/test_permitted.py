@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from liftwerk.privacy.definition import Basis, Purpose
+from liftwerk.privacy.definition import Withdrawal as Reach
+from liftwerk.privacy.permitted import NOW, AsOf, Withdrawal, permitted, permitted_sql
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+ADA, BOB = b"ada", b"bob"
+
+
+def day(number: int) -> datetime:
+    return START + timedelta(days=number)
+
+
+def may(
+    purpose: Purpose,
+    *,
+    granted: list[str] | None,
+    time: int = 10,
+    withdrawn: tuple[int, int] | None = None,
+    as_of: AsOf = NOW,
+    agreed: int | None = None,
+    leaf: bytes = ADA,
+    of: str = "ads",
+) -> bool:
+    """Ask about one event of Ada, and at most one withdrawal (day, day it was known)."""
+    withdrawals = []
+    if withdrawn is not None:
+        done, known = withdrawn
+        withdrawals = [Withdrawal(leaf, of, day(done), day(known), offset=known)]
+    agreed_at = None
+    if agreed is not None:
+        agreed_at = day(agreed)
+    return permitted(
+        granted,
+        day(time),
+        [ADA, None],
+        name="ads",
+        purpose=purpose,
+        withdrawals=withdrawals,
+        as_of=as_of,
+        agreed=agreed_at,
+    )
+
+
+CONSENT = Purpose("consent")
+RETROACTIVE = Purpose("consent", "retroactive")
+INTEREST = Purpose("legitimate_interest")
+ORDER = Purpose("legal_obligation")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "facts", "expected"),
+    [
+        (CONSENT, {"granted": ["ads"]}, True),
+        (CONSENT, {"granted": ["analytics"]}, False),
+        (CONSENT, {"granted": []}, False),
+        (CONSENT, {"granted": None}, False),
+        # A withdrawal reaches what happens at its time or later ...
+        (CONSENT, {"granted": ["ads"], "withdrawn": (10, 10)}, False),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (11, 11)}, True),
+        # ... or everything, where the purpose says so.
+        (RETROACTIVE, {"granted": ["ads"], "withdrawn": (11, 11)}, False),
+        # Another's withdrawal, or one of another purpose, is none of its business.
+        (CONSENT, {"granted": ["ads"], "withdrawn": (1, 1), "leaf": BOB}, True),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (1, 1), "of": "news"}, True),
+        # The past is judged by what was known then.
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 20), "as_of": AsOf(day(19))}, True),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 20), "as_of": AsOf(day(20))}, False),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 20), "as_of": AsOf(offset=19)}, True),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 20), "as_of": AsOf(offset=20)}, False),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 20), "as_of": AsOf(day(30), 3)}, True),
+        # A consent given again after the withdrawal counts.
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 6}, True),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 5}, False),
+        (RETROACTIVE, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 6}, True),
+        # Other bases ask for no grant; interest can be objected to, a duty can't.
+        (INTEREST, {"granted": None}, True),
+        (INTEREST, {"granted": None, "withdrawn": (5, 5)}, False),
+        (INTEREST, {"granted": None, "withdrawn": (5, 5), "agreed": 6}, False),
+        (ORDER, {"granted": None, "withdrawn": (5, 5)}, True),
+        (Purpose("contract"), {"granted": [], "withdrawn": (5, 5)}, True),
+    ],
+)
+def test_rule(purpose: Purpose, facts: dict[str, Any], expected: bool) -> None:
+    assert may(purpose, **facts) is expected
+
+
+NAMES = st.sampled_from(["ads", "news", "it's"])
+DAYS = st.integers(0, 6).map(day)
+LEAVES = st.sampled_from([ADA, BOB, b"cy"])
+EVENTS = st.lists(
+    st.tuples(
+        st.none() | st.lists(NAMES, max_size=2),
+        DAYS,
+        st.none() | LEAVES,
+        st.none() | LEAVES,
+        st.none() | DAYS,
+    ),
+    min_size=1,
+    max_size=8,
+)
+WITHDRAWALS = st.lists(
+    st.builds(Withdrawal, LEAVES, NAMES, DAYS, DAYS, st.integers(0, 6)), max_size=6
+)
+BASES: tuple[Basis, ...] = ("consent", "contract", "legitimate_interest", "legal_obligation")
+REACHES: tuple[Reach, ...] = ("future", "retroactive")
+PURPOSES = st.builds(Purpose, st.sampled_from(BASES), st.sampled_from(REACHES))
+AS_OF = st.builds(AsOf, st.none() | DAYS, st.none() | st.integers(0, 6))
+
+
+@pytest.fixture(scope="module")
+def sql() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    connection.execute(
+        "CREATE TABLE events (place INTEGER, consent_granted VARCHAR[], time TIMESTAMP,"
+        " leaf_email BLOB, leaf_device BLOB, consent_at TIMESTAMP)"
+    )
+    connection.execute(
+        "CREATE TABLE withdrawals (leaf BLOB, purpose VARCHAR, time TIMESTAMP, known_at TIMESTAMP,"
+        ' "offset" BIGINT)'
+    )
+    return connection
+
+
+def naive(time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    return time.replace(tzinfo=None)
+
+
+@given(EVENTS, WITHDRAWALS, PURPOSES, NAMES, AS_OF, st.booleans())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_sql_is_the_same_rule(
+    sql: duckdb.DuckDBPyConnection,
+    events: list[Any],
+    withdrawals: list[Withdrawal],
+    purpose: Purpose,
+    name: str,
+    as_of: AsOf,
+    aliased: bool,
+) -> None:
+    sql.execute("DELETE FROM events")
+    sql.execute("DELETE FROM withdrawals")
+    for place, (granted, time, email, device, agreed) in enumerate(events):
+        row = [place, granted, naive(time), email, device, naive(agreed)]
+        sql.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+    for w in withdrawals:
+        row = [w.leaf, w.purpose, naive(w.time), naive(w.known_at), w.offset]
+        sql.execute("INSERT INTO withdrawals VALUES (?, ?, ?, ?, ?)", row)
+    bounds = {"as_of_time": as_of.time, "as_of_offset": as_of.offset}
+    given_bounds = {key: f"${key}" for key, value in bounds.items() if value is not None}
+    table = None
+    if aliased:
+        table = "e"
+    expression = permitted_sql(
+        name,
+        purpose,
+        leaf_columns=["leaf_email", "leaf_device"],
+        withdrawals="withdrawals",
+        agreed_column="consent_at",
+        table=table,
+        **given_bounds,
+    )
+    parameters = {"as_of_time": naive(as_of.time), "as_of_offset": as_of.offset}
+    used = {key: parameters[key] for key in given_bounds if f"${key}" in expression}
+    rows = sql.execute(f"SELECT {expression} FROM events AS e ORDER BY place", used).fetchall()
+    assert [row[0] for row in rows] == [
+        permitted(
+            granted,
+            time,
+            [email, device],
+            name=name,
+            purpose=purpose,
+            withdrawals=withdrawals,
+            as_of=as_of,
+            agreed=agreed,
+        )
+        for granted, time, email, device, agreed in events
+    ]
+
+
+def test_withdrawals_may_be_a_query(sql: duckdb.DuckDBPyConnection) -> None:
+    expression = permitted_sql(
+        "ads",
+        RETROACTIVE,
+        leaf_columns=["leaf"],
+        withdrawals="(SELECT * FROM (VALUES ('a'::BLOB, 'ads', NULL::TIMESTAMP, NULL::TIMESTAMP, 1)"
+        ') AS v(leaf, purpose, time, known_at, "offset"))',
+    )
+    rows = sql.execute(
+        f"SELECT {expression} FROM (VALUES (['ads'], 'a'::BLOB), (['ads'], 'b'::BLOB))"
+        " AS t(consent_granted, leaf)"
+    ).fetchall()
+    assert rows == [(False,), (True,)]
