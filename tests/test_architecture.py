@@ -140,7 +140,9 @@ def test_lazy_names_stay_below_what_may_be_imported() -> None:
             continue
         for place in lazy_places(ast.parse(path.read_text())):
             other = place.split(".")[1]
-            if other not in height or height[other] > height[room]:
+            if not (PACKAGE / other).exists() and not (PACKAGE / f"{other}.py").exists():
+                continue  # a file or a logger, not a module
+            if height[other] > height[room]:
                 wrong.append(f"{name_of(path)}: {place}")
     assert wrong == []
 
