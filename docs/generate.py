@@ -11,6 +11,8 @@ import re
 import types
 import typing
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from rich.console import Console
 from liftwerk import errors
 from liftwerk.cli.main import EXIT_CODES, app
 from liftwerk.definitions.section import Section
+from liftwerk.definitions.typed import TypedString
 from liftwerk.sections import SECTIONS
 
 MARKER = re.compile(r"^<!-- generated: ([\w-]+) -->$", flags=re.MULTILINE)
@@ -45,17 +48,26 @@ def _section(section: Section[Any]) -> Iterator[str]:
     if section.many:
         name = f"{section.name}.NAME"
     yield f"## `[{name}]` {{ #{section.name} }}\n"
-    yield from _struct(section.type, name)
+    yield from _struct(section.type, name, {})
 
 
-def _struct(struct: type[Any], name: str) -> Iterator[str]:
+def _intro(struct: type[Any]) -> str:
+    """Return what a struct's docstring says before its attributes, or else its module's."""
+    text = (inspect.getdoc(struct) or "").partition("Attributes\n---")[0].strip()
+    if text.startswith("``[") and ": " not in text:
+        text = inspect.getdoc(inspect.getmodule(struct)) or ""
+    if text.startswith("``["):  # the heading names the table already
+        text = text.partition(": ")[2]
+    return _markdown(text[:1].upper() + text[1:])
+
+
+def _struct(struct: type[Any], name: str, seen: dict[type[Any], str]) -> Iterator[str]:
+    if struct in seen:
+        yield f"The same as `{seen[struct]}`.\n"
+        return
+    seen[struct] = name
     documentation = inspect.getdoc(struct) or ""
-    intro = documentation.partition("\n\n")[0].replace("``", "`")
-    meaning = intro.partition(": ")[2]
-    if meaning:
-        yield meaning[0].upper() + meaning[1:] + "\n"
-    elif not intro.startswith("`["):
-        yield intro + "\n"
+    yield _intro(struct) + "\n"
     said = attributes(documentation)
     yield "| key | type | default | what it says |"
     yield "|---|---|---|---|"
@@ -69,7 +81,7 @@ def _struct(struct: type[Any], name: str) -> Iterator[str]:
     yield ""
     for place, inner in nested:
         yield f"### `{place}`\n"
-        yield from _struct(inner, place)
+        yield from _struct(inner, place, seen)
 
 
 def attributes(documentation: str) -> dict[str, str]:
@@ -80,9 +92,9 @@ def attributes(documentation: str) -> dict[str, str]:
     for line in part.splitlines():
         if not line.strip():
             continue
+        if line.startswith("---"):  # the next part's heading stands above it
+            break
         if not line.startswith(" "):
-            if " : " not in line:
-                break
             names = [name.strip() for name in line.partition(" : ")[0].split(",")]
             continue
         for name in names:
@@ -94,23 +106,17 @@ def _place(name: str, field: msgspec.structs.FieldInfo, hint: Any) -> str:
     if typing.get_origin(hint) is dict:
         return f"{name}.{field.encode_name}.NAME"
     if typing.get_origin(hint) in (tuple, list):
-        return f"[{name}.{field.encode_name}]"
+        return f"{name}.{field.encode_name}[]"
     return f"{name}.{field.encode_name}"
 
 
 def _structs(hint: Any) -> Iterator[type[Any]]:
     """Yield the structs inside a type that a reader writes as a table."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        if msgspec.structs.fields(hint) and not _is_text(hint):
-            yield hint
+        yield hint
         return
     for inner in typing.get_args(hint):
         yield from _structs(inner)
-
-
-def _is_text(struct: type[Any]) -> bool:
-    """Tell a typed string (a duration, a share) from a table."""
-    return struct.__module__ == "liftwerk.definitions.typed"
 
 
 def _type(hint: Any) -> str:
@@ -124,11 +130,21 @@ def _type(hint: Any) -> str:
         return "list of " + _type(typing.get_args(hint)[0])
     if origin is dict:
         return "table of name = " + _type(typing.get_args(hint)[1])
-    if hint in (str, int, bool, float):
-        return {str: "text", int: "integer", bool: "true or false", float: "number"}[hint]
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and not _is_text(hint):
+    if issubclass(hint, msgspec.Struct):
+        if hasattr(hint, "shorthand"):
+            return "table, or its short form"
         return "table"
-    return getattr(hint, "__name__", str(hint)).lower()
+    return TYPES.get(hint, hint.__name__.lower())
+
+
+TYPES = {
+    str: "text",
+    int: "integer",
+    bool: "true or false",
+    float: "number",
+    Decimal: "amount",
+    datetime: "time in UTC",
+}
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
@@ -141,9 +157,9 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    if isinstance(value, msgspec.Struct) and not _is_text(type(value)):
+    if isinstance(value, msgspec.Struct):
         return ""
-    if isinstance(value, str) or _is_text(type(value)):
+    if isinstance(value, str | TypedString):
         return f'`"{value}"`'
     return f"`{value}`"
 
