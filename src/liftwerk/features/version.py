@@ -1,0 +1,62 @@
+"""A feature's version: the hash of all that its values depend on.
+
+Two features with the same version have the same value for every customer and time, whatever their
+descriptions say; a change of the property's type, of what makes two events one fact, or of the
+project's currency makes another version of the features that read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from liftwerk.definitions.project import Project, plain_value
+from liftwerk.events.definition import known_events
+from liftwerk.features.compile import DEFAULT_HOP
+from liftwerk.features.definition import FEATURES
+
+ALGEBRA = 1
+"""Counted up whenever an aggregate's meaning changes."""
+
+_WORDS = ("description", "owner", "refresh", "checks")
+"""Parts of a definition that change no value."""
+
+
+def feature_version(project: Project, name: str) -> str:
+    """Return the version of one declared feature.
+
+    Parameters
+    ----------
+    project : Project
+        Where it is declared.
+    name : str
+        The feature.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits, over the parts of the definition that decide its values, the
+        event's version, key and property, and the currency where the property is money.
+
+    Raises
+    ------
+    UnknownName
+        If no such feature is declared.
+    """
+    feature = project.lookup(FEATURES, name)
+    event = known_events(project)[feature.from_]
+    definition: dict[str, Any] = plain_value(feature)
+    for word in _WORDS:
+        definition.pop(word, None)
+    if feature.window is not None and feature.hop is None:
+        definition["hop"] = f"{DEFAULT_HOP}us"  # written or not, it is the same feature
+    depends: dict[str, Any] = {"version": event.version, "unique": list(event.unique)}
+    if feature.property is not None:
+        read = event.properties[feature.property]
+        depends["property"] = {"type": read.type, "unit": read.unit}
+        if read.type == "money":
+            depends["currency"] = project.currency
+    content = {"algebra": ALGEBRA, "feature": definition, "event": depends}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,240 @@
+"""The compiled as-of join equals the definition, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liftwerk.definitions.typed import Duration
+from liftwerk.errors import Refused
+from liftwerk.events.definition import EventDefinition, PropertyDefinition
+from liftwerk.features.as_of import values_as_of
+from liftwerk.features.compile import compile_features
+from liftwerk.features.definition import AGGREGATES as DECLARED
+from liftwerk.features.definition import Aggregate, FeatureDefinition
+from liftwerk.features.kinds import AGGREGATES
+
+from . import naive
+
+ALICE, BOB, CAROL = b"a" * 16, b"b" * 16, b"c" * 16
+HOUR = 3_600_000_000
+
+TYPES = {"n": "integer", "x": "number", "m": "money", "b": "boolean", "s": "string"}
+ARROW = {
+    "n": pa.int64(),
+    "x": pa.float64(),
+    "m": pa.int64(),
+    "b": pa.bool_(),
+    "s": pa.string(),
+}
+# The event is named like a step of the SQL, and features like columns of it, on purpose.
+EVENTS = {
+    name: EventDefinition(
+        1, "", properties={key: PropertyDefinition(kind) for key, kind in TYPES.items()}
+    )
+    for name in ("history", "order")
+}
+
+
+def _feature(
+    aggregate: Aggregate, property_: str | None, window: str | None, hop: str | None, event: str
+) -> FeatureDefinition:
+    return FeatureDefinition(
+        entity="customer",
+        from_=event,
+        aggregate=aggregate,
+        property=property_,
+        window=None if window is None else Duration(window),
+        hop=None if hop is None else Duration(hop),
+    )
+
+
+FEATURES = {
+    f"{aggregate}_{property_ or 'all'}_{window or 'ever'}_{hop or 'day'}_{event}": _feature(
+        aggregate, property_, window, hop, event
+    )
+    for aggregate in DECLARED
+    for property_ in (TYPES if AGGREGATES[aggregate].of_a_property else (None,))
+    if not (aggregate == "sum" and property_ in ("b", "s"))
+    for window, hop in ((None, None), ("2d", None), ("36h", "1h"), ("5h", "7h"))
+    for event in EVENTS
+}
+
+
+def connect(events: dict[str, list[naive.Event]], currency: str = "USD") -> Any:
+    connection = duckdb.connect()
+    connection.execute("SET threads = 1")
+    for name, rows in events.items():
+        table = {
+            "customer": pa.array([row.customer for row in rows], pa.binary(16)),
+            "time": pa.array([row.time for row in rows], pa.timestamp("us", "UTC")),
+            "known_at": pa.array([row.known_at for row in rows], pa.timestamp("us", "UTC")),
+            "offset": pa.array([row.offset for row in rows], pa.int64()),
+            "weight": pa.array([row.weight for row in rows], pa.float64()),
+            "synthetic": pa.array([row.synthetic for row in rows], pa.bool_()),
+            "m_currency": pa.array([currency for _ in rows], pa.string()),
+        }
+        for key, type_ in ARROW.items():
+            table[key] = pa.array([row.properties.get(key) for row in rows], type_)
+        connection.register(name, pa.table(table))
+    return connection
+
+
+def spine(questions: list[tuple[bytes, int]]) -> pa.Table:
+    return pa.table(
+        {
+            "customer": pa.array([customer for customer, _ in questions], pa.binary(16)),
+            "time": pa.array([time for _, time in questions], pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def ask(
+    features: dict[str, FeatureDefinition],
+    events: dict[str, list[naive.Event]],
+    questions: list[tuple[bytes, int]],
+    known_offset: int | None = None,
+) -> dict[str, list[Any]]:
+    plans = compile_features(features, EVENTS, "USD", known_offset=known_offset)
+    with connect(events) as connection:
+        return values_as_of(connection, plans, spine(questions), "USD").to_pydict()
+
+
+# Few distinct times, on both sides of 1970, so that microseconds, hops and windows' ends collide.
+_times = st.one_of(
+    st.integers(-3, 3).map(lambda day: day * naive.DAY),
+    st.integers(-60, 60).map(lambda hour: hour * HOUR),
+    st.integers(-60, 60).map(lambda hour: hour * HOUR + 1),
+    st.integers(-60, 60).map(lambda hour: hour * HOUR - 1),
+)
+_asked = [ALICE, ALICE, ALICE, BOB, BOB, BOB, CAROL]
+_eighths = st.integers(-(10**9), 10**9).map(lambda n: n / 8)
+
+
+@st.composite
+def _events(draw: Any, offsets: list[int]) -> naive.Event:
+    time = draw(_times)
+    late = draw(st.sampled_from([0, 0, 0, 1, HOUR, 30 * HOUR, -HOUR]))
+    return naive.Event(
+        customer=draw(st.sampled_from([ALICE, BOB])),
+        time=time,
+        known_at=time + late,
+        offset=offsets.pop(),
+        weight=draw(st.sampled_from([1.0, 1.0, 2.5, 0.125, 1000.0])),
+        synthetic=draw(st.sampled_from([False, False, False, True])),
+        properties={
+            "n": draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
+            "x": draw(st.none() | _eighths),
+            "m": draw(st.none() | st.integers(-(10**15), 10**15)),
+            "b": draw(st.none() | st.booleans()),
+            "s": draw(st.none() | st.sampled_from(["", "a", "Straße"])),
+        },
+    )
+
+
+@st.composite
+def _worlds(draw: Any) -> tuple[dict[str, list[naive.Event]], list[tuple[bytes, int]]]:
+    offsets = draw(st.permutations(range(1, 60)))
+    events = {
+        name: draw(st.lists(_events(list(offsets)), min_size=10, max_size=24)) for name in EVENTS
+    }
+    questions = draw(st.lists(st.tuples(st.sampled_from(_asked), _times), min_size=10, max_size=20))
+    return events, questions
+
+
+def test_equals_the_definition() -> None:
+    """Random histories: same microsecond, known late, synthetic, weighted; no difference."""
+    counts = {"values": 0, "known": 0}
+
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None)
+    @given(_worlds())
+    def compare(world: tuple[dict[str, list[naive.Event]], list[tuple[bytes, int]]]) -> None:
+        events, questions = world
+        found = ask(FEATURES, events, questions)
+        for name, feature in FEATURES.items():
+            type_ = TYPES.get(feature.property or "", "")
+            for row, (customer, as_of) in enumerate(questions):
+                wanted = naive.value(feature, type_, events[feature.from_], customer, as_of)
+                counts["values"] += 1
+                counts["known"] += wanted not in (None, 0.0)
+                assert found[name][row] == wanted, (name, row, found[name][row], wanted)
+                assert type(found[name][row]) is type(wanted), name
+
+    compare()
+    assert counts["values"] > 10_000
+    assert counts["known"] / counts["values"] > 0.2, counts
+
+
+def _event(time: int, n: int, offset: int, known_at: int | None = None) -> naive.Event:
+    if known_at is None:
+        known_at = time
+    properties = {"n": n, "x": None, "m": None, "b": None, "s": None}
+    return naive.Event(ALICE, time, known_at, offset, properties=properties)
+
+
+LAST_N = {"time": _feature("last", "n", None, None, "order")}
+
+
+def test_an_event_at_the_as_of_time_is_the_future() -> None:
+    events = {"order": [_event(100, 7, 1)]}
+    assert ask(LAST_N, events, [(ALICE, 100), (ALICE, 101)])["time"] == [None, 7]
+
+
+def test_what_was_learnt_later_is_unknown_until_then() -> None:
+    events = {"order": [_event(100, 7, 1), _event(90, 6, 2, known_at=500), _event(110, 8, 3, 300)]}
+    found = ask(LAST_N, events, [(ALICE, 299), (ALICE, 300), (ALICE, 600)])
+    assert found["time"] == [7, 8, 8]
+
+
+def test_knowledge_can_be_cut_at_an_offset() -> None:
+    """Verification recomputes a served value from the rows that were there when it was served."""
+    events = {"order": [_event(100, 7, 1), _event(110, 8, 5)]}
+    assert ask(LAST_N, events, [(ALICE, 600)], known_offset=4)["time"] == [7]
+
+
+def test_order_of_rows_leaves_no_trace() -> None:
+    events = [_event(100, value, offset) for offset, value in enumerate([5, 3, 9, 1])]
+    sums = {"s": _feature("sum", "x", None, None, "order"), **LAST_N}
+    floats = [0.1, 0.2, 0.3, 1e9]
+    for event, number in zip(events, floats, strict=True):
+        event.properties["x"] = number
+    forward = ask(sums, {"order": events}, [(ALICE, 600)])
+    backward = ask(sums, {"order": events[::-1]}, [(ALICE, 600)])
+    assert forward == backward == {"s": [1000000000.6], "time": [1]}
+
+
+def test_rows_come_back_in_the_order_of_the_spine() -> None:
+    events = {"order": [_event(time, time, time) for time in range(1, 50)]}
+    questions = [(ALICE, time) for time in (40, 3, 17, 3, 49)] + [(CAROL, 10)]
+    assert ask(LAST_N, events, questions)["time"] == [39, 2, 16, 2, 48, None]
+
+
+def test_an_empty_history_counts_nothing_and_knows_nothing() -> None:
+    empty: dict[str, list[naive.Event]] = {name: [] for name in EVENTS}
+    found = ask(FEATURES, empty, [(ALICE, 0)])
+    for name, (value,) in found.items():
+        assert value == AGGREGATES[FEATURES[name].aggregate].empty
+
+
+def test_an_empty_spine_gives_no_rows() -> None:
+    found = ask(LAST_N, {"order": [_event(1, 1, 1)]}, [])
+    assert found == {"time": []}
+
+
+def test_currencies_are_never_mixed() -> None:
+    events = {"order": [naive.Event(ALICE, 1, 1, 1, properties={"m": 5})]}
+    plans = compile_features({"m": _feature("sum", "m", None, None, "order")}, EVENTS, "USD")
+    with (
+        connect(events, currency="EUR") as connection,
+        pytest.raises(Refused, match=r"1 amounts in EUR, and the project counts in USD: order\.m"),
+    ):
+        values_as_of(connection, plans, spine([(ALICE, 5)]), "USD")
+
+
+def test_every_declarable_aggregate_has_its_file() -> None:
+    assert tuple(AGGREGATES) == DECLARED
