@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
@@ -284,6 +285,9 @@ def _check(project: Project) -> Iterable[Problem]:
             yield project.problem((*path, "file"), hint, definition.file)
         if len(definition.delimiter) != 1:
             yield project.problem((*path, "delimiter"), "one character", definition.delimiter)
+        if not _is_encoding(definition.encoding):
+            hint = 'an encoding such as "utf-8" or "latin-1"'
+            yield project.problem((*path, "encoding"), hint, definition.encoding)
         if not definition.key:
             hint = "name the columns that make a row's id"
             yield project.problem((*path, "key"), hint, definition.key)
@@ -303,6 +307,14 @@ def _check(project: Project) -> Iterable[Problem]:
                 if purpose not in purposes:
                     yield project.unknown(granted, purpose, purposes)
         yield from _check_events(project, path, definition)
+
+
+def _is_encoding(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
 
 
 def _check_events(project: Project, path: Path, definition: ImportDefinition) -> Iterable[Problem]:
@@ -342,16 +354,17 @@ def _check_decision(project: Project, path: Path, event: ImportEvent) -> Iterabl
             what = f"{dotted((*path, key))} is missing"
             hint = f"a {DECISION} needs placement, action, eligible and probability"
             yield project.problem((*path, key), hint, what=what)
-    for key in event.properties:
-        if key in (*given, "control_action"):
-            hint = f"write {key} beside event, not among its properties"
-            if key == "control_action":
-                hint = "leave it out: the placement declares it"
-            yield project.problem((*path, "properties", key), hint, event.properties[key].column)
     properties = known_events(project)[DECISION].properties
     for key in event.properties:
-        if key not in properties:
-            yield project.unknown((*path, "properties", key), key, properties)
+        here = (*path, "properties", key)
+        if key == "control_action":
+            what = f"{dotted(here)} is not mapped"
+            yield project.problem(here, "leave it out: the placement declares it", what=what)
+        elif key in given:
+            what = f"{dotted(here)} is in the wrong place"
+            yield project.problem(here, f"write {key} beside event", what=what)
+        elif key not in properties:
+            yield project.unknown(here, key, properties)
 
 
 def _check_fact(

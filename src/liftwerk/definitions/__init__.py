@@ -5,9 +5,21 @@ room's own business: its ``definition.py`` brings structs and a `Section`, and
 `liftwerk.sections` lists them all.
 """
 
+from liftwerk.definitions.define import Definitions
 from liftwerk.definitions.load import build, load, problems
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import PROJECT, Project
+from liftwerk.definitions.schema import json_schema
 from liftwerk.definitions.section import Section
 
-__all__ = ["PROJECT", "Problem", "Project", "Section", "build", "load", "problems"]
+__all__ = [
+    "PROJECT",
+    "Definitions",
+    "Problem",
+    "Project",
+    "Section",
+    "build",
+    "json_schema",
+    "load",
+    "problems",
+]

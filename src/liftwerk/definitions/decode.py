@@ -7,11 +7,12 @@ from a string and raises `ValueError` saying what would be right.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from msgspec.structs import FieldInfo, fields
 
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import dotted, shown
-from liftwerk.definitions.typed import TypedString
+from liftwerk.definitions.typed import DECIMAL_PATTERN, TypedString
 from liftwerk.errors import did_you_mean
 
 Report = Callable[[Path, str, str], None]
@@ -118,7 +119,8 @@ def _mapping(wanted: Any, value: object, path: Path, report: Report) -> Any:
 
 def _struct(wanted: type[Struct], value: object, path: Path, report: Report) -> Any:
     if isinstance(value, wanted):
-        return value
+        # Built in Python: a struct does not check what it is made from.
+        value = {field.encode_name: getattr(value, field.name) for field in fields(wanted)}
     shorthand = getattr(wanted, "shorthand", None)
     if shorthand is not None and isinstance(value, str):
         try:
@@ -234,19 +236,15 @@ def _instant(value: object, path: Path, report: Report) -> Any:
 
 
 def _decimal(value: object, path: Path, report: Report) -> Any:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return value
     if isinstance(value, float):
         return _wrong(path, value, f'write it as text, "{value}", so that it stays exact', report)
     if isinstance(value, bool) or not isinstance(value, int | str):
         return _wrong(path, value, 'write a decimal such as "29.99"', report)
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
+    if re.fullmatch(DECIMAL_PATTERN, str(value), re.ASCII) is None:
         return _wrong(path, value, 'write a decimal such as "29.99"', report)
-    if not number.is_finite():
-        return _wrong(path, value, 'write a decimal such as "29.99"', report)
-    return number
+    return Decimal(value)
 
 
 def _wrong(path: Path, value: object, hint: str, report: Report) -> Wrong:

@@ -6,7 +6,6 @@ look at references and rules. So one misspelt key is one problem and not a dozen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -18,10 +17,8 @@ from liftwerk.definitions.files import NAME, Sources, find, read
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted, shown
 from liftwerk.definitions.project import PROJECT, Project
-from liftwerk.definitions.section import Section
+from liftwerk.definitions.section import Section, is_name
 from liftwerk.errors import did_you_mean
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 PYTHON = "<python>"
 """Stands for the file where a project was built in Python."""
@@ -158,7 +155,7 @@ def _section(section: Section[Any], values: Mapping[str, Any], report: Any) -> A
         return {}
     named = {}
     for name, item in value.items():
-        if _NAME.fullmatch(name) is None:
+        if not is_name(name):
             what = f"the name {name!r} in [{section.name}] cannot be used"
             report((*path, name), what, "use lower case letters, digits and _, a letter first")
         decoded = decode(section.type, item, (*path, name), report)

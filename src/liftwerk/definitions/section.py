@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,8 +13,22 @@ from liftwerk.definitions.problem import Problem
 if TYPE_CHECKING:
     from liftwerk.definitions.project import Project
 
+NAME_PATTERN = "^[a-z][a-z0-9_]{0,62}$"
+"""What a definition may be called: it becomes a column, a file, a word in SQL."""
+
 T_co = TypeVar("T_co", covariant=True)
 Check = Callable[["Project"], Iterable[Problem]]
+
+
+def is_name(text: str) -> bool:
+    """Say whether something may be called so.
+
+    Examples
+    --------
+    >>> is_name("orders_90d"), is_name("Orders"), is_name("90d")
+    (True, False, False)
+    """
+    return re.fullmatch(NAME_PATTERN[1:-1], text) is not None
 
 
 class Section(Struct, Generic[T_co], frozen=True):

@@ -24,6 +24,9 @@ MICROSECONDS = {
 }
 """Fixed lengths in UTC; calendar lengths (months) are only in `Retention` and `Budget`."""
 
+DECIMAL_PATTERN = r"^[+-]?[0-9]{1,18}(\.[0-9]{1,18})?$"
+"""A plain decimal, as money and bounds are written: no exponent, no separators."""
+
 PERIODS = ("hour", "day", "week", "month")
 """Calendar periods of a budget, in the project's time zone."""
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
-from liftwerk.definitions.section import named
+from liftwerk.definitions.section import is_name, named
 from liftwerk.definitions.typed import Rate, Retention
 from liftwerk.privacy.tags import Tag
 
@@ -33,7 +33,10 @@ ENVELOPE_COLUMNS = (
     "customer",
     "customer_bucket",
     "consent_granted",
+    "consent_source",
     "consent_version",
+    "consent_at",
+    "context",
     "decision",
     "weight",
     "synthetic",
@@ -300,14 +303,22 @@ def _check_events(project: Project) -> Iterable[Problem]:
         for place, key in enumerate(event.unique):
             if key not in event.properties:
                 yield project.unknown((*path, "unique", place), key, event.properties)
+        for key in _currencies(event) & set(event.properties):
+            what = f"the property name {key!r} is taken by the money beside it"
+            yield project.problem((*path, "properties", key), "choose another name", what=what)
         for key, definition in event.properties.items():
             yield from _check_property(project, (*path, "properties", key), key, definition)
+
+
+def _currencies(event: EventDefinition) -> set[str]:
+    """Name the columns that hold the currency of an event's money."""
+    return {f"{key}_currency" for key, item in event.properties.items() if item.type == "money"}
 
 
 def _check_property(
     project: Project, path: Path, name: str, definition: PropertyDefinition
 ) -> Iterable[Problem]:
-    if not name.isidentifier() or name != name.lower():
+    if not is_name(name):
         hint = "use lower case letters, digits and _, a letter first"
         yield project.problem(path, hint, what=f"the property name {name!r} cannot be used")
     if name in ENVELOPE_COLUMNS or name.startswith("leaf_"):
