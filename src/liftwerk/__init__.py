@@ -17,7 +17,8 @@ The rooms, in the order in which data pass them:
 - `releases`: what may go live, and the one pointer to what is live.
 - `operations`: the runner that skips what is unchanged and lets one process at a time work.
 - `governance`: proofs and rights: the audit trail and erasure.
-- `loop`: the whole loop on one page, and the Python door.
+- `loop`: the whole loop on one page, and the only place that wires the rooms.
+- `project`: the Python door to all of it.
 - `server`: the pages and what they read, over HTTP.
 - `cli`: the commands, one file for each room.
 
@@ -48,10 +49,10 @@ _WHERE = {
     "Estimate": "liftwerk.stats.estimate",
     "LiftwerkError": "liftwerk.errors",
     "Money": "liftwerk.money",
-    "Project": "liftwerk.loop",
+    "Project": "liftwerk.project",
     "Unknown": "liftwerk.stats.estimate",
-    "define": "liftwerk.definitions",
-    "open": "liftwerk.loop",
+    "define": "liftwerk.definitions.define",
+    "open": "liftwerk.project",
 }
 
 __getattr__ = attach(__name__, _WHERE)
