@@ -85,7 +85,9 @@ def erase(
         if result["found"]:
             out.print("STILL FOUND in: " + ", ".join(result["found"]), style="red")
             return
-        out.print("searched every file: nothing left. Run `liftwerk run` to rebuild what was learned.")
+        out.print(
+            "searched every file: nothing left. Run `liftwerk run` to rebuild what was learned."
+        )
 
     emit(common, result, render)
     if result["found"]:

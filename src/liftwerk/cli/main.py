@@ -15,11 +15,20 @@ import errno
 import os
 import sys
 
-from liftwerk.cli import decisions, events, governance, models, operations, releases, server
+from liftwerk.cli import (
+    decisions,
+    definitions,
+    events,
+    governance,
+    models,
+    operations,
+    releases,
+    server,
+)
 from liftwerk.cli.app import app, err
 from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
 
-COMMAND_FILES = (events, models, decisions, releases, operations, governance, server)
+COMMAND_FILES = (definitions, operations, server, events, models, decisions, releases, governance)
 """Importing a file registers its commands; the order is that of ``--help``."""
 
 EXIT_CODES: tuple[tuple[type[LiftwerkError], int], ...] = (

@@ -120,7 +120,8 @@ def status(*, common: Common = DEFAULTS) -> None:
                 "customers": fmt.number(facts["customers"]),
                 "quarantined": fmt.number(sum(facts["quarantined"].values())),
                 "champions": ", ".join(
-                    f"{policy}: {release or 'none'}" for policy, release in facts["champions"].items()
+                    f"{policy}: {release or 'none'}"
+                    for policy, release in facts["champions"].items()
                 ),
                 "audit": facts["audit"].get("words", ""),
             },

@@ -20,7 +20,13 @@ def list_(*, common: Common = DEFAULTS) -> None:
 
     def render() -> None:
         cells = [
-            [row["id"], row["policy"], row["stage"], row["gate"]["verdict"], fmt.moment(row["created"])]
+            [
+                row["id"],
+                row["policy"],
+                row["stage"],
+                row["gate"]["verdict"],
+                fmt.moment(row["created"]),
+            ]
             for row in rows
         ]
         if not cells:
@@ -55,7 +61,9 @@ def show_(release_id: str, /, *, common: Common = DEFAULTS) -> None:
         show.pairs(f"Release {found['id']}", facts)
         rows = [[row["name"], row["version"][:16]] for row in found["features"]]
         show.table("Features", ["feature", "version"], rows)
-        rows = [[fmt.moment(row["at"]), row["action"], row["actor"][:8]] for row in found["history"]]
+        rows = [
+            [fmt.moment(row["at"]), row["action"], row["actor"][:8]] for row in found["history"]
+        ]
         show.table("History", ["at", "what", "who"], rows)
 
     emit(common, found, render)

@@ -10,6 +10,6 @@ from liftwerk.lazy import attach
 
 __all__ = ["Step", "StepResult", "plan_steps", "run_steps"]
 
-_WHERE = {name: "liftwerk.operations.run" for name in __all__}
+_WHERE = dict.fromkeys(__all__, "liftwerk.operations.run")
 
 __getattr__ = attach(__name__, _WHERE)

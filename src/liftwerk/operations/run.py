@@ -11,7 +11,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -22,9 +21,10 @@ from liftwerk.clock import Clock
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.faults import fault
 from liftwerk.store import Stores
+from liftwerk.store.ledger import protocol as ledger
 
 LEASE = "runner"
-LEASE_TIME = timedelta(minutes=10)
+LEASE_SECONDS = 600.0
 
 Outputs = dict[str, dict[str, Any]]
 """What the steps before have given, by step name; JSON-able, a step's ``artefacts`` by role."""
@@ -104,17 +104,17 @@ def run_steps(
     ------
     UnknownName
         If `force_from` names no step.
-    StoreFault
-        If another runner has taken the lease meanwhile.
+    HomeInUse
+        If another runner has the lease, or took it meanwhile.
     """
     forced_at = _position(steps, force_from)
     holder = f"pid {os.getpid()}"
-    token = stores.ledger.acquire_lease(LEASE, holder, clock.now(), LEASE_TIME)
+    token = stores.ledger.acquire_lease(LEASE, holder, clock.now(), LEASE_SECONDS)
     outputs: Outputs = {}
     results = []
     try:
         for position, step in enumerate(steps):
-            stores.ledger.renew_lease(LEASE, token, clock.now(), LEASE_TIME)
+            stores.ledger.renew_lease(LEASE, token, clock.now(), LEASE_SECONDS)
             result = _run_one(step, outputs, stores, clock, progress, token, position >= forced_at)
             outputs[step.name] = result.outputs
             results.append(result)
@@ -191,13 +191,12 @@ def _run_one(
     # and the next run must find the row under the inputs that it will see then.
     key = step_key(step, outputs)
     with fault("step_commit"):
-        stores.ledger.put_step(step.name, key, given, seconds, clock.now(), LEASE, token)
+        done = ledger.Step(step.name, key, given, seconds, clock.now())
+        stores.ledger.put_step(done, LEASE, token)
     return StepResult(step.name, seconds, False, reason, given)
 
 
-def _committed(
-    step: Step, outputs: Outputs, stores: Stores
-) -> tuple[dict[str, Any] | None, str]:
+def _committed(step: Step, outputs: Outputs, stores: Stores) -> tuple[dict[str, Any] | None, str]:
     """Find an earlier run of exactly this work whose artefacts are whole."""
     row = stores.ledger.get_step(step.name, step_key(step, outputs))
     if row is None:

@@ -13,8 +13,7 @@ from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.faults import fault
 from liftwerk.releases.gate import Verdict
 from liftwerk.store import Stores
-
-DRAFT = "draft"
+from liftwerk.store.ledger import protocol
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -67,7 +66,7 @@ def create(release: Release, stores: Stores, clock: Clock, actor: str) -> str:
         The release's id.
     """
     ledger = stores.ledger
-    if any(row.id == release.id for row in ledger.releases()):
+    if ledger.release(release.id) is not None:
         return release.id
     detail = {
         "policy": release.policy,
@@ -80,7 +79,8 @@ def create(release: Release, stores: Stores, clock: Clock, actor: str) -> str:
         ledger.change(actor, "release.create", release.id, detail, clock.now()) as change,
     ):
         body = msgspec.json.encode(release)
-        ledger.put_release(change, release.id, release.policy, DRAFT, body, clock.now())
+        row = protocol.Release(release.id, release.policy, body, clock.now())
+        ledger.insert_release(change, row)
     return release.id
 
 
