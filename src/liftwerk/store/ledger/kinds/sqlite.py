@@ -13,11 +13,12 @@ from typing import Any
 
 import rfc8785
 
-from liftwerk.errors import StoreFault, UnknownName, did_you_mean
+from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
+from liftwerk.store.ledger.kinds import sqlite_releases as releases
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
@@ -47,16 +48,7 @@ SCHEMA = (
         at integer not null, token integer not null, primary key (name, key)
     ) strict""",
     leases.SCHEMA,
-    """create table if not exists releases (
-        seq integer primary key autoincrement, id text not null unique, policy text not null,
-        body blob not null, at integer not null,
-        stage text not null check (stage in ('draft', 'shadow', 'canary', 'champion', 'retired')),
-        frozen integer not null check (frozen in (0, 1)),
-        killed integer not null check (killed in (0, 1))
-    ) strict""",
-    """create table if not exists pointers (
-        policy text primary key, release text not null references releases (id), at integer not null
-    ) strict""",
+    *releases.SCHEMA,
     """create table if not exists tombstones (
         leaf blob primary key check (length(leaf) = 16), at integer not null
     ) strict, without rowid""",
@@ -65,7 +57,6 @@ SCHEMA = (
 _AUDIT = "select seq, at, actor, action, subject, detail, previous, hash from audit"
 _SNAPSHOT = "select inbox_offset, tables, at, decisions_offset from snapshots"
 _STEP = "select name, key, outputs, seconds, at from steps"
-_RELEASE = "select id, policy, body, at, stage, frozen, killed from releases"
 
 
 @dataclass(frozen=True)
@@ -207,31 +198,17 @@ class SqliteLedger:
 
     def insert_release(self, tx: Transaction, release: Release) -> bool:
         """Add a release; False when the same one is already there."""
-        connection = _connection(tx)
-        known = connection.execute(f"{_RELEASE} where id = ?", (release.id,)).fetchall()
-        if known:
-            if _release(known[0]).body != release.body:
-                raise ValueError(f"release {release.id} is immutable and has another body")
-            return False
-        sql = (
-            "insert into releases (id, policy, body, at, stage, frozen, killed)"
-            " values (?, ?, ?, ?, ?, ?, ?)"
-        )
-        flags = (release.stage, int(release.frozen), int(release.killed))
-        at = to_microseconds(release.at)
-        connection.execute(sql, (release.id, release.policy, release.body, at, *flags))
-        return True
+        return releases.insert(_connection(tx), release)
 
     def release(self, release_id: str) -> Release | None:
         """Return a release by its id."""
-        return next(
-            map(_release, self.database.rows(f"{_RELEASE} where id = ?", (release_id,))), None
-        )
+        rows = self.database.rows(f"{releases.SELECT} where id = ?", (release_id,))
+        return next(map(releases.from_row, rows), None)
 
     def releases(self, policy: str | None = None) -> list[Release]:
         """Return releases, oldest first."""
-        sql = f"{_RELEASE} where ?1 is null or policy = ?1 order by seq"
-        return [_release(row) for row in self.database.rows(sql, (policy,))]
+        sql = f"{releases.SELECT} where ?1 is null or policy = ?1 order by seq"
+        return [releases.from_row(row) for row in self.database.rows(sql, (policy,))]
 
     def move_release(
         self,
@@ -242,33 +219,15 @@ class SqliteLedger:
         killed: bool | None = None,
     ) -> None:
         """Change a release's stage or flags; what is None stays."""
-        connection = _connection(tx)
-        self._known_release(connection, release_id)
-        sql = (
-            "update releases set stage = coalesce(?, stage), frozen = coalesce(?, frozen),"
-            " killed = coalesce(?, killed) where id = ?"
-        )
-        connection.execute(sql, (stage, frozen, killed, release_id))
+        releases.move(_connection(tx), release_id, stage, frozen, killed)
 
     def set_pointer(self, tx: Transaction, policy: str, release_id: str | None) -> None:
         """Name a policy's champion; None takes it away."""
-        connection = _connection(tx)
-        if release_id is None:
-            connection.execute("delete from pointers where policy = ?", (policy,))
-            return
-        self._known_release(connection, release_id)
-        sql = "insert or replace into pointers values (?, ?, ?)"
-        connection.execute(sql, (policy, release_id, to_microseconds(tx.at)))
+        releases.point(_connection(tx), policy, release_id, tx.at)
 
     def pointer(self, policy: str) -> str | None:
         """Return the id of a policy's champion."""
         return _only(self.database.rows("select release from pointers where policy = ?", (policy,)))
-
-    def _known_release(self, connection: Connection, release_id: str) -> None:
-        known = [row[0] for row in connection.execute("select id from releases").fetchall()]
-        if release_id not in known:
-            hint = did_you_mean(release_id, known)
-            raise UnknownName("no such release", release_id, hint)
 
     # ---------------------------------------------------------------------------------- tombstones
 
@@ -357,12 +316,6 @@ def _snapshot(row: Sequence[Any]) -> Snapshot:
 def _step(row: Sequence[Any]) -> Step:
     name, key, outputs, seconds, at = row
     return Step(name, key, _json(outputs, f"step {name}"), seconds, from_microseconds(at))
-
-
-def _release(row: Sequence[Any]) -> Release:
-    release_id, policy, body, at, stage, frozen, killed = row
-    when = from_microseconds(at)
-    return Release(release_id, policy, body, when, stage, bool(frozen), bool(killed))
 
 
 def _json(text: str, where: str) -> Any:
