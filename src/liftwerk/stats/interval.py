@@ -99,8 +99,8 @@ def interval(
             f"about {needed} rows like these",
         )
     z = critical(level)
-    low = scores.value - error * hall_quantile(z, skew)
-    high = scores.value - error * hall_quantile(-z, skew)
+    low = scores.value - error * float(hall_quantile(z, skew))
+    high = scores.value - error * float(hall_quantile(-z, skew))
     return Estimate(scores.value, low, high, error, n, method, assumptions, level)
 
 
@@ -111,7 +111,7 @@ def skew_of_mean(influence: Floats, error: float) -> float:
     return third / float((influence.shape[0] * error) ** 3)
 
 
-def hall_quantile(z: float, skew: float) -> float:
+def hall_quantile(z: float, skew: Floats | float) -> Floats:
     r"""Turn a normal quantile into one of the t statistic of a mean of skewed values.
 
     Hall (1992), *On the removal of skewness by transformation*, JRSS B 54(1): the statistic `T`
@@ -121,14 +121,22 @@ def hall_quantile(z: float, skew: float) -> float:
 
     with `s` the skewness of the mean. The cubic is monotone; this is its inverse.
 
+    Parameters
+    ----------
+    z : float
+    skew : float or array
+
+    Returns
+    -------
+    array of the shape of `skew`
+
     Examples
     --------
-    >>> hall_quantile(1.96, 0.0)
-    1.96
-    >>> round(hall_quantile(1.96, 0.2), 3), round(hall_quantile(-1.96, 0.2), 3)
-    (1.722, -2.339)
+    >>> [float(hall_quantile(z, 0.2).round(3)) for z in (1.96, -1.96)]
+    [1.722, -2.339]
     """
-    a = skew / 3.0
-    if abs(a) < 1e-8:
-        return z
-    return float(np.cbrt(1.0 + 3.0 * a * (z - skew / 6.0)) - 1.0) / a
+    a = np.asarray(skew, dtype=np.float64) / 3.0
+    straight = np.abs(a) < 1e-8
+    curved = np.where(straight, 1.0, a)
+    turned = (np.cbrt(1.0 + 3.0 * curved * (z - 0.5 * curved)) - 1.0) / curved
+    return np.where(straight, z, turned)

@@ -49,3 +49,32 @@ def influence(
     contribution = (policy * predicted).sum(axis=1) + weights(action, logged, policy) * residual
     value = float(contribution.mean())
     return Scores(value, contribution - value)
+
+
+def action_scores(reward: Floats, action: Integers, logged: Floats, predicted: Floats) -> Floats:
+    r"""Give each row's doubly robust score for every action.
+
+    .. math:: \Gamma_{ia} = \hat m(x_i, a) + 1[a_i = a] \, (r_i - \hat m(x_i, a)) / p(a | x_i)
+
+    Unbiased for the expected reward of each action given the row's covariates, but noisy: to be
+    averaged. The value of a policy is the mean of the scores weighted by its probabilities, an
+    effect the difference of two columns.
+
+    Parameters
+    ----------
+    reward, action, logged, predicted : as for `influence`
+
+    Returns
+    -------
+    (n, k) float array
+
+    Examples
+    --------
+    >>> action_scores(np.array([3.0]), np.array([1]), np.array([[0.5, 0.5]]), np.ones((1, 2)))
+    array([[1., 5.]])
+    """
+    rows = np.arange(reward.shape[0])
+    scores = predicted.copy()
+    residual = reward - predicted[rows, action]
+    scores[rows, action] += residual / logged[rows, action]
+    return scores
