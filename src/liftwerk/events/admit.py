@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -35,7 +35,7 @@ _SENT_AT = re.compile(rb',"sent_at":"[^"]*"\}\Z')
 _encode = msgspec.json.Encoder().encode
 
 
-class Refusal(NamedTuple):
+class Refusal(Struct, frozen=True):
     """Why one body was refused: ``path`` is where in it, such as ``$.properties.revenue``."""
 
     index: int

@@ -42,6 +42,7 @@ ENVELOPE_COLUMNS = (
     "synthetic",
     "modelled",
     "digest",
+    "month",
 )
 """Columns that every event table has; no property may be named so."""
 

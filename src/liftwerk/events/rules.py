@@ -11,7 +11,7 @@ _TOLERANCE = 1e-9
 
 
 def _decision(made: Any) -> None:
-    """A decision teaches only if what could have been drawn, and how likely, is consistent."""
+    """Refuse a decision that cannot teach: what could be drawn, and how likely, must agree."""
     eligible = made.eligible_
     if len(set(eligible)) != len(eligible):
         raise ValueError("eligible names an action twice")

@@ -1,0 +1,123 @@
+"""Decisions that were made live are one more source: they are copied into the inbox.
+
+A copy that was made twice (after a kill) has the same id, and is dropped as any duplicate.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from liftwerk.events.admit import admit
+from liftwerk.events.engine import connect
+from liftwerk.events.schema import LIVE, Schema
+from liftwerk.events.sequence import VALUES_TABLE, file_list
+from liftwerk.store.inbox.protocol import InboxRow, Rejected
+from liftwerk.store.instants import to_microseconds
+from liftwerk.store.ledger.protocol import Snapshot
+from liftwerk.store.stores import Stores
+
+DECISION = "decision_made"
+BATCH = 50_000
+
+
+def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot | None) -> int:
+    """Append what the decision store recorded since the snapshot to the inbox.
+
+    Parameters
+    ----------
+    schema : Schema
+    stores : Stores
+    snapshot : Snapshot or None
+        Says up to where it was done before.
+
+    Returns
+    -------
+    int
+        The offset up to which it is done now, for the next snapshot.
+    """
+    after = 0
+    if snapshot is not None:
+        after = snapshot.decisions_offset
+    while True:
+        records = stores.decisions.read(after, BATCH).to_pylist()
+        if not records:
+            return after
+        namespaces = _namespaces(schema, stores, snapshot, {one["unit"] for one in records})
+        rows, rejected = [], []
+        for record in records:
+            row, reason = _row(schema, record, namespaces)
+            if row is not None:
+                rows.append(row)
+            else:
+                detail = f"id {uuid.UUID(bytes=record['id'])}"
+                rejected.append(Rejected(LIVE, record["at"], reason, detail, record["body"]))
+        if rejected:
+            stores.inbox.quarantine_put(rejected)
+        if rows:
+            stores.inbox.append(rows)
+        after = records[-1]["offset"]
+
+
+def _row(
+    schema: Schema, record: dict[str, Any], namespaces: dict[bytes, str]
+) -> tuple[InboxRow | None, str]:
+    at: datetime = record["at"]
+    admitted = admit([_envelope(schema, record)], schema, LIVE, at)
+    row = admitted.rows[0]
+    if row is None:
+        return None, admitted.refused[0].reason
+    # The unit is known by its key alone; no door lets anybody else say ``leaves``.
+    leaves = {namespaces[record["unit"]]: record["unit"].hex()}
+    body = row.body[:-1] + b',"leaves":' + msgspec.json.encode(leaves) + b"}"
+    return InboxRow(row.event_id, DECISION, to_microseconds(at), body), ""
+
+
+def _envelope(schema: Schema, record: dict[str, Any]) -> bytes:
+    """Return the event that a record's body is, or make one of what it says."""
+    said = msgspec.json.decode(record["body"])
+    if not isinstance(said, dict):
+        return msgspec.json.encode(said)
+    if "properties" in said:
+        envelope = dict(said)
+    else:
+        envelope = {"properties": said}
+        if "consent" in said:
+            envelope["consent"] = said["consent"]
+    declared = schema.types[DECISION].definition
+    envelope["properties"] = {
+        key: value
+        for key, value in envelope["properties"].items()
+        if key in declared.properties and value is not None
+    }
+    envelope["properties"].setdefault("unit", record["unit"].hex())
+    envelope.update(
+        name=DECISION,
+        version=declared.version,
+        id=str(uuid.UUID(bytes=record["id"])),
+        time=record["at"],
+    )
+    return msgspec.json.encode(envelope)
+
+
+def _namespaces(
+    schema: Schema, stores: Stores, snapshot: Snapshot | None, units: set[bytes]
+) -> dict[bytes, str]:
+    """Say which namespace each unit's key is of; unknown ones count as the first declared."""
+    found = dict.fromkeys(units, next(iter(schema.namespaces)))
+    if snapshot is None or VALUES_TABLE not in snapshot.tables or len(schema.namespaces) == 1:
+        return found
+    files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
+    rows = (
+        connect()
+        .execute(
+            f"SELECT leaf, namespace FROM read_parquet({file_list(files)}) WHERE leaf IN"
+            " (SELECT unnest(?::BLOB[]))",
+            [sorted(units)],
+        )
+        .fetchall()
+    )
+    return {**found, **dict(rows)}

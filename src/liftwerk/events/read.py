@@ -1,0 +1,307 @@
+"""The one scan: events of the latest snapshot, for a purpose, as of what was known.
+
+Nothing else in the project reads events. The rule of `liftwerk.privacy.permitted` is compiled into
+every scan, with the withdrawals known by then. A project's purpose further sees no test traffic, no
+customer whose erasure has begun, and each conversion once: of several events with the same
+``unique`` key, the one that was known first. The built-in purposes see every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow
+
+from liftwerk.definitions.project import Project
+from liftwerk.errors import UnknownName, did_you_mean
+from liftwerk.events.columns import columns_of, leaf_columns
+from liftwerk.events.engine import connect, quoted, text
+from liftwerk.events.schema import EventType, Schema, schema_of
+from liftwerk.events.sequence import VALUES_TABLE, file_list
+from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
+from liftwerk.privacy.permitted import NOW, AsOf, permitted_sql
+from liftwerk.store.ledger.protocol import Snapshot
+from liftwerk.store.stores import Stores
+
+WITHDRAWALS = "_withdrawals"
+BURIED = "_buried"
+
+
+def read(
+    project: Project,
+    stores: Stores,
+    name: str,
+    purpose: str,
+    columns: Sequence[str] | None = None,
+    as_of: AsOf = NOW,
+    derived: Mapping[str, str] | None = None,
+) -> pyarrow.Table:
+    """Read the events of one kind that may be read.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    name : str
+        The event.
+    purpose : str
+        A declared purpose, or one of the built-in ones.
+    columns : sequence of str, optional
+        Columns to return, in this order; all by default (`liftwerk.events.columns`).
+    as_of : AsOf
+        What the reader may know: later events and withdrawals are left out.
+    derived : mapping of str to str, optional
+        Further columns, as SQL over the event's own.
+
+    Returns
+    -------
+    pyarrow.Table
+        In the order of the log. Money is in minor units.
+
+    Raises
+    ------
+    UnknownName
+        If the event, the purpose or a column is not declared.
+    """
+    with relations(project, stores, purpose, as_of, derived, names=[name]) as connection:
+        known = connection.sql(f"SELECT * FROM {quoted(name)}").columns
+        for column in columns or ():
+            if column not in known:
+                hint = did_you_mean(column, known)
+                raise UnknownName(f"no column {column!r}", f"events.{name}", hint)
+        wanted = ", ".join(map(quoted, columns or known))
+        return connection.sql(
+            f'SELECT {wanted} FROM {quoted(name)} ORDER BY {quoted(name)}."offset"'
+        ).to_arrow_table()
+
+
+@contextmanager
+def relations(
+    project: Project,
+    stores: Stores,
+    purpose: str,
+    as_of: AsOf = NOW,
+    derived: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection in which each event is a view of what may be read of it.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    purpose : str
+        A declared purpose, or one of the built-in ones.
+    as_of : AsOf
+        What the reader may know.
+    derived : mapping of str to str, optional
+        Further columns of every view, as SQL over the event's own.
+    names : sequence of str, optional
+        Only these events; all known ones by default.
+
+    Yields
+    ------
+    duckdb.DuckDBPyConnection
+        Its views have the events' names. No file is removed while it is open.
+
+    Raises
+    ------
+    UnknownName
+        If the purpose or an event is not declared.
+    """
+    schema = schema_of(project)
+    basis = purpose_named(project, purpose)
+    kinds = [event_named(schema, name) for name in names or schema.types]
+    with stores.tables.reading():
+        snapshot = stores.ledger.latest_snapshot()
+        connection = connect()
+        _prepare(connection, schema, stores, snapshot)
+        for kind in kinds:
+            scan = _scan(schema, stores, snapshot, kind, purpose, basis, as_of)
+            extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
+            connection.execute(f"CREATE VIEW {quoted(kind.name)} AS SELECT *{extra} FROM ({scan})")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def purpose_named(project: Project, name: str) -> Purpose:
+    """Return a declared or built-in purpose.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    known = {**HOUSEKEEPING, **project.get(PURPOSES)}
+    if name not in known:
+        raise UnknownName(
+            f"no purpose {name!r}", "[purposes]", did_you_mean(name, project.get(PURPOSES))
+        )
+    return known[name]
+
+
+def event_named(schema: Schema, name: str) -> EventType:
+    """Return a known event.
+
+    Raises
+    ------
+    UnknownName
+        If there is none.
+    """
+    if name not in schema.types:
+        raise UnknownName(f"no event {name!r}", "[events]", did_you_mean(name, schema.types))
+    return schema.types[name]
+
+
+def _prepare(
+    connection: duckdb.DuckDBPyConnection,
+    schema: Schema,
+    stores: Stores,
+    snapshot: Snapshot | None,
+) -> None:
+    """Make the two relations that every scan is held against."""
+    changes = _files(schema.types["consent_changed"], stores, snapshot)
+    selects = [
+        "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
+        ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
+    ]
+    if changes:
+        selects += [
+            f"SELECT {quoted(leaf)} AS leaf, unnest(withdrawn) AS purpose, time, known_at,"
+            f' "offset" FROM read_parquet({file_list(changes)}, union_by_name = true,'
+            f" hive_partitioning = false) WHERE {quoted(leaf)} IS NOT NULL"
+            for leaf in _present(schema.types["consent_changed"], stores, snapshot)
+            if leaf in leaf_columns(schema)
+        ]
+    connection.execute(f"CREATE TABLE {WITHDRAWALS} AS {' UNION ALL '.join(selects)}")
+    connection.execute(f"CREATE TABLE {BURIED} (leaf BLOB)")
+    buried = sorted(stores.ledger.buried())
+    if buried:
+        connection.execute(f"INSERT INTO {BURIED} SELECT unnest(?::BLOB[])", [buried])
+
+
+def _scan(
+    schema: Schema,
+    stores: Stores,
+    snapshot: Snapshot | None,
+    kind: EventType,
+    name: str,
+    purpose: Purpose,
+    as_of: AsOf,
+) -> str:
+    """Return the scan as one SELECT; the columns are the declared ones, whatever the files hold."""
+    files = _files(kind, stores, snapshot)
+    present = _present(kind, stores, snapshot)
+    columns = []
+    for column in columns_of(schema, kind):
+        if column.name in present:
+            columns.append(quoted(column.name))
+        else:
+            columns.append(f"NULL::{column.type} AS {quoted(column.name)}")
+    select = f"SELECT {', '.join(columns)}"
+    if not files:
+        return f"{select} WHERE FALSE"
+    source = (
+        f"{select} FROM read_parquet({file_list(files)}, union_by_name = true,"
+        " hive_partitioning = false)"
+    )
+    bounds = _bounds(as_of)
+    conditions = [
+        permitted_sql(
+            name,
+            purpose,
+            leaf_columns=leaf_columns(schema),
+            withdrawals=WITHDRAWALS,
+            agreed_column="consent_at",
+            table="e",
+            as_of_time=bounds.get("known_at"),
+            as_of_offset=bounds.get("offset"),
+        ),
+        *(f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()),
+    ]
+    if name in HOUSEKEEPING:
+        return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}"
+    conditions.append("NOT e.synthetic")
+    conditions += [
+        f"NOT EXISTS (SELECT 1 FROM {BURIED} AS b WHERE b.leaf = e.{quoted(leaf)})"
+        for leaf in leaf_columns(schema)
+    ]
+    return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}{_once(kind)}"
+
+
+def _bounds(as_of: AsOf) -> dict[str, str]:
+    bounds = {}
+    if as_of.time is not None:
+        bounds["known_at"] = f"TIMESTAMPTZ {text(as_of.time.isoformat())}"
+    if as_of.offset is not None:
+        bounds["offset"] = str(as_of.offset)
+    return bounds
+
+
+def _once(kind: EventType) -> str:
+    """Keep the first known of the events with one ``unique`` key; one without a key is its own."""
+    keys = kind.definition.unique
+    if not keys:
+        return ""
+    listed = ", ".join(f"e.{quoted(key)}" for key in keys)
+    partial = " OR ".join(f"e.{quoted(key)} IS NULL" for key in keys)
+    first = f'row_number() OVER (PARTITION BY {listed} ORDER BY e.known_at, e."offset") = 1'
+    return f" QUALIFY {first} OR {partial}"
+
+
+def _files(kind: EventType, stores: Stores, snapshot: Snapshot | None) -> list[str]:
+    if snapshot is None or kind.table not in snapshot.tables:
+        return []
+    return stores.tables.files(kind.table, snapshot.tables[kind.table])
+
+
+def _present(kind: EventType, stores: Stores, snapshot: Snapshot | None) -> list[str]:
+    if snapshot is None or kind.table not in snapshot.tables:
+        return []
+    return list(stores.tables.schema(kind.table, snapshot.tables[kind.table]).names)
+
+
+def identifier_values(
+    project: Project, stores: Stores, purpose: str, leaves: Sequence[bytes] | None = None
+) -> pyarrow.Table:
+    """Say which identifiers leaf keys were made from, to reach customers or to show them.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    purpose : str
+        A declared purpose, or one of the built-in ones.
+    leaves : sequence of bytes, optional
+        Only these keys.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``leaf`` binary, ``namespace`` string, ``value`` string, in the order of the keys. Who was
+        erased is not in it.
+    """
+    purpose_named(project, purpose)
+    schema = schema_of(project)
+    with stores.tables.reading():
+        snapshot = stores.ledger.latest_snapshot()
+        connection = connect()
+        _prepare(connection, schema, stores, snapshot)
+        source = "(SELECT NULL::BLOB AS leaf, '' AS namespace, '' AS value WHERE FALSE)"
+        if snapshot is not None and VALUES_TABLE in snapshot.tables:
+            files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
+            source = f"read_parquet({file_list(files)}, hive_partitioning = false)"
+        asked = ""
+        if leaves is not None:
+            connection.register(
+                "asked", pyarrow.table({"leaf": pyarrow.array(leaves, pyarrow.binary())})
+            )
+            asked = " AND leaf IN (SELECT leaf FROM asked)"
+        return connection.sql(
+            f"SELECT leaf, namespace, value FROM {source}"
+            f" WHERE leaf NOT IN (SELECT leaf FROM {BURIED}){asked} ORDER BY leaf, namespace"
+        ).to_arrow_table()
