@@ -232,10 +232,21 @@ def decisions() -> str:
     return "\n".join(lines) + "\n"
 
 
+# ---------------------------------------------------------------------------- the tour
+
+
+def tour() -> str:
+    """Return the README's tour, which a test executes; one heading level up."""
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    part = text.partition("## A tour in five minutes\n")[2].partition("\n## ")[0]
+    return part.strip().replace("\n### ", "\n## ") + "\n"
+
+
 PARTS = {
     "project-file": project_file,
     "commands": commands,
     "error-family": error_family,
     "exit-codes": exit_codes,
     "decisions": decisions,
+    "tour": tour,
 }

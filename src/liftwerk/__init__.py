@@ -51,7 +51,7 @@ _WHERE = {
     "Money": "liftwerk.money",
     "Project": "liftwerk.project",
     "Unknown": "liftwerk.stats.estimate",
-    "define": "liftwerk.definitions.define",
+    "define": "liftwerk.sections",
     "open": "liftwerk.project",
 }
 
