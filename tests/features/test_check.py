@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from liftwerk.errors import DefinitionError, Refused
-from liftwerk.features.check import Violation, check_values, violations
+from liftwerk.features.check import Violation, check_features, violations
 from liftwerk.features.definition import FeatureChecks, FeatureDefinition
 
 
@@ -19,7 +19,7 @@ def _bounded(minimum: float | None = None, maximum: float | None = None) -> Feat
 
 def test_values_within_their_bounds_pass() -> None:
     values = pa.table({"x": [0.0, 5.0, None], "y": pa.array([None, None, None], pa.int64())})
-    check_values(values, {"x": _bounded(0, 5), "y": _bounded(0, 1)})
+    check_features(values, {"x": _bounded(0, 5), "y": _bounded(0, 1)})
 
 
 def test_features_without_bounds_are_not_read() -> None:
@@ -39,7 +39,7 @@ def test_each_bound_is_reported_with_rows_and_worst() -> None:
 def test_a_violation_refuses_in_one_line() -> None:
     values = pa.table({"x": [-1.0, -3.0, 7.0]})
     with pytest.raises(Refused) as caught:
-        check_values(values, {"x": _bounded(0, 5)})
+        check_features(values, {"x": _bounded(0, 5)})
     assert str(caught.value) == (
         "x is beyond its minimum 0 in 2 of 3 values, the worst -3 (and 1 more): "
         "features.x.checks: correct the events, or declare another minimum"

@@ -11,7 +11,7 @@ from liftwerk.definitions.load import build
 from liftwerk.errors import UnknownName
 from liftwerk.events.definition import EVENTS
 from liftwerk.features.definition import FEATURES
-from liftwerk.features.version import feature_version
+from liftwerk.features.version import feature_version, feature_versions
 
 PROJECT: dict[str, Any] = {
     "project": {"name": "shop", "currency": "EUR"},
@@ -84,3 +84,8 @@ def test_an_unknown_feature_gets_a_suggestion() -> None:
     project = build(PROJECT, [EVENTS, FEATURES])
     with pytest.raises(UnknownName, match="did you mean 'spend'"):
         feature_version(project, "spent")
+
+
+def test_many_versions_are_each_its_own() -> None:
+    project = build(PROJECT, [EVENTS, FEATURES])
+    assert feature_versions(project, ["spend"]) == {"spend": feature_version(project, "spend")}

@@ -1,81 +1,118 @@
-"""Feature values as of a time: what was known then, and nothing else."""
+"""What was known of each customer when each decision was made, and what is known now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-import duckdb
 import pyarrow as pa
 
-from liftwerk.errors import Refused
-from liftwerk.events.engine import quoted
-from liftwerk.features.compile import Plan
-from liftwerk.features.finalise import divide
+from liftwerk.definitions.project import Project
+from liftwerk.errors import DefinitionError
+from liftwerk.events.definition import known_events
+from liftwerk.features.check import check_features
+from liftwerk.features.compile import compile_features
+from liftwerk.features.definition import FEATURES
+from liftwerk.features.join import values_as_of
+from liftwerk.identity.resolve import relations
+from liftwerk.privacy.permitted import NOW, AsOf
+from liftwerk.store.stores import Stores
 
 
-def values_as_of(
-    connection: duckdb.DuckDBPyConnection, plans: Sequence[Plan], spine: pa.Table, currency: str
+def training_set(
+    project: Project,
+    stores: Stores,
+    spine: pa.Table,
+    features: Sequence[str],
+    purpose: str,
+    as_of: AsOf = NOW,
 ) -> pa.Table:
-    """Compute every feature of some plans for each row of a spine.
+    """Add to each row of a spine what was known of its customer at its time.
+
+    An event counts for a row when it happened before the row's time and was known by then: the
+    future and what was learnt later never reach a model.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Has a relation for each plan's event, already narrowed to what may be read.
-    plans : sequence of Plan
-        From `liftwerk.features.compile.compile_features`.
+    project : Project
+        Declares the features.
+    stores : Stores
+        Where the events are.
     spine : pyarrow.Table
-        ``customer`` (binary) and ``time`` (timestamp in UTC): one row a question.
-    currency : str
-        The project's currency.
+        ``customer`` (binary) and ``time`` (timestamp in UTC); further columns are kept.
+    features : sequence of str
+        Which features.
+    purpose : str
+        What they are read for.
+    as_of : AsOf
+        What the reader may know at all: an offset rebuilds an old training set.
 
     Returns
     -------
     pyarrow.Table
-        One column a feature, in the order of the spine's rows. Money, sums, counts and days are
-        float64; what is unknown is null.
+        The spine, in its order, with one column a feature. Money, sums, counts and days since are
+        float64, exact until one last division; the last value of a property keeps the property's
+        type. Nothing known: null, but 0 for a count or a sum.
 
     Raises
     ------
+    UnknownName
+        If a feature or the purpose is not declared.
+    DefinitionError
+        If a feature is named like a column of the spine.
     Refused
-        If money in another currency would have to be mixed in.
+        If values break a declared check, or money in another currency would be mixed in.
     """
-    asked = pa.table(
+    definitions = {name: project.lookup(FEATURES, name) for name in features}
+    for name in definitions:
+        if name in spine.column_names:
+            what = f"a feature cannot be named {name!r}: decisions have a column of that name"
+            raise DefinitionError(what, f"features.{name}", "choose another name")
+    plans = compile_features(definitions, known_events(project), project.currency)
+    names = [plan.event for plan in plans]
+    with relations(project, stores, purpose, as_of, names) as connection:
+        values = values_as_of(connection, plans, spine, project.currency)
+    check_features(values, definitions)
+    table = spine
+    for name in definitions:
+        table = table.append_column(name, values.column(name))
+    return table
+
+
+def current(
+    project: Project,
+    stores: Stores,
+    customers: Sequence[bytes],
+    features: Sequence[str],
+    purpose: str,
+    now: datetime,
+) -> pa.Table:
+    """Return what is known of customers now, by the same definitions as in training.
+
+    Parameters
+    ----------
+    project : Project
+        Declares the features.
+    stores : Stores
+        Where the events are.
+    customers : sequence of bytes
+        Customer keys.
+    features : sequence of str
+        Which features.
+    purpose : str
+        What they are read for.
+    now : datetime
+        The instant, with its zone.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``customer``, ``time`` and one column a feature, in the order of the customers.
+    """
+    spine = pa.table(
         {
-            "_row": pa.array(range(spine.num_rows), pa.int64()),
-            "customer": spine.column("customer"),
-            "time": spine.column("time"),
+            "customer": pa.array(customers, pa.binary()),
+            "time": pa.array([now] * len(customers), pa.timestamp("us", "UTC")),
         }
     )
-    columns: dict[str, pa.ChunkedArray] = {}
-    connection.register("_spine", asked)
-    try:
-        for plan in plans:
-            _check_currency(connection, plan, currency)
-            states = connection.sql(plan.sql).to_arrow_table()
-            for value in plan.values:
-                state = states.column(value.name)
-                divisor = value.aggregate.divisor(value.operand)
-                if divisor is not None:
-                    state = divide(state, divisor, value.aggregate.empty)
-                columns[value.name] = state
-    finally:
-        connection.unregister("_spine")
-    return pa.table(columns)
-
-
-def _check_currency(connection: duckdb.DuckDBPyConnection, plan: Plan, currency: str) -> None:
-    """Refuse to mix currencies: an amount in another one is no number of this one."""
-    for name in plan.money:
-        column, unit = quoted(name), quoted(f"{name}_currency")
-        ((count, other),) = connection.execute(
-            f"SELECT count(*), min({unit}) FROM {quoted(plan.event)} "
-            f"WHERE {column} IS NOT NULL AND {unit} <> ?",
-            [currency],
-        ).fetchall()
-        if count > 0:
-            raise Refused(
-                f"{count} amounts in {other}, and the project counts in {currency}",
-                f"{plan.event}.{name}",
-                "convert them before they are imported",
-            )
+    return training_set(project, stores, spine, features, purpose, AsOf(time=now))

@@ -111,7 +111,7 @@ def _beyond(values: pa.Table, name: str, sign: str, worst: str, limit: float) ->
     ]
 
 
-def check_values(values: pa.Table, features: Mapping[str, FeatureDefinition]) -> None:
+def check_features(values: pa.Table, features: Mapping[str, FeatureDefinition]) -> None:
     """Refuse to go on with values that break a declared bound.
 
     Parameters

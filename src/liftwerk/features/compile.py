@@ -73,8 +73,6 @@ def compile_features(
     features: Mapping[str, FeatureDefinition],
     events: Mapping[str, EventDefinition],
     currency: str,
-    *,
-    known_offset: int | None = None,
 ) -> list[Plan]:
     """Compile definitions to one plan an event.
 
@@ -86,8 +84,6 @@ def compile_features(
         The events they read.
     currency : str
         The project's currency.
-    known_offset : int or None
-        Only events up to this offset were known; None for no such limit.
 
     Returns
     -------
@@ -127,10 +123,7 @@ def compile_features(
     by_event: dict[str, dict[str, FeatureDefinition]] = {}
     for name, feature in features.items():
         by_event.setdefault(feature.from_, {})[name] = feature
-    return [
-        _plan(event, group, events[event], currency, known_offset)
-        for event, group in by_event.items()
-    ]
+    return [_plan(event, group, events[event], currency) for event, group in by_event.items()]
 
 
 def operand_of(definition: PropertyDefinition | None, currency: str) -> Operand:
@@ -152,7 +145,6 @@ def _plan(
     features: Mapping[str, FeatureDefinition],
     definition: EventDefinition,
     currency: str,
-    known_offset: int | None,
 ) -> Plan:
     properties: dict[str, PropertyDefinition] = {}
     values = []
@@ -173,7 +165,7 @@ def _plan(
         properties=tuple(properties),
         money=tuple(name for name, read in properties.items() if read.type == "money"),
         values=tuple(values),
-        sql=_sql(event, list(properties), states, _limits(features, known_offset)),
+        sql=_sql(event, list(properties), states, _limits(features)),
     )
 
 
@@ -199,11 +191,9 @@ def _kept(feature: FeatureDefinition) -> str:
     return f"time >= {head}"
 
 
-def _limits(features: Mapping[str, FeatureDefinition], known_offset: int | None) -> list[str]:
+def _limits(features: Mapping[str, FeatureDefinition]) -> list[str]:
     """Write what an event must satisfy to be in a row's history."""
     limits = ["known.time < _asked.as_of", "known.known_at <= _asked.as_of"]
-    if known_offset is not None:
-        limits.append(f'known."offset" <= {known_offset}')
     heads = [_head(feature) for feature in features.values()]
     bounded = [head for head in heads if head is not None]
     if len(bounded) == len(heads):  # what no window reaches need not be joined

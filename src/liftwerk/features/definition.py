@@ -101,7 +101,7 @@ def _check(project: Project) -> Iterable[Problem]:
                 hint = "a list cannot be aggregated"
                 yield project.problem((*path, "property"), hint, feature.property)
         if feature.window is not None and feature.window.microseconds == 0:
-            yield project.problem((*path, "window"), "longer than nothing", str(feature.window))
+            yield project.problem((*path, "window"), "write more than 0", str(feature.window))
         if feature.hop is not None and feature.window is None:
             yield project.problem((*path, "hop"), "a hop is for a window", str(feature.hop))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from liftwerk.definitions.project import Project, plain_value
@@ -21,6 +22,24 @@ ALGEBRA = 1
 
 _WORDS = ("description", "owner", "refresh", "checks")
 """Parts of a definition that change no value."""
+
+
+def feature_versions(project: Project, names: Iterable[str]) -> dict[str, str]:
+    """Return the version of several declared features, in the order they are asked for.
+
+    Parameters
+    ----------
+    project : Project
+        Where they are declared.
+    names : iterable of str
+        The features.
+
+    Returns
+    -------
+    dict of str to str
+        Feature -> what `feature_version` says.
+    """
+    return {name: feature_version(project, name) for name in names}
 
 
 def feature_version(project: Project, name: str) -> str:

@@ -82,12 +82,12 @@ def _check_metrics(project: Project) -> Iterable[Problem]:
     for name, metric in project.get(METRICS).items():
         path: Path = ("metrics", name)
         if metric.within.microseconds == 0:
-            yield project.problem((*path, "within"), "longer than nothing", str(metric.within))
+            yield project.problem((*path, "within"), "write more than 0", str(metric.within))
         if (
             metric.maturity is not None
             and metric.maturity.microseconds < metric.within.microseconds
         ):
-            hint = f"no earlier than within, {metric.within}"
+            hint = f"write no less than within, {metric.within}"
             yield project.problem((*path, "maturity"), hint, str(metric.maturity))
         if metric.from_ not in events:
             yield project.unknown((*path, "from"), metric.from_, events)
