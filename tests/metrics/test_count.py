@@ -209,5 +209,5 @@ def test_no_decisions_give_no_rows() -> None:
 
 
 def test_a_sum_beyond_128_bits_is_refused_and_not_rounded() -> None:
-    with pytest.raises(Refused, match="too large to be added up exactly: events.order"):
+    with pytest.raises(Refused, match=r"too large to be added up exactly: events\.order"):
         count([MAILED], [Outcome(ALICE, 1, score=1e30)])
