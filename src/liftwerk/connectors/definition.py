@@ -284,9 +284,9 @@ def _check(project: Project) -> Iterable[Problem]:
             hint = 'add format = "csv", "parquet" or "ndjson"'
             yield project.problem((*path, "file"), hint, definition.file)
         if len(definition.delimiter) != 1:
-            yield project.problem((*path, "delimiter"), "one character", definition.delimiter)
+            yield project.problem((*path, "delimiter"), "write one character", definition.delimiter)
         if not _is_encoding(definition.encoding):
-            hint = 'an encoding such as "utf-8" or "latin-1"'
+            hint = 'write an encoding such as "utf-8" or "latin-1"'
             yield project.problem((*path, "encoding"), hint, definition.encoding)
         if not definition.key:
             hint = "name the columns that make a row's id"
@@ -299,7 +299,7 @@ def _check(project: Project) -> Iterable[Problem]:
         for namespace in definition.identifiers:
             identifiers = project.get(IDENTIFIERS)
             if namespace not in identifiers:
-                yield project.unknown((*path, "identifiers", namespace), namespace, identifiers)
+                yield project.unknown_key((*path, "identifiers", namespace), identifiers)
         if definition.consent is not None:
             purposes = project.get(PURPOSES)
             for place, purpose in enumerate(definition.consent.granted):
@@ -331,6 +331,7 @@ def _check_events(project: Project, path: Path, definition: ImportDefinition) ->
         if made.index(event.event) != place:
             hint = "a row makes an event once: its id is made from the key and the event's name"
             yield project.problem((*here, "event"), hint, event.event)
+            continue
         if event.answers is not None and event.answers not in made:
             yield project.unknown((*here, "answers"), event.answers, made)
         elif event.answers is not None and event.answers != DECISION:
@@ -364,7 +365,7 @@ def _check_decision(project: Project, path: Path, event: ImportEvent) -> Iterabl
             what = f"{dotted(here)} is in the wrong place"
             yield project.problem(here, f"write {key} beside event", what=what)
         elif key not in properties:
-            yield project.unknown(here, key, properties)
+            yield project.unknown_key(here, properties)
 
 
 def _check_fact(
@@ -376,7 +377,7 @@ def _check_fact(
             yield project.problem((*path, key), f"leave it out of {event.event!r}", what=what)
     for key in event.properties:
         if key not in declared.properties:
-            yield project.unknown((*path, "properties", key), key, declared.properties)
+            yield project.unknown_key((*path, "properties", key), declared.properties)
     for key, definition in declared.properties.items():
         if definition.required and key not in event.properties:
             what = f"{dotted((*path, 'properties', key))} is missing"

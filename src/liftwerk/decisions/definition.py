@@ -164,7 +164,7 @@ def _check_actions(project: Project) -> Iterable[Problem]:
     for name, action in project.get(ACTIONS).items():
         path: Path = ("actions", name, "cost")
         if action.cost < 0:
-            yield project.problem(path, "0 or more", str(action.cost))
+            yield project.problem(path, "write 0 or more", str(action.cost))
         elif action.cost > 0 and not held_out:
             what = f"the action {name!r} spends {action.cost}, and no holdout measures it"
             hint = 'add [goal] with holdout = "5%"'
@@ -199,10 +199,14 @@ def _check_imports(project: Project) -> Iterable[Problem]:
                     if action not in event.eligible:
                         key = (*path, "action", "map", said)
                         yield project.unknown(key, action, event.eligible)
+            chosen = event.action.value
+            if chosen is not None and chosen not in event.eligible:
+                yield project.unknown((*path, "action", "value"), chosen, event.eligible)
             if event.placement not in placements:
                 yield project.unknown((*path, "placement"), event.placement, placements)
-            elif placements[event.placement].control not in event.eligible:
-                control = placements[event.placement].control
+                continue
+            control = placements[event.placement].control
+            if control in actions and control not in event.eligible:
                 what = f"{dotted((*path, 'eligible'))} lacks the control action"
                 yield project.problem((*path, "eligible"), f"add {control!r}", what=what)
 
@@ -225,7 +229,9 @@ def _check_policies(project: Project) -> Iterable[Problem]:
         if sound:
             yield from _check_reward(project, path, policy)
         if policy.gate.margin < 0:
-            yield project.problem((*path, "gate", "margin"), "0 or more", str(policy.gate.margin))
+            yield project.problem(
+                (*path, "gate", "margin"), "write 0 or more", str(policy.gate.margin)
+            )
 
 
 def _check_choice(project: Project, path: Path, policy: PolicyDefinition) -> Iterable[Problem]:
@@ -236,15 +242,18 @@ def _check_choice(project: Project, path: Path, policy: PolicyDefinition) -> Ite
         elif policy.actions.index(action) != place:
             yield project.problem((*path, "actions", place), "name it once", action)
     placement = project.get(PLACEMENTS).get(policy.placement)
-    if placement is not None and placement.control not in policy.actions:
+    control = None
+    if placement is not None and placement.control in actions:
+        control = placement.control
+    if control is not None and control not in policy.actions:
         what = f"{dotted(path)}.actions lacks the control action of {policy.placement!r}"
-        hint = f"add {placement.control!r}: without it nothing can be measured"
+        hint = f"add {control!r}: without it nothing can be measured"
         yield project.problem((*path, "actions"), hint, what=what)
-    if len(policy.actions) < 2:
+    elif len(policy.actions) < 2:
         hint = "name at least one action beside the control action"
         yield project.problem((*path, "actions"), hint, policy.actions)
     if policy.exploration.exact * len(policy.actions) >= 1:
-        hint = f"below 1/{len(policy.actions)}, so that a choice is left"
+        hint = f"write less than 1/{len(policy.actions)}, so that a choice is left"
         yield project.problem((*path, "exploration"), hint, str(policy.exploration))
     for name, action in policy.baselines.items():
         if action not in policy.actions:
@@ -266,7 +275,7 @@ def _check_reward(project: Project, path: Path, policy: PolicyDefinition) -> Ite
         hint = "add an outcome with the same from, aggregate, property and within"
         yield project.problem((*path, "reward"), hint, what=what)
     model_placement = project.get(MODELS)[policy.model].placement
-    if model_placement != policy.placement:
+    if model_placement in project.get(PLACEMENTS) and model_placement != policy.placement:
         hint = f"the model learns from {model_placement!r}"
         yield project.problem((*path, "placement"), hint, policy.placement)
 

@@ -7,6 +7,7 @@ from a string and raises `ValueError` saying what would be right.
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 import typing
@@ -120,7 +121,7 @@ def _mapping(wanted: Any, value: object, path: Path, report: Report) -> Any:
 def _struct(wanted: type[Struct], value: object, path: Path, report: Report) -> Any:
     if isinstance(value, wanted):
         # Built in Python: a struct does not check what it is made from.
-        value = {field.encode_name: getattr(value, field.name) for field in fields(wanted)}
+        value = {field.encode_name: getattr(value, field.name) for field in _fields(wanted)}
     shorthand = getattr(wanted, "shorthand", None)
     if shorthand is not None and isinstance(value, str):
         try:
@@ -129,19 +130,24 @@ def _struct(wanted: type[Struct], value: object, path: Path, report: Report) -> 
             return _wrong(path, value, str(error), report)
     if not isinstance(value, Mapping):
         return _wrong(path, value, "write a table, { name = … }", report)
-    known = {field.encode_name: field for field in fields(wanted)}
+    known = {field.encode_name: field for field in _fields(wanted)}
     sound = True
+    meant: set[str] = set()
     for key in value:
         if key not in known:
             sound = False
-            report((*path, key), f"unknown key {key!r} in {table(path)}", did_you_mean(key, known))
+            hint = did_you_mean(key, known)
+            meant.update(name for name in known if hint == f"did you mean {name!r}?")
+            report((*path, key), f"unknown key {key!r} in [{dotted(path)}]", hint)
     found: dict[str, Any] = {}
     for key, field in known.items():
         if key in value:
             found[field.name] = decode(field.type, value[key], (*path, key), report)
         elif field.required:
             sound = False
-            report((*path, key), f"{dotted((*path, key))} is missing", _add(key, field))
+            # A misspelt key is one problem, not two.
+            if key not in meant:
+                report((*path, key), f"{dotted((*path, key))} is missing", _add(key, field))
     if not sound or any(item is WRONG for item in found.values()):
         return WRONG
     try:
@@ -150,11 +156,10 @@ def _struct(wanted: type[Struct], value: object, path: Path, report: Report) -> 
         return _wrong(path, value, str(error), report)
 
 
-def table(path: Path) -> str:
-    """Name a table as its header names it, or the top of the file."""
-    if not path:
-        return "the project"
-    return f"[{dotted(path)}]"
+@functools.cache
+def _fields(struct: type[Struct]) -> tuple[FieldInfo, ...]:
+    """Resolve a struct's annotations once: it takes most of the time of reading a project."""
+    return fields(struct)
 
 
 def _add(key: str, field: FieldInfo) -> str:

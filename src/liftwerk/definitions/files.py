@@ -19,6 +19,10 @@ NAME = "liftwerk.toml"
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
+_TWICE = re.compile(r"Cannot declare \((.*)\) twice")
+_KEY = r"'([^']*)'"
+
+
 class Places:
     """Where each path was written, over all files."""
 
@@ -46,40 +50,28 @@ class Sources:
     def add(self, values: Mapping[str, Any], lines: Mapping[Path, int], file: str) -> None:
         """Merge one file: tables of names are joined, the same name twice is a problem."""
         for section, content in values.items():
-            if not isinstance(content, dict) or section not in self.values:
-                self._put(self.values, (section,), content, lines, file)
-                continue
-            present = self.values[section]
-            nested = all(isinstance(item, dict) for item in (*present.values(), *content.values()))
-            if not nested:
+            present = self.values.get(section)
+            if present is None:
+                self.values[section] = content
+            elif _holds_names(present) and _holds_names(content):
+                for name in set(present) & set(content):
+                    self._twice((section, name), lines, file)
+                self.values[section] = {**present, **content}
+            else:
                 self._twice((section,), lines, file)
-                continue
-            for name, item in content.items():
-                self._put(present, (section, name), item, lines, file)
-
-    def _put(
-        self,
-        into: dict[str, Any],
-        path: tuple[str, ...],
-        value: object,
-        lines: Mapping[Path, int],
-        file: str,
-    ) -> None:
-        if path[-1] in into:
-            self._twice(path, lines, file)
-            return
-        into[path[-1]] = value
-        for known, line in lines.items():
-            if known[: len(path)] == path:
-                self.places.found.setdefault(known, (file, line))
-        if path[:-1] in lines:
-            self.places.found.setdefault(path[:-1], (file, lines[path[:-1]]))
+        for path, line in lines.items():
+            self.places.found.setdefault(path, (file, line))
 
     def _twice(self, path: tuple[str, ...], lines: Mapping[Path, int], file: str) -> None:
         first, line = self.places.of(path)
         hint = f"also in {Problem('', first, line, '', '').where}: keep one"
         key = dotted(path)
         self.problems.append(Problem(f"{key} is declared twice", file, lines.get(path), key, hint))
+
+
+def _holds_names(content: object) -> bool:
+    """Say whether a section is a table of named tables, as [features.x] makes it."""
+    return isinstance(content, dict) and all(isinstance(item, dict) for item in content.values())
 
 
 def find(path: FilePath) -> FilePath:
@@ -137,16 +129,8 @@ def read(file: FilePath) -> Sources:
             if included.resolve() in done:
                 continue
             done.add(included.resolve())
-            _include(included, included.relative_to(root).as_posix(), sources)
+            _parse(included, included.relative_to(root).as_posix(), sources)
     return sources
-
-
-def _include(file: FilePath, label: str, sources: Sources) -> None:
-    values = _parse(file, label, sources)
-    if "project" in values and sources.places.of(("project",))[0] == label:
-        place = sources.places.of(("project",))
-        hint = f"keep [project] in {sources.places.main}"
-        sources.problems.append(Problem("[project] in an included file", *place, "project", hint))
 
 
 def _matches(root: FilePath, pattern: object, place: int, sources: Sources) -> list[FilePath]:
@@ -202,6 +186,10 @@ def _syntax(message: str, text: str, label: str) -> DefinitionError:
         if match[1] is not None:
             line = int(match[1])
     said = " ".join(said.split())
+    twice = _TWICE.fullmatch(said)
+    if twice is not None:
+        said = f"[{'.'.join(re.findall(_KEY, twice[1]))}] is declared twice"
+    said = said.replace("Cannot overwrite a value", "a key is written twice")
     said = said[:1].lower() + said[1:]
     column = ""
     if match is not None and match[2] is not None:

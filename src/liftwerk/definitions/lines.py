@@ -6,12 +6,21 @@ that `tomllib` has already accepted, so it checks nothing; it only has to find k
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 Path = tuple[str | int, ...]
 """Keys from the top; a number is a place in an array."""
 
-_CLOSERS = ",]}\n#"
+_GAP = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
+_BLANKS = re.compile(r"[ \t]*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_VALUE = re.compile(r"[^,\]}\n#]*")
+_STRING = re.compile(
+    r'""""""|"""(?:[^\\]|\\.)*?"{3,5}|"(?:[^"\\]|\\.)*"'
+    r"|'''.*?'{3,5}|'[^']*'",
+    re.DOTALL,
+)
 
 
 def index(text: str) -> dict[Path, int]:
@@ -47,7 +56,7 @@ class _Scanner:
 
     def document(self) -> None:
         table: Path = ()
-        self.space(newlines=True)
+        self.skip(_GAP)
         while self.at < len(self.text):
             if self.peek("[["):
                 self.step(2)
@@ -59,7 +68,7 @@ class _Scanner:
                 self.step(1)
             else:
                 self.pair(table)
-            self.space(newlines=True)
+            self.skip(_GAP)
 
     def header(self, *, element: bool) -> Path:
         line = self.line
@@ -83,7 +92,7 @@ class _Scanner:
             path = (*path, key)
             self.note(path, line)
         self.step(1)
-        self.space(newlines=False)
+        self.skip(_BLANKS)
         self.value(path)
 
     def value(self, path: Path) -> None:
@@ -92,14 +101,13 @@ class _Scanner:
         elif self.peek("{"):
             self.inline_table(path)
         elif self.peek('"') or self.peek("'"):
-            self.string()
+            self.skip(_STRING)
         else:
-            while self.at < len(self.text) and self.text[self.at] not in _CLOSERS:
-                self.step(1)
+            self.skip(_BARE_VALUE)
 
     def array(self, path: Path) -> None:
         self.step(1)
-        self.space(newlines=True)
+        self.skip(_GAP)
         place = 0
         while not self.peek("]"):
             self.note((*path, place), self.line)
@@ -110,71 +118,47 @@ class _Scanner:
 
     def inline_table(self, path: Path) -> None:
         self.step(1)
-        self.space(newlines=True)
+        self.skip(_GAP)
         while not self.peek("}"):
             self.pair(path)
             self.comma()
         self.step(1)
 
     def comma(self) -> None:
-        self.space(newlines=True)
+        self.skip(_GAP)
         if self.peek(","):
             self.step(1)
-            self.space(newlines=True)
+            self.skip(_GAP)
 
     def dotted(self) -> list[str]:
         keys = [self.key()]
-        self.space(newlines=False)
+        self.skip(_BLANKS)
         while self.peek("."):
             self.step(1)
-            self.space(newlines=False)
+            self.skip(_BLANKS)
             keys.append(self.key())
-            self.space(newlines=False)
+            self.skip(_BLANKS)
         return keys
 
     def key(self) -> str:
         start = self.at
         if self.peek('"') or self.peek("'"):
-            self.string()
+            self.skip(_STRING)
             return str(tomllib.loads(f"key = {self.text[start : self.at]}")["key"])
-        while self.at < len(self.text) and (self.text[self.at].isalnum() or self.peek_any("-_")):
-            self.step(1)
-        if self.at == start:
-            raise ValueError(f"no key at line {self.line}")
+        self.skip(_BARE_KEY)
         return self.text[start : self.at]
 
-    def string(self) -> None:
-        mark = self.text[self.at]
-        if self.peek(mark * 3):
-            mark = mark * 3
-        self.step(len(mark))
-        while not self.peek(mark):
-            if self.peek("\\") and mark[0] == '"':
-                self.step(1)
-            self.step(1)
-        self.step(len(mark))
-        # A multi-line string may end in up to two quotes of its own.
-        while len(mark) == 3 and self.peek(mark[0]):
-            self.step(1)
-
-    def space(self, *, newlines: bool) -> None:
-        while self.at < len(self.text):
-            if self.peek("#") and newlines:
-                while self.at < len(self.text) and not self.peek("\n"):
-                    self.step(1)
-            elif self.peek_any(" \t") or (newlines and self.peek("\n")):
-                self.step(1)
-            else:
-                return
+    def skip(self, what: re.Pattern[str]) -> None:
+        match = what.match(self.text, self.at)
+        if match is None:
+            raise ValueError(f"lost the thread at line {self.line}")
+        self.step(match.end() - self.at)
 
     def note(self, path: Path, line: int) -> None:
         self.lines.setdefault(path, line)
 
     def peek(self, wanted: str) -> bool:
         return self.text.startswith(wanted, self.at)
-
-    def peek_any(self, wanted: str) -> bool:
-        return self.at < len(self.text) and self.text[self.at] in wanted
 
     def step(self, count: int) -> None:
         end = self.at + count

@@ -79,16 +79,21 @@ def shown(value: object) -> str:
     --------
     >>> shown("lst"), shown(True), shown({"a": 1})
     ("'lst'", 'true', 'a table')
+    >>> shown(["a", 1])
+    "['a', 1]"
     """
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list | tuple):
-        return "a list"
-    text = str(value)
+        return _shortened(f"[{', '.join(shown(item) for item in value)}]")
     if isinstance(value, str):
-        text = repr(value)
+        return _shortened(repr(value))
+    return _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
     if len(text) > _LONGEST:
         return text[: _LONGEST - 1] + "…"
     return text

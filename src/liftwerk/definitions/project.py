@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 from msgspec import Struct
@@ -165,6 +165,12 @@ class Project:
         """Say that a name refers to nothing declared, and suggest the nearest."""
         return self.problem(path, did_you_mean(found, known), found)
 
+    def unknown_key(self, path: Path, known: Iterable[str]) -> Problem:
+        """Say that a key is none of the declared names, and suggest the nearest."""
+        key = str(path[-1])
+        what = f"unknown key {key!r} in [{dotted(path[:-1])}]"
+        return self.problem(path, did_you_mean(key, known), what=what)
+
     @property
     def hash(self) -> str:
         """SHA-256 over the canonical content of all sections.
@@ -209,7 +215,9 @@ def _check(project: Project) -> Iterable[Problem]:
     try:
         ZoneInfo(section.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = 'write an IANA zone such as "Europe/Berlin"'
+        hint = did_you_mean(section.timezone, available_timezones())
+        if not hint.startswith("did you mean"):
+            hint = 'write an IANA zone such as "Europe/Berlin"'
         yield project.problem(("project", "timezone"), hint, section.timezone)
 
 

@@ -68,9 +68,11 @@ def _check(project: Project) -> Iterable[Problem]:
             yield project.unknown((*path, "purpose"), model.purpose, purposes)
         for outcome, spread in model.negligible.items():
             if outcome not in model.outcomes:
-                yield project.unknown((*path, "negligible", outcome), outcome, model.outcomes)
+                yield project.unknown_key((*path, "negligible", outcome), model.outcomes)
             if spread <= 0:
-                yield project.problem((*path, "negligible", outcome), "above 0", str(spread))
+                yield project.problem(
+                    (*path, "negligible", outcome), "write a number above 0", str(spread)
+                )
 
 
 MODELS = named("models", ModelDefinition, _check)
