@@ -166,6 +166,33 @@ def test_deleted_rows_are_gone_from_every_byte_after_a_purge(reopen: Open, tmp_p
     assert offsets(tables, "visit_v1", version) == kept
 
 
+def test_identifiers_never_stand_in_the_log(reopen: Open, tmp_path: Path) -> None:
+    tables = reopen()
+    tables.append("order_v1", rows(1, 2, order_id="order-4711"))
+    version = tables.append("order_v1", rows(3, order_id="order-4712"))
+    entries = sorted(tmp_path.rglob("_delta_log/*"))
+    assert len(entries) == 2
+    for entry in entries:
+        assert b"order-47" not in entry.read_bytes()
+    # when they happened may stand there, until the rows are purged
+    assert b"2008-04-18" in entries[0].read_bytes()
+    tables.delete_rows("order_v1", "leaf", [leaf(1)])
+    tables.purge("order_v1")
+    left = sorted(path.name for path in tmp_path.rglob("_delta_log/*"))
+    number = f"{version + 1:020}"
+    assert left == [f"{number}.checkpoint.parquet", f"{number}.json", "_last_checkpoint"]
+
+
+def test_a_checkpoint_torn_by_a_power_cut_is_done_without(reopen: Open, tmp_path: Path) -> None:
+    tables = reopen()
+    tables.append("visit_v1", rows(1))
+    tables.append("visit_v1", rows(2))
+    log = tmp_path / "tables" / "visit_v1" / "_delta_log"
+    (log / f"{1:020}.checkpoint.parquet").write_bytes(b"PAR1torn")
+    tables.restore({"visit_v1": 1})
+    assert offsets(tables, "visit_v1", 1) == [1, 2]
+
+
 def test_a_month_and_a_table_can_become_empty(reopen: Open, tmp_path: Path) -> None:
     tables = reopen()
     tables.append("visit_v1", rows(3))
