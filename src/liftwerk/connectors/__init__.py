@@ -1,1 +1,19 @@
-"""Ways in and out: files and formats become events."""
+"""Ways in: a file's rows become events by a declared mapping, or a file of events goes in as it is.
+
+A file is read through before anything is written, and every row is judged as a whole. What an event
+must look like is left to `liftwerk.events`, whose admission every way in goes through.
+"""
+
+from __future__ import annotations
+
+from liftwerk.lazy import attach
+
+__all__ = ["Imported", "import_events", "import_file"]
+
+_WHERE = {
+    "Imported": "liftwerk.connectors.import_file",
+    "import_events": "liftwerk.connectors.import_events",
+    "import_file": "liftwerk.connectors.import_file",
+}
+
+__getattr__ = attach(__name__, _WHERE)

@@ -68,6 +68,7 @@ _JSON_TYPES = {**_SQL_TYPES, "money": "VARCHAR", "time": "VARCHAR"}
 
 _ENVELOPE_JSON: dict[str, JSON] = {
     "id": "VARCHAR",
+    "version": "BIGINT",
     "time": "VARCHAR",
     "known_at": "VARCHAR",
     "sent_at": "VARCHAR",
@@ -100,7 +101,14 @@ def columns_of(schema: Schema, kind: EventType) -> list[Column]:
     list of Column
         Envelope first, then the properties in their declared order.
     """
-    return [*_envelope(schema), *_properties(kind, schema.currency)]
+    columns = [*_envelope(schema), *_properties(kind, schema.currency)]
+    if kind.name != "decision_made":
+        return columns
+    # Told without its unit, a decision is about the customer of its envelope.
+    unit = f"coalesce(j.properties.unit, {_first_leaf(schema)})"
+    return [
+        Column("unit", "VARCHAR", unit) if column.name == "unit" else column for column in columns
+    ]
 
 
 def json_shape(schema: Schema, kind: EventType) -> str:
@@ -123,10 +131,7 @@ def _envelope(schema: Schema) -> list[Column]:
     leaves = [
         Column(f"{LEAF}{name}", "BLOB", f"unhex({leaf_hex(name)})") for name in schema.namespaces
     ]
-    first = "NULL"
-    if leaves:
-        first = f"coalesce({', '.join(leaf_hex(name) for name in schema.namespaces)})"
-    bucket = f"('0x' || left({first}, 2))::SMALLINT"
+    bucket = f"('0x' || left({_first_leaf(schema)}, 2))::SMALLINT"
     known_at = "CASE WHEN trust = 'import' THEN coalesce(j.known_at, j.time)::TIMESTAMPTZ"
     return [
         Column("id", "BLOB", "unhex(replace(j.id, '-', ''))"),
@@ -151,6 +156,11 @@ def _envelope(schema: Schema) -> list[Column]:
         Column("modelled", "BOOLEAN", "coalesce(j.modelled, FALSE)"),
         Column("digest", "BLOB", "digest"),
     ]
+
+
+def _first_leaf(schema: Schema) -> str:
+    leaves = [leaf_hex(name) for name in schema.namespaces]
+    return f"coalesce({', '.join([*leaves, 'NULL'])})"
 
 
 def leaf_hex(namespace: str) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 import duckdb
 import msgspec
 import pyarrow
+import pyarrow.compute
 from msgspec import Struct
 
 from liftwerk.clock import Clock
@@ -24,7 +25,7 @@ from liftwerk.events.columns import columns_of, json_shape, leaf_columns, leaf_h
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.live import copy_live_decisions
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE, Verdict, file_list, sort_out
+from liftwerk.events.sequence import VALUES_TABLE, Verdict, parquet, sort_out
 from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.ledger.protocol import Snapshot
@@ -33,10 +34,9 @@ from liftwerk.store.stores import Stores
 BATCH = 500_000
 """Events that are held in memory at once."""
 
-DROPPED = (Verdict.REPEATED, Verdict.KEPT)
 ACTOR = "sequencer"
 CLASH = "same id with other content"
-UNDECLARED = "no longer declared"
+UNDECLARED = "an event or version that is no longer declared"
 _EVERYTHING = 2**62
 
 
@@ -62,14 +62,6 @@ class Compacted(Struct, frozen=True):
     duplicates: int
     quarantined: dict[str, int]
     erased: int
-
-
-class _Head(Struct):
-    version: int
-    source: str
-
-
-_head = msgspec.json.Decoder(_Head)
 
 
 def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
@@ -123,50 +115,32 @@ class _Batch:
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
         bodies = rows.column("body").to_pylist()
-        digests = [digest(body) for body in bodies]
-        verdicts = sort_out(stores, rows.column("event_id").to_pylist(), digests)
-        self.duplicates = sum(verdict in DROPPED for verdict in verdicts)
-        new = [verdict == Verdict.NEW for verdict in verdicts]
-        trusts = []
-        for place, verdict in enumerate(verdicts):
-            trusts.append(self._judge(rows, place, bodies[place], verdict, new))
-        rows = rows.append_column("digest", pyarrow.array(digests, pyarrow.binary()))
-        rows = rows.append_column("trust", pyarrow.array(trusts, pyarrow.string()))
-        self.rows = rows.filter(pyarrow.array(new))
+        verdicts = sort_out(stores, rows.column("event_id").to_pylist(), bodies)
+        clashes = [place for place, verdict in verdicts.items() if verdict == Verdict.CLASH]
+        self.duplicates = len(verdicts) - len(clashes)
+        self._reject(rows.take(pyarrow.array(clashes, pyarrow.int64())), CLASH)
+        self.rows = rows
+        if verdicts:
+            new = [place for place in range(rows.num_rows) if place not in verdicts]
+            self.rows = rows.take(pyarrow.array(new, pyarrow.int64()))
+            bodies = [bodies[place] for place in new]
+        digests = pyarrow.array(map(digest, bodies), pyarrow.binary(), size=len(bodies))
+        self.rows = self.rows.append_column("digest", digests)
 
-    def _judge(
-        self, rows: pyarrow.Table, place: int, body: bytes, verdict: Verdict, new: list[bool]
-    ) -> str | None:
-        """Return the trust of a row's source; what cannot be kept is rejected and not new."""
-        if verdict in DROPPED:
-            return None
-        head = _head.decode(body)
-        name = rows.column("name")[place].as_py()
-        reason = ""
-        kind = self.schema.types.get(name)
-        if verdict == Verdict.CLASH:
-            reason = CLASH
-        elif kind is None or kind.definition.version != head.version:
-            reason = f"{name} version {head.version}: {UNDECLARED}"
-        if reason:
-            new[place] = False
-            event_id = uuid.UUID(bytes=rows.column("event_id")[place].as_py())
-            received = rows.column("received")[place].as_py()
-            self.rejected.append(Rejected(head.source, received, reason, f"id {event_id}", body))
-            return None
-        source = self.schema.sources.get(head.source)
-        if source is None:  # no longer declared: its word counts least
-            return "browser"
-        return source.trust
+    def _reject(self, rows: pyarrow.Table, reason: str) -> None:
+        for row in rows.to_pylist():
+            source = msgspec.json.decode(row["body"])["source"]
+            detail = f"{row['name']}, id {uuid.UUID(bytes=row['event_id'])}"
+            self.rejected.append(Rejected(source, row["received"], reason, detail, row["body"]))
 
     def commit(
         self, before: Snapshot | None, decisions_offset: int, now: datetime
     ) -> Snapshot | None:
         """Write the rows, then the snapshot that names them, then let the inbox go."""
         stores = self.stores
+        written = self._write(before)
         if self.rejected:
             stores.inbox.quarantine_put(self.rejected)
-        written = self._write(before)
         tables: dict[str, int] = {}
         copied = 0
         if before is not None:
@@ -196,12 +170,19 @@ class _Batch:
         connection = connect()
         connection.register("batch", self.rows)
         connection.register("buried", _keys(self.stores.ledger.buried()))
-        names = sorted(set(self.rows.column("name").to_pylist()))
+        trusts = {name: source.trust for name, source in self.schema.sources.items()}
+        connection.register(
+            "sources", pyarrow.table({"source": [*trusts], "trust": [*trusts.values()]})
+        )
         versions = {}
         values = []
-        for name in names:
-            kind = self.schema.types[name]
+        for name in sorted(set(self.rows.column("name").to_pylist())):
+            kind = self.schema.types.get(name)
+            if kind is None:
+                self._reject(self.rows.filter(pyarrow.compute.field("name") == name), UNDECLARED)
+                continue
             connection.execute(f"CREATE TABLE {quoted(name)} AS {_rows_sql(self.schema, kind)}")
+            self._reject_other_versions(connection, kind)
             table = connection.sql(_table_sql(self.schema, kind)).to_arrow_table()
             [(parsed,)] = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()
             self.erased += parsed - table.num_rows
@@ -215,6 +196,19 @@ class _Batch:
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
         return versions
+
+    def _reject_other_versions(
+        self, connection: duckdb.DuckDBPyConnection, kind: EventType
+    ) -> None:
+        """Take out what was admitted under a version that the project no longer declares."""
+        gone = connection.execute(
+            f"DELETE FROM {quoted(kind.name)} WHERE j.version <> {kind.definition.version}"
+            " RETURNING o"
+        ).fetchall()
+        if gone:
+            offsets = [offset for (offset,) in gone]
+            rows = self.rows.filter(pyarrow.compute.field("offset").isin(offsets))
+            self._reject(rows, UNDECLARED)
 
     def _new_values(
         self,
@@ -233,7 +227,7 @@ class _Batch:
         known = "SELECT NULL::BLOB AS leaf WHERE FALSE"
         if before is not None and VALUES_TABLE in before.tables:
             files = self.stores.tables.files(VALUES_TABLE, before.tables[VALUES_TABLE])
-            known = f"SELECT leaf FROM read_parquet({file_list(files)}, hive_partitioning = false)"
+            known = f"SELECT leaf FROM {parquet(files)}"
         return connection.sql(
             f"""
             SELECT leaf, namespace, min(value) AS value, min(time) AS time, min(o) AS "offset"
@@ -247,10 +241,15 @@ class _Batch:
 
 def _rows_sql(schema: Schema, kind: EventType) -> str:
     """Parse the bodies of one event."""
-    return (
-        'SELECT "offset" AS o, received, digest, trust,'
+    parsed = (
+        'SELECT "offset" AS o, received, digest,'
         f" from_json(decode(body), {text(json_shape(schema, kind))}) AS j"
         f" FROM batch WHERE name = {text(kind.name)}"
+    )
+    # The word of a source that is no longer declared counts least.
+    return (
+        f"SELECT parsed.*, coalesce(sources.trust, 'browser') AS trust FROM ({parsed}) AS parsed"
+        " LEFT JOIN sources ON sources.source = parsed.j.source"
     )
 
 

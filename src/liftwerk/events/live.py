@@ -14,7 +14,7 @@ import msgspec
 from liftwerk.events.admit import admit
 from liftwerk.events.engine import connect
 from liftwerk.events.schema import LIVE, Schema
-from liftwerk.events.sequence import VALUES_TABLE, file_list
+from liftwerk.events.sequence import VALUES_TABLE, parquet
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
@@ -111,13 +111,6 @@ def _namespaces(
     if snapshot is None or VALUES_TABLE not in snapshot.tables or len(schema.namespaces) == 1:
         return found
     files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
-    rows = (
-        connect()
-        .execute(
-            f"SELECT leaf, namespace FROM read_parquet({file_list(files)}) WHERE leaf IN"
-            " (SELECT unnest(?::BLOB[]))",
-            [sorted(units)],
-        )
-        .fetchall()
-    )
+    sql = f"SELECT leaf, namespace FROM {parquet(files)} WHERE leaf IN (SELECT unnest(?::BLOB[]))"
+    rows = connect().execute(sql, [sorted(units)]).fetchall()
     return {**found, **dict(rows)}

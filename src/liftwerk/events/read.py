@@ -19,7 +19,7 @@ from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.columns import columns_of, leaf_columns
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE, file_list
+from liftwerk.events.sequence import VALUES_TABLE, parquet
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
 from liftwerk.privacy.permitted import NOW, AsOf, permitted_sql
 from liftwerk.store.ledger.protocol import Snapshot
@@ -172,8 +172,7 @@ def _prepare(
     if changes:
         selects += [
             f"SELECT {quoted(leaf)} AS leaf, unnest(withdrawn) AS purpose, time, known_at,"
-            f' "offset" FROM read_parquet({file_list(changes)}, union_by_name = true,'
-            f" hive_partitioning = false) WHERE {quoted(leaf)} IS NOT NULL"
+            f' "offset" FROM {parquet(changes)} WHERE {quoted(leaf)} IS NOT NULL'
             for leaf in _present(schema.types["consent_changed"], stores, snapshot)
             if leaf in leaf_columns(schema)
         ]
@@ -205,10 +204,7 @@ def _scan(
     select = f"SELECT {', '.join(columns)}"
     if not files:
         return f"{select} WHERE FALSE"
-    source = (
-        f"{select} FROM read_parquet({file_list(files)}, union_by_name = true,"
-        " hive_partitioning = false)"
-    )
+    source = f"{select} FROM {parquet(files)}"
     bounds = _bounds(as_of)
     conditions = [
         permitted_sql(
@@ -294,7 +290,7 @@ def identifier_values(
         source = "(SELECT NULL::BLOB AS leaf, '' AS namespace, '' AS value WHERE FALSE)"
         if snapshot is not None and VALUES_TABLE in snapshot.tables:
             files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
-            source = f"read_parquet({file_list(files)}, hive_partitioning = false)"
+            source = parquet(files)
         asked = ""
         if leaves is not None:
             connection.register(

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import pyarrow
 
+from liftwerk.events.admit import digest
 from liftwerk.events.engine import connect, text
 from liftwerk.store.stores import Stores
 
@@ -19,9 +20,8 @@ VALUES_TABLE = "identifiers"
 
 
 class Verdict(IntEnum):
-    """What an id and its content are to those that are kept."""
+    """What an id that isn't new is, with its content, to those before it."""
 
-    NEW = 0
     REPEATED = 1
     KEPT = 2
     CLASH = 3
@@ -39,12 +39,13 @@ def event_files(stores: Stores) -> dict[str, list[str]]:
     }
 
 
-def file_list(files: Sequence[str]) -> str:
-    """Write file names as an SQL list."""
-    return f"[{', '.join(text(file) for file in files)}]"
+def parquet(files: Sequence[str]) -> str:
+    """Write some files as one SQL relation; a column that one of them lacks is null there."""
+    listed = ", ".join(text(file) for file in files)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
-def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> list[Verdict]:
+def sort_out(stores: Stores, ids: Sequence[bytes], bodies: Sequence[bytes]) -> dict[int, Verdict]:
     """Compare events with what the snapshot holds, and with those before them in the list.
 
     Parameters
@@ -52,52 +53,48 @@ def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> 
     stores : Stores
     ids : sequence of bytes
         n event ids, in the order of their arrival.
-    digests : sequence of bytes
-        Their contents' digests, from `liftwerk.events.admit.digest`.
+    bodies : sequence of bytes
+        Their canonical JSON.
 
     Returns
     -------
-    list of Verdict
-        n verdicts. What the tables have with the same content is `KEPT`; else the first of an id
-        is `NEW`, and what has the content of the first is `REPEATED`; other content is a `CLASH`.
+    dict of int to Verdict
+        Place in the list -> verdict, of all that aren't new. What the tables have with the same
+        content is `KEPT`; else the first of an id is new, and what has the content of the first is
+        `REPEATED`; other content is a `CLASH`.
     """
     if not ids:
-        return []
+        return {}
     connection = connect()
-    batch = pyarrow.table(
-        {
-            "place": pyarrow.array(range(len(ids)), pyarrow.int64()),
-            "id": pyarrow.array(ids, pyarrow.binary()),
-            "digest": pyarrow.array(digests, pyarrow.binary()),
-        }
-    )
+    places = pyarrow.array(range(len(ids)), pyarrow.int64())
+    batch = pyarrow.table({"place": places, "id": pyarrow.array(ids, pyarrow.binary())})
     connection.register("batch", batch)
-    kept = ["SELECT id, digest FROM batch WHERE FALSE"]
+    kept = "SELECT NULL::BLOB AS id, NULL::BLOB AS digest WHERE FALSE"
     with stores.tables.reading():
         files = [file for group in event_files(stores).values() for file in group]
         if files:
-            kept = [
-                f"SELECT id, digest FROM read_parquet({file_list(files)}, union_by_name = true,"
-                " hive_partitioning = false) SEMI JOIN batch USING (id)"
-            ]
+            kept = f"SELECT id, digest FROM {parquet(files)} SEMI JOIN batch USING (id)"
         rows = connection.execute(
             f"""
-            WITH kept AS ({kept[0]}),
-            first AS (
-                SELECT id, min(place) AS place, arg_min(digest, place) AS digest
-                FROM batch GROUP BY id
-            )
-            SELECT CASE
-                WHEN kept.id IS NOT NULL AND kept.digest = batch.digest THEN {Verdict.KEPT:d}
-                WHEN kept.id IS NOT NULL THEN {Verdict.CLASH:d}
-                WHEN first.place = batch.place THEN {Verdict.NEW:d}
-                WHEN first.digest = batch.digest THEN {Verdict.REPEATED:d}
-                ELSE {Verdict.CLASH:d} END
+            WITH kept AS ({kept}),
+            first AS (SELECT id, min(place) AS place FROM batch GROUP BY id)
+            SELECT batch.place, first.place, kept.digest
             FROM batch JOIN first USING (id) LEFT JOIN kept ON kept.id = batch.id
+            WHERE kept.id IS NOT NULL OR first.place < batch.place
             ORDER BY batch.place
             """
         ).fetchall()
-    return [Verdict(verdict) for (verdict,) in rows]
+    verdicts = {}
+    for place, first, known in rows:
+        content = digest(bodies[place])
+        if known is not None:
+            same, verdict = content == known, Verdict.KEPT
+        else:
+            same, verdict = content == digest(bodies[first]), Verdict.REPEATED
+        if not same:
+            verdict = Verdict.CLASH
+        verdicts[place] = verdict
+    return verdicts
 
 
 def fingerprint(stores: Stores) -> dict[str, list[str]]:
@@ -121,8 +118,7 @@ def fingerprint(stores: Stores) -> dict[str, list[str]]:
             [sums] = connection.execute(
                 "SELECT count(*), coalesce(sum(('0x' || hex(digest))::UBIGINT::HUGEINT), 0),"
                 " coalesce(sum(epoch_us(known_at)::HUGEINT), 0)"
-                f" FROM read_parquet({file_list(files)}, union_by_name = true,"
-                " hive_partitioning = false)"
+                f" FROM {parquet(files)}"
             ).fetchall()
             found[name] = [str(number) for number in sums]
     return found

@@ -1,0 +1,58 @@
+"""Everything that a project keeps, registered: the rooms' collections and the artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.events.collections import register_collections
+from liftwerk.governance.search import holds_key
+from liftwerk.privacy.definition import PURPOSES
+from liftwerk.store.catalogue import Catalogue, Collection
+from liftwerk.store.stores import Stores
+
+ARTEFACTS = "artefacts"
+
+
+def fill_catalogue(project: Project, stores: Stores, clock: Clock) -> Catalogue:
+    """Register what the rooms above the store keep in it; safe to call again.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    clock : Clock
+        For what an erasure writes.
+
+    Returns
+    -------
+    Catalogue
+        ``unregistered`` of it finds what belongs to no collection.
+    """
+    register_collections(project, stores, clock)
+    if ARTEFACTS not in {collection.name for collection in stores.catalogue}:
+        stores.catalogue.register(
+            Collection(
+                name=ARTEFACTS,
+                room="operations",
+                holds=("artefacts/*",),
+                subject="customer keys in any column",
+                purposes=tuple(project.get(PURPOSES)),
+                retention="until they are made again",
+                erase=lambda keys: _from_artefacts(stores, keys),
+            )
+        )
+    return stores.catalogue
+
+
+def _from_artefacts(stores: Stores, keys: Sequence[bytes]) -> int:
+    """Delete whole artefacts that hold one of the keys.
+
+    A step whose artefact is gone runs again, on events without the customer.
+    """
+    gone = 0
+    for name in stores.artefacts.names():
+        if holds_key(stores.artefacts.path(name), keys):
+            gone += int(stores.artefacts.delete(name))
+    return gone
