@@ -32,15 +32,15 @@ def is_unknown(figure: Mapping[str, Any] | None) -> bool:
     return figure.get("value") is None
 
 
-def unknown_words(figure: Mapping[str, Any] | None) -> str:
-    """Say why a figure is unknown and what it would take.
+def because(figure: Mapping[str, Any] | None) -> str:
+    """Say why a figure is unknown and what it would take, to stand after the word "unknown".
 
     Examples
     --------
-    >>> unknown_words({"unknown": "tails too heavy", "needs": "some 4 times as many customers"})
-    'unknown, because tails too heavy; it would take some 4 times as many customers'
-    >>> unknown_words(None)
-    'unknown, because it was not computed'
+    >>> because({"unknown": "tails too heavy", "needs": "some 4 times as many customers"})
+    'because tails too heavy; it would take some 4 times as many customers'
+    >>> because(None)
+    'because it was not computed'
     """
     reason = ""
     needs = ""
@@ -48,10 +48,21 @@ def unknown_words(figure: Mapping[str, Any] | None) -> str:
         reason = str(figure.get("unknown", ""))
         needs = str(figure.get("needs", ""))
     if not reason:
-        return "unknown, because it was not computed"
+        return "because it was not computed"
     if not needs:
-        return f"unknown, because {reason}"
-    return f"unknown, because {reason}; it would take {needs}"
+        return f"because {reason}"
+    return f"because {reason}; it would take {needs}"
+
+
+def unknown_words(figure: Mapping[str, Any] | None) -> str:
+    """Say that a figure is unknown, why, and what it would take.
+
+    Examples
+    --------
+    >>> unknown_words({"unknown": "tails too heavy", "needs": "more customers"})
+    'unknown, because tails too heavy; it would take more customers'
+    """
+    return f"unknown, {because(figure)}"
 
 
 def decimals(values: Iterable[float]) -> int:
@@ -158,6 +169,21 @@ def between(figure: Mapping[str, Any], currency: str, *, sign: bool = False, tim
     low = number(figure["low"] * times, digits, sign=sign)
     high = number(figure["high"] * times, digits, sign=sign)
     return f"between {low} and {high}"
+
+
+def span(low: float, high: float, unit: str, digits: int) -> str:
+    """Say an interval of effects in words; the unit stands with the estimate beside it.
+
+    Examples
+    --------
+    >>> span(-0.002, 0.0431, "share", 1), span(-0.1, 0.42, "USD", 2)
+    ('between −0.2 and +4.3', 'between −0.10 and +0.42')
+    """
+    scale = 1.0
+    if unit == "share":
+        scale = 100.0
+    low_words = number(low * scale, digits, sign=True)
+    return f"between {low_words} and {number(high * scale, digits, sign=True)}"
 
 
 def figure_digits(figures: Iterable[Mapping[str, Any] | None], times: int = 1) -> int:

@@ -33,7 +33,7 @@ WORDS = {
     "blocked": Word("blocked", "✕", "bad", "the guardrail forbade the action"),
     "not checked": Word("not checked", "?", "none", "nothing was asked of it"),
     "yes": Word("yes", "✓", "good", "the effects differ between customers"),
-    "no": Word("no", "=", "open", "any difference is smaller than what was called negligible"),
+    "no": Word("no", "=", "none", "any difference is smaller than what was called negligible"),
     "warning": Word("warning", "!", "open", "look at it when there is time"),
 }
 """Every verdict, answer and state that pages and terminal show."""
@@ -81,15 +81,15 @@ def heterogeneity(answer: Any) -> tuple[str, str]:
     >>> heterogeneity("yes")
     ('yes', '')
     >>> heterogeneity({"unknown": "too few buyers", "needs": "more of them"})
-    ('unknown', 'unknown, because too few buyers; it would take more of them')
+    ('unknown', 'because too few buyers; it would take more of them')
     """
     if isinstance(answer, str):
         return answer, ""
     if isinstance(answer, Mapping):
-        if "unknown" in answer:
-            return "unknown", fmt.unknown_words(answer)
-        return str(answer.get("answer", "unknown")), ""
-    return "unknown", fmt.unknown_words(None)
+        if "answer" in answer:
+            return str(answer["answer"]), ""
+        return "unknown", fmt.because(answer)
+    return "unknown", fmt.because(None)
 
 
 POLICY_LABELS = {
@@ -161,7 +161,7 @@ def headline(document: Mapping[str, Any], charts: Mapping[str, Any]) -> Headline
     >>> said.detect
     'With 1,000 customers, this data could detect a difference of EUR 0.200 a customer or more.'
     >>> said.sure
-    'The difference is EUR +0.0500 a customer; with 95% confidence it is between −0.100 and +0.200.'
+    'The difference is EUR +0.050 a customer; with 95% confidence it is between −0.100 and +0.200.'
     """
     currency = str(charts.get("project", {}).get("currency", ""))
     head = document.get("headline", {})
@@ -203,18 +203,18 @@ def headline_figure(head: Mapping[str, Any]) -> dict[str, Any]:
 
 def _detect(detectable: Any, customers: int | None, currency: str) -> str:
     if isinstance(detectable, Mapping) or detectable is None:
-        return "What difference this data could detect is not known."
+        return f"What difference this data could detect is {fmt.unknown_words(detectable)}."
     amount = fmt.money(detectable, currency)
     if not customers:
         return f"This data could detect a difference of {amount} a customer or more."
-    many = fmt.number(customers)
-    return f"With {many} customers, this data could detect a difference of {amount} a customer or more."
+    data = f"With {fmt.number(customers)} customers, this data"
+    return f"{data} could detect a difference of {amount} a customer or more."
 
 
 def _sure(figure: Mapping[str, Any], currency: str) -> str:
     if fmt.is_unknown(figure):
         words = fmt.unknown_words(figure)
         return f"The difference is {words}."
-    amount = fmt.money(figure["value"], currency, sign=True)
+    amount = fmt.money(figure["value"], currency, fmt.figure_digits([figure]), sign=True)
     interval = fmt.between(figure, currency, sign=True)
     return f"The difference is {amount} a customer; with 95% confidence it is {interval}."

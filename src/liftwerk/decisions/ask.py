@@ -1,0 +1,148 @@
+"""Put together what a decision needs: the release's model, the customers, what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from liftwerk.decisions.decide import Ask
+from liftwerk.decisions.definition import ACTIONS, POLICIES
+from liftwerk.decisions.learned import Learned, earning_outcome, ordered_actions, policy_rule
+from liftwerk.definitions import Project
+from liftwerk.definitions.project import plain_value
+from liftwerk.errors import Refused
+from liftwerk.experiments.assign import held_out_many
+from liftwerk.features.as_of import current
+from liftwerk.features.definition import FEATURES
+from liftwerk.features.version import feature_versions
+from liftwerk.identity.resolve import relations
+from liftwerk.metrics.definition import GOAL, METRICS
+from liftwerk.models.definition import MODELS
+from liftwerk.models.train import TrainedModel
+from liftwerk.store import Stores
+
+def learned_from(
+    project: Project, stores: Stores, policy_name: str, release: str, state: str, stage: str
+) -> Learned:
+    """Load what a release has learned.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    policy_name : str
+    release, state, stage : str
+        The release's id, the artefact of its model, its stage.
+
+    Returns
+    -------
+    Learned
+
+    Raises
+    ------
+    Refused
+        If the features' definitions are no longer those that the model was trained on.
+    """
+    model = TrainedModel.from_dict(msgspec.json.decode(stores.artefacts.get(state)))
+    policy = project.lookup(POLICIES, policy_name)
+    names = project.lookup(MODELS, policy.model).features
+    now = feature_versions(project, names)
+    if now != model.feature_versions:
+        changed = sorted(set(now.items()) ^ set(model.feature_versions.items()))
+        raise Refused(
+            f"the feature {changed[0][0]!r} has changed since the release was trained",
+            f"release {release}",
+            "liftwerk run makes a release on the new definition",
+        )
+    return Learned(release, state, stage, model, earning_outcome(project, policy_name))
+
+
+def ask_policy(
+    project: Project,
+    stores: Stores,
+    policy_name: str,
+    learned: Learned | None,
+    customers: Sequence[bytes],
+    now: datetime,
+) -> Ask:
+    """Look up what may be known of customers now, and who is held out.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    policy_name : str
+    learned : Learned or None
+        None answers the control action.
+    customers : sequence of bytes
+        Customer keys.
+    now : datetime
+
+    Returns
+    -------
+    Ask
+    """
+    policy = project.lookup(POLICIES, policy_name)
+    model = project.lookup(MODELS, policy.model)
+    goal = project.get(GOAL)
+    actions = ordered_actions(project, policy)
+    names = list(model.features)
+    features = current(project, stores, customers, names, model.purpose, now).select(names)
+    return Ask(
+        policy_name=policy_name,
+        policy=policy,
+        actions=actions,
+        costs=tuple(project.lookup(ACTIONS, action).cost for action in actions),
+        rule=policy_rule(project, policy),
+        reward_version=metric_version(project, policy.reward),
+        learned=learned,
+        customers=customers,
+        features=features,
+        known=_known(features),
+        held_out=held_out_many(goal.salt, goal.holdout.exact, customers),
+    )
+
+
+def metric_version(project: Project, name: str) -> str:
+    """Hash a metric's definition: two rewards of one version count the same."""
+    content = json.dumps(plain_value(project.lookup(METRICS, name)), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _known(features: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Say of whom at least one feature has a value."""
+    known = np.zeros(features.num_rows, dtype=np.bool_)
+    for column in features.columns:
+        known |= column.is_valid().to_numpy()
+    return known
+
+
+def everybody(project: Project, stores: Stores, policy_name: str) -> list[bytes]:
+    """List every customer whom a policy may decide for: of whom anything may be known.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    policy_name : str
+
+    Returns
+    -------
+    list of bytes
+        Customer keys, in order.
+    """
+    policy = project.lookup(POLICIES, policy_name)
+    model = project.lookup(MODELS, policy.model)
+    events = {project.lookup(FEATURES, name).from_ for name in model.features}
+    with relations(project, stores, model.purpose, names=sorted(events)) as connection:
+        seen = " UNION ".join(f'SELECT customer FROM "{name}"' for name in sorted(events))
+        rows = connection.execute(
+            f"SELECT customer FROM ({seen}) WHERE customer IS NOT NULL ORDER BY customer"
+        ).fetchall()
+    return [customer for (customer,) in rows]

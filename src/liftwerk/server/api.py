@@ -1,0 +1,94 @@
+"""What programs read: ``/v1``, the figures as CSV, and health."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+from litestar.params import FromPath, QueryParameter
+
+from liftwerk.errors import UnknownName, did_you_mean
+from liftwerk.server import figures
+from liftwerk.server.reading import Reader
+from liftwerk.server.source import Decision, DecisionRow, Document
+
+NO_REPORT = ("there is no report yet", "report", "run `liftwerk run` first")
+
+
+@get("/v1/report", summary="The last run's report")
+async def report(reader: NamedDependency[Reader]) -> Document:
+    """Give the document that `liftwerk run --json` prints."""
+    found = await reader.ask(lambda source: source.report())
+    if found is None:
+        raise UnknownName(*NO_REPORT)
+    return cast(Document, found["document"])
+
+
+@get("/v1/figures/{name:str}", summary="A figure of the report, as CSV", media_type="text/csv")
+async def figure(reader: NamedDependency[Reader], name: FromPath[str]) -> Response[str]:
+    """Give the rows of one figure; `policies.csv`, `differences.csv`, `profit-curve.csv` …."""
+    found = await reader.ask(lambda source: source.report())
+    if found is None:
+        raise UnknownName(*NO_REPORT)
+    tables = figures.tables(found["document"], found["charts"])
+    wanted = name.removesuffix(".csv")
+    if wanted not in tables:
+        raise UnknownName("no such figure", wanted, did_you_mean(wanted, tables))
+    return Response(
+        content=tables[wanted].csv(),
+        media_type="text/csv",
+        headers={"content-disposition": f'attachment; filename="{wanted}.csv"'},
+    )
+
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Most rows to give")]
+Before = Annotated[str | None, QueryParameter(description="A row's cursor: only older rows")]
+After = Annotated[str | None, QueryParameter(description="A cursor: rows that are just newer")]
+OfAction = Annotated[str | None, QueryParameter(description="Only this action")]
+OfCustomer = Annotated[str | None, QueryParameter(description="Only this customer")]
+OfKind = Annotated[str | None, QueryParameter(description="Only imported, live or draft")]
+
+
+@get("/v1/decisions", summary="The decision log, newest first")
+async def decisions(
+    reader: NamedDependency[Reader],
+    limit: Limit = 50,
+    before: Before = None,
+    after: After = None,
+    action: OfAction = None,
+    customer: OfCustomer = None,
+    kind: OfKind = None,
+) -> list[DecisionRow]:
+    """Give rows of the decision log."""
+    rows = await reader.ask(
+        lambda source: source.decisions(
+            limit=limit, before=before, after=after, action=action, customer=customer, kind=kind
+        )
+    )
+    keys = DecisionRow.__annotations__
+    return [cast(DecisionRow, {key: row[key] for key in keys if key in row}) for row in rows]
+
+
+@get("/v1/decisions/{decision_id:str}", summary="One decision, with why and what came of it")
+async def decision(reader: NamedDependency[Reader], decision_id: FromPath[str]) -> Decision:
+    """Give everything that is kept of one decision."""
+    found = await reader.ask(lambda source: source.decision(decision_id))
+    if found is None:
+        raise UnknownName("no such decision", decision_id, "it may have been erased")
+    return cast(Decision, found)
+
+
+@get("/health/live", summary="The process answers", sync_to_thread=False)
+def live() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "live"}
+
+
+@get("/health/ready", summary="The project can be read")
+async def ready(reader: NamedDependency[Reader]) -> Response[dict[str, Any]]:
+    """Say whether the project can be read: 200, or 503."""
+    if reader.ready:
+        return Response({"status": "ready"}, media_type=MediaType.JSON)
+    return Response({"status": "not ready"}, status_code=503, headers={"retry-after": "1"})

@@ -1,0 +1,1 @@
+"""The pages, one file each: read the source, lay out what it said, render a template."""
