@@ -101,11 +101,11 @@ def too_heavy(rewards: Floats) -> Unknown | None:
         return None
     return Unknown(
         f"one reward in a few carries all the spread, so {n} rows give no honest interval",
-        f"about {_two_digits(needed)} rows like these",
+        f"about {two_digits(needed)} rows like these",
     )
 
 
-def _two_digits(number: int) -> int:
+def two_digits(number: int) -> int:
     """Round up to two leading digits: the estimate of what it takes is itself a rough one."""
     unit = int(10 ** max(len(str(number)) - 2, 0))
     return int(math.ceil(number / unit) * unit)
