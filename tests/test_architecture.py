@@ -37,7 +37,7 @@ HEAVY = (
     "sklearn",
     "sqlalchemy",
 )
-ROOMS_OF_ONE_FILE = {"loop", "project"}
+ROOMS_OF_ONE_FILE = {"loop"}
 NOT_IN_BASE = ("mlflow", "pandas", "polars", "scikit-learn", "sqlalchemy", "pydantic", "torch")
 
 

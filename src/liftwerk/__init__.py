@@ -28,7 +28,17 @@ Beside them stand `errors`, `clock`, `money`, `faults` and `lazy`, which every r
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from liftwerk.lazy import attach
+
+if TYPE_CHECKING:
+    from liftwerk.clock import Clock
+    from liftwerk.errors import LiftwerkError
+    from liftwerk.money import Money
+    from liftwerk.project.door import Project, open  # noqa: A004
+    from liftwerk.sections import define
+    from liftwerk.stats.estimate import Estimate, Unknown
 
 __version__ = "0.1.0"
 
@@ -49,10 +59,10 @@ _WHERE = {
     "Estimate": "liftwerk.stats.estimate",
     "LiftwerkError": "liftwerk.errors",
     "Money": "liftwerk.money",
-    "Project": "liftwerk.project",
+    "Project": "liftwerk.project.door",
     "Unknown": "liftwerk.stats.estimate",
     "define": "liftwerk.sections",
-    "open": "liftwerk.project",
+    "open": "liftwerk.project.door",
 }
 
 __getattr__ = attach(__name__, _WHERE)
