@@ -97,7 +97,7 @@ def test_links_between_files_lead_somewhere(path: Path) -> None:
 def test_built_pages_ask_no_other_host(tmp_path: Path) -> None:
     """Everything a page loads by itself comes with it."""
     subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=ROOT,
         check=True,
     )
