@@ -42,8 +42,8 @@ from liftwerk.features.as_of import training_set
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.version import feature_versions
 from liftwerk.identity.resolve import relations
+from liftwerk.metrics.count import per_decision
 from liftwerk.metrics.definition import METRICS
-from liftwerk.metrics.per_decision import per_decision
 from liftwerk.models.assess import assess
 from liftwerk.models.definition import MODELS, ModelDefinition
 from liftwerk.models.train import train
@@ -162,7 +162,13 @@ class Loop:
         known = training_set(self.project, self.stores, spine, names, model.purpose)
         wanted = list(dict.fromkeys([*model.outcomes, self.policy.reward]))
         earned = per_decision(
-            self.project, self.stores, spine, wanted, model.purpose, self.clock.now()
+            self.project,
+            self.stores,
+            spine,
+            wanted,
+            model.purpose,
+            now=self.clock.now(),
+            costs={action: self.project.lookup(ACTIONS, action).cost for action in self.actions},
         )
         table = build_frame(
             spine, known.select(names), earned.select(wanted), earned.column("mature")
@@ -204,7 +210,7 @@ class Loop:
         tell("hold it against what was seen")
         rng = np.random.default_rng(seed_of(self.policy.model, "assess"))
         readings = assess(
-            frame.features, frame.action, outcomes, trained.fits, self.model.negligible, rng
+            frame.features, frame.action, outcomes, trained, self.model.negligible, rng
         )
         units = {name: self.project.lookup(METRICS, name).unit for name in outcomes}
         charts = uplift_charts(readings, self.actions, units)
@@ -247,9 +253,7 @@ class Loop:
             "artefacts": {
                 "evaluation": put(msgspec.json.encode(valued.evaluation)),
                 "charts": put(msgspec.json.encode(chart)),
-                "choices": put(
-                    write_choices(frame, valued.gains, valued.learned, policy.reward)
-                ),
+                "choices": put(write_choices(frame, valued.gains, valued.learned, policy.reward)),
             },
             "figures": evaluation_figures(valued.evaluation),
             "gate": msgspec.to_builtins(verdict),

@@ -17,8 +17,10 @@ from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
     from liftwerk import project as door
+    from liftwerk.server import live
 else:
     door = LazyModule("liftwerk.project")
+    live = LazyModule("liftwerk.server.live")
 
 app = App(
     name="liftwerk",
@@ -76,3 +78,8 @@ def emit(common: Common, document: Any, render: Callable[[], None]) -> None:
     text = msgspec.json.format(msgspec.json.encode(document), indent=2)
     sys.stdout.buffer.write(text + b"\n")
     sys.stdout.buffer.flush()
+
+
+def source_of(project: door.Project) -> live.LiveSource:
+    """Read a project as the pages do."""
+    return live.LiveSource(project.definitions, project.stores, project.clock)

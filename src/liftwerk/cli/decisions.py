@@ -8,14 +8,18 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from liftwerk.cli import progress, show
-from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out, source_of
 from liftwerk.errors import ProjectError
 from liftwerk.server import format as fmt
 
-decisions = App(name="decisions", help="What was decided, and why.", help_format="plaintext")
-policies = App(name="policies", help="What policies would earn.", help_format="plaintext")
-app.command(decisions, group="Decisions")
-app.command(policies, group="Decisions")
+decisions = App(
+    name="decisions", help="What was decided, and why.", help_format="plaintext", group="Decisions"
+)
+policies = App(
+    name="policies", help="What policies would earn.", help_format="plaintext", group="Decisions"
+)
+app.command(decisions)
+app.command(policies)
 
 
 @app.command(group="Decisions")
@@ -79,7 +83,7 @@ def list_(*, limit: int = 20, action: str | None = None, common: Common = DEFAUL
         Only this action.
     """
     with open_project(common) as project:
-        rows = project.source().decisions(limit=limit, action=action)
+        rows = source_of(project).decisions(limit=limit, action=action)
 
     def render() -> None:
         cells = [

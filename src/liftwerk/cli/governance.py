@@ -6,12 +6,14 @@ from cyclopts import App
 from rich.prompt import Confirm
 
 from liftwerk.cli import show
-from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out, source_of
 from liftwerk.errors import ProjectError
 from liftwerk.server import format as fmt
 
-audit = App(name="audit", help="Who did what, provably.", help_format="plaintext")
-app.command(audit, group="Governance")
+audit = App(
+    name="audit", help="Who did what, provably.", help_format="plaintext", group="Governance"
+)
+app.command(audit)
 
 
 @audit.command(name="show")
@@ -24,7 +26,7 @@ def show_(*, limit: int = 50, common: Common = DEFAULTS) -> None:
         Most entries to show.
     """
     with open_project(common) as project:
-        rows = project.source().audit(limit=limit)
+        rows = source_of(project).audit(limit=limit)
 
     def render() -> None:
         cells = [

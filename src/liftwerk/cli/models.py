@@ -8,8 +8,8 @@ from liftwerk.cli import progress, show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
 from liftwerk.server import format as fmt
 
-models = App(name="models", help="What has been learned.", help_format="plaintext")
-app.command(models, group="Models")
+models = App(name="models", help="What has been learned.", help_format="plaintext", group="Models")
+app.command(models)
 
 
 @app.command(group="Models")

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.prompt import Confirm
 
 from liftwerk.cli import progress, show
-from liftwerk.cli.app import DEFAULTS, Common, app, door, emit, err, open_project, out
+from liftwerk.cli.app import DEFAULTS, Common, app, door, emit, err, open_project, out, source_of
 from liftwerk.cli.definitions import copy_example
 from liftwerk.cli.server import serve_project
 from liftwerk.server import format as fmt
@@ -110,7 +110,7 @@ def _wants_page(serve: bool | None) -> bool:
 def status(*, common: Common = DEFAULTS) -> None:
     """Say how the project stands."""
     with open_project(common) as project:
-        facts = project.source().status()
+        facts = source_of(project).status()
 
     def render() -> None:
         events = {name: fmt.number(many) for name, many in facts["events"].items()}

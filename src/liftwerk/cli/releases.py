@@ -5,18 +5,18 @@ from __future__ import annotations
 from cyclopts import App
 
 from liftwerk.cli import show
-from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out, source_of
 from liftwerk.server import format as fmt
 
-release = App(name="release", help="What may go live.", help_format="plaintext")
-app.command(release, group="Operations")
+release = App(name="release", help="What may go live.", help_format="plaintext", group="Operations")
+app.command(release)
 
 
 @release.command(name="list")
 def list_(*, common: Common = DEFAULTS) -> None:
     """List releases, newest first."""
     with open_project(common) as project:
-        rows = project.source().releases()
+        rows = source_of(project).releases()
 
     def render() -> None:
         cells = [

@@ -27,6 +27,7 @@ from liftwerk.models.definition import MODELS
 from liftwerk.models.train import TrainedModel
 from liftwerk.store import Stores
 
+
 def learned_from(
     project: Project, stores: Stores, policy_name: str, release: str, state: str, stage: str
 ) -> Learned:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftwerk.stats import tails
 from liftwerk.stats.estimate import Estimate, Unknown, to_json
-from liftwerk.stats.interval import interval, skew_of_mean
+from liftwerk.stats.interval import interval, interval_of_difference
 from liftwerk.stats.off_policy import ESTIMATORS, Scores
 from liftwerk.stats.off_policy.kinds.direct_method import calibrate
 from liftwerk.stats.simultaneous import covariance_of_means, joint
@@ -205,34 +205,25 @@ def _differences(
     points = {name: own.value - robust[name].value for name in fixed}
     if refusal is not None:
         return dict.fromkeys(fixed, refusal), points
-    influence = np.column_stack([own.influence - robust[name].influence for name in fixed])
-    together = joint(covariance_of_means(influence, folds), rng)
-    answers: dict[str, Answer] = {}
-    for column, name in enumerate(fixed):
-        error = float(together.standard_errors[column])
-        answers[name] = _difference(influence[:, column], points[name], error, together.critical)
+    pairs = {name: Scores(points[name], own.influence - robust[name].influence) for name in fixed}
+    influence = np.column_stack([pair.influence for pair in pairs.values()])
+    critical = joint(covariance_of_means(influence, folds), rng).critical
+    answers = {name: _difference(pair, folds, critical) for name, pair in pairs.items()}
     return answers, points
 
 
-def _difference(influence: Floats, point: float, error: float, critical: float) -> Answer:
-    """One difference, paired row by row.
-
-    Its contributions have a tail on either side, so that the plain interval holds where that of a
-    value needs its skewness corrected.
-    """
-    method = "doubly robust, paired, simultaneous over the fixed policies"
-    assumptions = (KNOWN, APART, LEARNED_APART)
-    n = influence.shape[0]
-    if error == 0.0:
-        return Estimate(point, point, point, 0.0, n, "the policies are the same", ())
-    skew = abs(skew_of_mean(influence, error))
-    if skew > tails.OWN_LIMIT:
-        return Unknown(
-            f"too few of the {n} rows tell the policies apart",
-            f"about {int(np.ceil(n * (skew / tails.OWN_LIMIT) ** 2))} rows like these",
-        )
-    half = critical * error
-    return Estimate(point, point - half, point + half, error, n, method, assumptions)
+def _difference(pair: Scores, folds: Integers, critical: float) -> Answer:
+    """Compare two policies row by row, so that what they share falls out."""
+    if not pair.influence.any():
+        n = pair.influence.shape[0]
+        return Estimate(pair.value, pair.value, pair.value, 0.0, n, "the policies are the same")
+    return interval_of_difference(
+        pair,
+        method="doubly robust, paired, simultaneous over the fixed policies",
+        assumptions=(KNOWN, APART, LEARNED_APART),
+        folds=folds,
+        z=critical,
+    )
 
 
 def _headline(differences: Mapping[str, Answer], points: Mapping[str, float]) -> Headline:

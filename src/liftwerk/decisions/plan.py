@@ -63,7 +63,9 @@ def write_plan(made: Sequence[Made], names: Mapping[bytes, str], target: Path) -
     else:
         pc.write_csv(table, sink)
     try:
-        write_atomically(target, sink.getvalue().to_pybytes(), target.with_name(target.name + ".part"))
+        write_atomically(
+            target, sink.getvalue().to_pybytes(), target.with_name(target.name + ".part")
+        )
     except OSError as error:
         what = f"cannot be written ({(error.strerror or str(error)).lower()})"
         raise EnvironmentFault(what, str(target), "check space and permissions") from None

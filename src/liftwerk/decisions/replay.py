@@ -24,7 +24,9 @@ class Replayed(msgspec.Struct, frozen=True):
     source: str
 
 
-def replay(record: dict[str, Any], actions: tuple[str, ...], rule: Rule, learned: Learned | None) -> Replayed:
+def replay(
+    record: dict[str, Any], actions: tuple[str, ...], rule: Rule, learned: Learned | None
+) -> Replayed:
     """Compute a recorded decision again.
 
     Parameters

@@ -75,9 +75,7 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, Any]:
             }
             for name, policy in evaluation.policies.items()
         },
-        "differences": {
-            name: to_json(answer) for name, answer in evaluation.differences.items()
-        },
+        "differences": {name: to_json(answer) for name, answer in evaluation.differences.items()},
         "headline": headline_json(evaluation.headline),
     }
 

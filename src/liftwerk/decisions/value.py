@@ -15,6 +15,7 @@ from liftwerk.decisions.learn import learn_in_turn
 from liftwerk.models.encode import Features
 from liftwerk.stats.off_policy.kinds.doubly_robust import action_scores
 from liftwerk.stats.profit_curve import ProfitCurve, profit_curve
+from liftwerk.stats.ranks import rank_within
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -89,7 +90,7 @@ def value_policy(
     )
     gains = expected_gains(turns.effects, rule)
     best = 1 + gains[:, 1:].argmax(axis=1)
-    priority = gains[np.arange(best.shape[0]), best]
+    priority = rank_within(gains[np.arange(best.shape[0]), best], turns.folds)
     scores = action_scores(reward, action, logged, predicted)
     return Valued(evaluation, profit_curve(priority, best, scores, reward), gains, learned)
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftwerk.models.encode import Encoder, Features
-from liftwerk.models.kinds.uplift.cross_fit import CrossFit
+from liftwerk.models.train import Trained
 from liftwerk.stats.deciles import Decile, deciles
 from liftwerk.stats.estimate import Unknown
 from liftwerk.stats.heterogeneity import Question, heterogeneity
 from liftwerk.stats.qini import Qini, qini
+from liftwerk.stats.ranks import rank_within
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def assess(
     features: Features,
     action: NDArray[np.int64],
     outcomes: Mapping[str, Floats],
-    fits: Mapping[str, CrossFit],
+    trained: Trained,
     negligible: Mapping[str, Decimal],
     rng: np.random.Generator,
 ) -> dict[tuple[int, str], Reading]:
@@ -54,8 +55,8 @@ def assess(
     action : (n,) int array
         0 is control.
     outcomes : mapping of str to (n,) float array
-    fits : mapping of str to CrossFit
-        Of each outcome.
+    trained : Trained
+        With what each outcome's cross-fitted models say.
     negligible : mapping of str to Decimal
         Outcome -> a spread of effects below this is called none.
     rng : numpy.random.Generator
@@ -71,7 +72,7 @@ def assess(
     cells = [(arm, outcome) for arm in arms for outcome in outcomes]
     questions = [
         Question(
-            fits[outcome].scores[:, arm - 1],
+            trained.fits[outcome].scores[:, arm - 1],
             encoded,
             outcomes[outcome],
             float(negligible.get(outcome, 0)),
@@ -79,19 +80,13 @@ def assess(
         for arm, outcome in cells
     ]
     answers = heterogeneity(questions, rng)
-    return {
-        (arm, outcome): Reading(
-            _qini(fits[outcome], action, outcomes[outcome], arm, rng),
-            deciles(fits[outcome].effects[:, arm - 1], fits[outcome].scores[:, arm - 1]),
-            answer.answer,
-        )
-        for (arm, outcome), answer in zip(cells, answers, strict=True)
-    }
-
-
-def _qini(
-    fit: CrossFit, action: NDArray[np.int64], outcome: Floats, arm: int, rng: np.random.Generator
-) -> Qini:
-    compared = np.flatnonzero((action == 0) | (action == arm))
-    score = fit.effects[compared, arm - 1]
-    return qini(score, action[compared] == arm, outcome[compared], rng)
+    readings = {}
+    for (arm, outcome), answer in zip(cells, answers, strict=True):
+        fit = trained.fits[outcome]
+        predicted, scores = fit.effects[:, arm - 1], fit.scores[:, arm - 1]
+        priority = rank_within(predicted, trained.folds)
+        compared = np.flatnonzero((action == 0) | (action == arm))
+        curve = qini(priority[compared], action[compared] == arm, outcomes[outcome][compared], rng)
+        tenths = deciles(predicted, scores, priority=priority)
+        readings[arm, outcome] = Reading(curve, tenths, answer.answer)
+    return readings

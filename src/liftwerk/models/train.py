@@ -84,10 +84,20 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, and what its cross-fitted twins say about rows they did not see."""
+    """A trained model, and what its cross-fitted twins say about rows they did not see.
+
+    Parameters
+    ----------
+    model : TrainedModel
+    fits : dict of str to CrossFit
+        Of each outcome.
+    folds : (n,) int array
+        Which twin speaks about which row.
+    """
 
     model: TrainedModel
     fits: dict[str, CrossFit]
+    folds: NDArray[np.int64]
 
 
 def train(
@@ -140,7 +150,7 @@ def train(
         {outcome: fit.model for outcome, fit in fits.items()},
         _facts(fits, action, actions),
     )
-    return Trained(model, fits)
+    return Trained(model, fits, folds)
 
 
 def _facts(

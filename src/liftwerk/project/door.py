@@ -1,0 +1,352 @@
+"""`Project`: everything that can be asked of a project, each in a line or two.
+
+>>> import liftwerk, tempfile, pathlib
+>>> from liftwerk.definitions import templates
+>>> folder = pathlib.Path(tempfile.mkdtemp()) / "shop"
+>>> _ = templates.write("hillstrom", folder)
+>>> with liftwerk.open(folder) as project:
+...     [policy["policy"] for policy in project.policies()]
+['best_email']
+"""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import narwhals
+import pyarrow as pa
+
+from liftwerk.clock import Clock, SystemClock
+from liftwerk.connectors.definition import IMPORTS
+from liftwerk.connectors.import_file import import_file
+from liftwerk.decisions.definition import PLACEMENTS, POLICIES, PolicyDefinition
+from liftwerk.definitions import Project as Definitions
+from liftwerk.definitions import Section, load
+from liftwerk.errors import ProjectError, UnknownName, did_you_mean
+from liftwerk.events.compact import compact
+from liftwerk.features.as_of import training_set
+from liftwerk.governance.erase import erase
+from liftwerk.identity.resolve import customer_of, query, read
+from liftwerk.loop import Loop, controls
+from liftwerk.models.show import card, markdown
+from liftwerk.models.train import TrainedModel
+from liftwerk.operations.run import Progress, plan_steps
+from liftwerk.project.decide import decide_all, decide_one
+from liftwerk.project.report import Report, last_report, report_of
+from liftwerk.project.run import leave_no_trace, run_loop
+from liftwerk.releases.advance import advance
+from liftwerk.sections import SECTIONS
+from liftwerk.store import Stores, open_stores
+from liftwerk.store.home import Home
+
+PIPELINES = ("loop",)
+
+
+def silent(step: str, doing: str) -> None:
+    """Tell nobody."""
+
+
+class Project:
+    """An open project; close it, or use it in ``with``.
+
+    Parameters
+    ----------
+    definitions : liftwerk.definitions.Project
+        What its files declare.
+    clock : Clock, optional
+        The system's, unless given.
+    """
+
+    def __init__(self, definitions: Definitions, clock: Clock | None = None) -> None:
+        self.definitions = definitions
+        self.clock = clock or SystemClock()
+        self.actor = getpass.getuser()
+        self._opened: Stores | None = None
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<liftwerk project {self.definitions.name!r} at {self.definitions.root}>"
+
+    def close(self) -> None:
+        """Close its stores."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def stores(self) -> Stores:
+        """Its stores, opened on first use."""
+        if self._opened is None:
+            self._opened = open_stores(Home.open(self.definitions.home, create=True))
+        return self._opened
+
+    # ------------------------------------------------------------------ run
+
+    def run(
+        self,
+        tell: Progress = silent,
+        *,
+        policy: str | None = None,
+        from_step: str | None = None,
+        force: bool = False,
+        fresh: bool = False,
+    ) -> Report:
+        """Run the loop; unchanged steps are skipped.
+
+        Parameters
+        ----------
+        tell : callable
+            Called with a step's name and what it is doing.
+        policy : str, optional
+            The policy; by default the only one.
+        from_step : str, optional
+            Run this step and all after it, changed or not.
+        force : bool
+            Run every step.
+        fresh : bool
+            Forget what was derived from the log first, then run every step.
+
+        Returns
+        -------
+        Report
+        """
+        existed = self.definitions.home.exists()
+        try:
+            loop = self._loop(policy)
+            results = run_loop(loop, tell, from_step=from_step, force=force, fresh=fresh)
+        except ProjectError:
+            if self._opened is not None:
+                leave_no_trace(self._opened, existed)
+                self._opened = None
+            raise
+        return report_of(self.stores, results)
+
+    def plan(self, from_step: str | None = None, force: bool = False) -> list[dict[str, Any]]:
+        """Say which steps `run` would run, and why."""
+        steps = self._loop(None).steps()
+        if force:
+            from_step = steps[0].name
+        rows = plan_steps(steps, self.stores, from_step)
+        return [{"step": name, "runs": runs, "reason": reason} for name, runs, reason in rows]
+
+    def train(self, model: str | None = None, tell: Progress = silent) -> dict[str, Any]:
+        """Run the loop up to a model, and return the model's card."""
+        results = run_loop(self._loop(self._policy_of(model)), tell, until="uplift")
+        return self.model(results[-1].outputs["artefacts"]["model"])
+
+    def evaluate(self, policy: str | None = None, tell: Progress = silent) -> Report:
+        """Evaluate a policy off-policy on the logged decisions: the report that `run` gives."""
+        return self.run(tell, policy=policy)
+
+    def report(self) -> Report | None:
+        """Return the last run's report, None before the first."""
+        return last_report(self.stores)
+
+    def expect_pipeline(self, name: str) -> None:
+        """Refuse a pipeline that there is not."""
+        if name not in PIPELINES:
+            raise UnknownName(f"no pipeline {name!r}", "run", did_you_mean(name, PIPELINES))
+
+    # ------------------------------------------------------------------ ask
+
+    def sql(self, question: str, *, purpose: str) -> pa.Table:
+        """Ask the event tables in SQL, read-only, for a declared purpose."""
+        return query(self.definitions, self.stores, question, purpose)
+
+    def table(self, name: str, *, purpose: str) -> pa.Table:
+        """Read the events of one kind that may be used for a purpose."""
+        return read(self.definitions, self.stores, name, purpose)
+
+    def training_set(self, spine: Any, features: list[str], *, purpose: str) -> pa.Table:
+        """Add to each row what was known of its customer at its time.
+
+        Parameters
+        ----------
+        spine : any data frame
+            ``customer`` and ``time``; pandas, Polars, PyArrow and others will do.
+        features : list of str
+        purpose : str
+
+        Returns
+        -------
+        pyarrow.Table
+        """
+        rows = narwhals.from_native(spine, eager_only=True).to_arrow()
+        return training_set(self.definitions, self.stores, rows, features, purpose)
+
+    def models(self) -> list[dict[str, Any]]:
+        """List the cards of the trained models, newest first."""
+        found: dict[str, dict[str, Any]] = {}
+        for row in self.stores.ledger.steps():
+            sha = row.outputs.get("artefacts", {}).get("model")
+            if row.name == "uplift" and self.stores.artefacts.exists(sha):
+                facts = card(TrainedModel.from_dict(_json(self.stores.artefacts.get(sha))))
+                found[sha] = {"id": sha, **facts, "at": row.at.isoformat()}
+        return list(reversed(found.values()))
+
+    def model(self, name: str | None = None) -> dict[str, Any]:
+        """Return a model's card, by its name, its id or the beginning of it; the newest if none."""
+        rows = self.models()
+        for row in rows:
+            if name is None or row["model"] == name or row["id"].startswith(name):
+                return {**row, "markdown": markdown(row)}
+        if not rows:
+            raise UnknownName("no model was trained yet", "models", "liftwerk train")
+        known = [row["model"] for row in rows]
+        raise UnknownName(f"no model {name!r}", "models list", did_you_mean(name or "", known))
+
+    def policies(self) -> list[dict[str, Any]]:
+        """List the declared policies and what is live."""
+        champions: dict[str, str | None] = {}
+        if self.definitions.home.exists():
+            champions = {name: self.stores.ledger.pointer(name) for name in self._declared}
+        return [
+            {
+                "policy": name,
+                "placement": policy.placement,
+                "control": self.definitions.lookup(PLACEMENTS, policy.placement).control,
+                "champion": champions.get(name),
+            }
+            for name, policy in self._declared.items()
+        ]
+
+    # ------------------------------------------------------------------ do
+
+    def decide(
+        self, customer: str, policy: str | None = None, release: str | None = None
+    ) -> dict[str, Any]:
+        """Decide for one customer, and log it.
+
+        Parameters
+        ----------
+        customer : str
+            The customer's identifier, as in the data.
+        policy : str, optional
+            The policy; by default the only one.
+        release : str, optional
+            Decide with this release instead of the champion; a draft reserves nothing.
+
+        Returns
+        -------
+        dict
+            The decision as it was logged, and why.
+        """
+        name = policy or self._only(POLICIES)
+        known = (customer, customer_of(self.definitions, customer))
+        return decide_one(self.definitions, self.stores, self.clock, name, known, release)
+
+    def decide_all(
+        self,
+        target: Path,
+        policy: str | None = None,
+        release: str | None = None,
+        tell: Progress = silent,
+    ) -> dict[str, Any]:
+        """Decide for every customer, and write who gets what to a .csv or .parquet file."""
+        name = policy or self._only(POLICIES)
+        return decide_all(self.definitions, self.stores, self.clock, name, target, release, tell)
+
+    def import_file(
+        self, file: Path | None = None, name: str | None = None, tell: Progress = silent
+    ) -> dict[str, Any]:
+        """Import a declared file and compact it under a new snapshot."""
+        existed = self.definitions.home.exists()
+        chosen = name or self._only(IMPORTS)
+        place = controls(self.definitions)
+        told = lambda doing: tell("import", doing)  # noqa: E731
+        try:
+            with self.stores.home.hold("import"):
+                done = import_file(
+                    self.definitions, self.stores, chosen, self.clock, place, file, told
+                )
+                tell("compact", "sort new events into tables")
+                compact(self.definitions, self.stores, self.clock)
+        except ProjectError:
+            leave_no_trace(self.stores, existed)
+            self._opened = None
+            raise
+        counts = {"rows": done.rows, "new events": sum(done.events.values())}
+        counts |= {"duplicates": done.duplicates, "quarantined": done.quarantined}
+        return {"import": chosen, "counts": counts, "reasons": done.reasons}
+
+    def advance(self, release: str) -> str:
+        """Make a release the champion of its policy; refused when its gate did not pass."""
+        return advance(release, self.stores, self.clock, self.actor)
+
+    def erase(self, customer: str, reason: str) -> dict[str, Any]:
+        """Erase a customer everywhere, then search every file for what is left."""
+        with self.stores.home.hold("erase"):
+            done = erase(self.definitions, self.stores, customer, self.actor, self.clock, reason)
+        return {"erased": done.counts, "found": [str(find) for find in done.found]}
+
+    # ------------------------------------------------------------------ names
+
+    @property
+    def _declared(self) -> dict[str, PolicyDefinition]:
+        return self.definitions.get(POLICIES)
+
+    def _loop(self, policy: str | None) -> Loop:
+        name = policy or self._only(POLICIES)
+        self.definitions.lookup(POLICIES, name)
+        return Loop(self.definitions, self.stores, self.clock, name, self.actor)
+
+    def _policy_of(self, model: str | None) -> str | None:
+        if model is None:
+            return None
+        for name, policy in self._declared.items():
+            if policy.model == model:
+                return name
+        known = [policy.model for policy in self._declared.values()]
+        raise UnknownName(
+            f"no policy asks the model {model!r}", "train", did_you_mean(model, known)
+        )
+
+    def _only(self, section: Section[dict[str, Any]]) -> str:
+        names = list(self.definitions.get(section))
+        if not names:
+            what = f"the project declares no [{section.name}.NAME]"
+            raise ProjectError(what, str(self.definitions.file), "declare one")
+        if len(names) > 1:
+            what = f"the project declares {len(names)} {section.name}"
+            raise ProjectError(what, str(self.definitions.file), "name one: " + ", ".join(names))
+        return names[0]
+
+
+def _json(data: bytes) -> Any:
+    return msgspec.json.decode(data)
+
+
+def open(path: Path | str = ".", clock: Clock | None = None) -> Project:  # noqa: A001
+    """Open a project.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder or its liftwerk.toml.
+    clock : Clock, optional
+        The system's, unless given.
+
+    Returns
+    -------
+    Project
+
+    Raises
+    ------
+    DefinitionError
+        If a definition is wrong; the message names file, line and key.
+    """
+    return Project(load(Path(path), SECTIONS), clock)
