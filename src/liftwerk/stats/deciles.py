@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftwerk.stats.estimate import Estimate, Unknown
-from liftwerk.stats.interval import interval
+from liftwerk.stats.interval import interval_of_difference
 from liftwerk.stats.off_policy.scores import Scores
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -37,7 +37,9 @@ class Decile(msgspec.Struct, frozen=True):
     n: int
 
 
-def deciles(predicted: Floats, scores: Floats, groups: int = 10) -> tuple[Decile, ...]:
+def deciles(
+    predicted: Floats, scores: Floats, groups: int = 10, priority: Floats | None = None
+) -> tuple[Decile, ...]:
     """Compare predicted effects with observed ones, from the largest predicted downwards.
 
     Parameters
@@ -47,6 +49,9 @@ def deciles(predicted: Floats, scores: Floats, groups: int = 10) -> tuple[Decile
     scores : (n,) float array
         Doubly robust scores of the effect.
     groups : int
+    priority : (n,) float array, optional
+        What the rows are ordered by instead: ranks within folds, where the predictions come from
+        several models (`stats.ranks`).
 
     Returns
     -------
@@ -61,13 +66,15 @@ def deciles(predicted: Floats, scores: Floats, groups: int = 10) -> tuple[Decile
     >>> round(first.predicted, 2), first.observed.low < 0.95 < first.observed.high
     (0.95, True)
     """
-    order = np.argsort(-predicted, kind="stable")
+    if priority is None:
+        priority = predicted
+    order = np.argsort(-priority, kind="stable")
     found = []
     for number, rows in enumerate(np.array_split(order, groups), start=1):
         if rows.shape[0] < 2:
             continue
         mean = float(scores[rows].mean())
-        observed = interval(
+        observed = interval_of_difference(
             Scores(mean, scores[rows] - mean),
             method="mean of doubly robust scores",
             assumptions=("actions were drawn with the logged probabilities",),

@@ -70,7 +70,8 @@ def qini(
     Parameters
     ----------
     score : (n,) float array
-        Predicted effect, made without the row's own outcome.
+        Predicted effect, made without the row's own outcome; ranks within folds, where the
+        predictions come from several models (`stats.ranks`).
     treated : (n,) bool array
         The arm rather than control.
     outcome : (n,) float array

@@ -10,7 +10,7 @@ policy averages the same rewards. In simulated trials of 32,000 customers with 0
 passes when orders look like the published trial's and refuses lognormal ones with sigma 1.6, whose
 largest orders such a sample has not seen yet (`soak/tails.py` prints the map). A policy's own
 contributions are more skewed than the rewards, since they rest on fewer of them: their interval
-is corrected for skewness (`stats.interval`), which holds up to :data:`OWN_LIMIT`.
+is corrected for skewness (`stats.interval`), which was shown to hold up to :data:`OWN_LIMIT`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ COCHRAN = 25.0
 SUGDEN = 28.0
 OWN_LIMIT = 0.4
 """Largest skewness of a mean (that of its rows over sqrt(n)) that the correction was shown for."""
+DIFFERENCE_LIMIT = 0.8
+"""The same for a difference, whose interval is not corrected: beyond it one row is nearly all."""
 
 
 def skewness(values: Floats) -> float:
