@@ -12,11 +12,12 @@ import numpy.typing as npt
 from liftwerk.errors import InputError
 from liftwerk.models.encode import Features, Floats, Ints, as_design
 from liftwerk.models.kinds.uplift.blend import BlendSums
-from liftwerk.models.kinds.uplift.learners import LEARNERS, Learned, Sample
+from liftwerk.models.kinds.uplift.learners import Learned, Sample
 from liftwerk.models.kinds.uplift.model import (
     UpliftModel,
     add_held_out,
     assemble,
+    blend_sums,
     blended,
     learn,
     says,
@@ -118,13 +119,13 @@ def cross_fit(
     scores = np.empty_like(effects)
     means = np.empty((len(design), trial.arms))
     weights = []
-    overall = BlendSums(trial.arms - 1, len(LEARNERS))
+    overall = blend_sums(trial)
     # A fit without folds f and g serves both, f inside g and g inside f.
     known: dict[Groups, tuple[Sample, tuple[Learned, ...]]] = {}
     for held_out in range(count):
         groups = _inner_groups(count, splits, held_out)
         trial.require_arms(groups, f"without fold {held_out}")
-        sums = BlendSums(trial.arms - 1, len(LEARNERS))
+        sums = blend_sums(trial)
         for group in groups:
             others = tuple(other for other in groups if other != group)
             if others not in known:
@@ -185,8 +186,8 @@ def forward_fit(
     trial = Trial(design, action, outcome, logged, block * FORWARD_SPLITS + within)
     effects = np.full((len(design), trial.arms - 1), np.nan)
     means = np.full((len(design), trial.arms), np.nan)
-    weights = np.zeros((count, trial.arms - 1, len(LEARNERS)))
-    sums = BlendSums(trial.arms - 1, len(LEARNERS))
+    weights = np.zeros((count, *blend_sums(trial).targets.shape))
+    sums = blend_sums(trial)
     first = _before(1)
     trial.require_arms(first, "the first block")
     for group in first:

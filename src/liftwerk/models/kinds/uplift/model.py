@@ -97,6 +97,11 @@ def blended(constant: Floats, weights: Floats, learned: Floats) -> Floats:
     return np.asarray(constant + np.einsum("al,lna->na", weights, learned - constant))
 
 
+def blend_sums(trial: Trial) -> BlendSums:
+    """Start the sums from which a blend's weights follow."""
+    return BlendSums(trial.arms - 1, [kind.chance for kind in LEARNERS])
+
+
 def learn(sample: Sample) -> tuple[Learned, ...]:
     """Fit every learner to a sample."""
     return tuple(kind.fit(sample) for kind in LEARNERS)
@@ -161,7 +166,7 @@ def fit_uplift(
     trial = Trial(features, action, outcome, logged, parts)
     groups: Groups = tuple((part,) for part in range(int(parts.max()) + 1))
     trial.require_arms(groups, "all rows")
-    sums = BlendSums(trial.arms - 1, len(LEARNERS))
+    sums = blend_sums(trial)
     for group in groups:
         others = tuple(other for other in groups if other != group)
         add_held_out(sums, Sample.of(trial, others), group)

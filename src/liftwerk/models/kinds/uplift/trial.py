@@ -77,10 +77,14 @@ class Trial:
         """Rows of all groups, in the order of the table."""
         return self.rows(tuple(part for group in groups for part in group))
 
+    def total_gram(self, groups: Groups) -> Floats:
+        """Sum the products of raw columns (D, D) over all rows of the groups."""
+        parts = [part for group in groups for part in group]
+        return np.asarray(self.gram[parts].sum(axis=(0, 1)))
+
     def encoding(self, groups: Groups) -> tuple[Encoder, Floats]:
         """Learn an encoder from the groups; return it and its map from raw columns."""
-        parts = [part for group in groups for part in group]
-        gram = self.gram[parts].sum(axis=(0, 1))
+        gram = self.total_gram(groups)
         return self.basis.encoder(gram[0], np.diagonal(gram))
 
     def mean_coefficients(self, groups: Groups) -> Floats:

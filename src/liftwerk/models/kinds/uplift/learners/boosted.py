@@ -124,6 +124,7 @@ class Boosted:
     """A regularised boosted DR learner."""
 
     name: ClassVar[str] = "boosted"
+    chance: ClassVar[float] = 0.2
     cuts: tuple[Cut, ...]
     trees: tuple[lightgbm.Booster, ...]
 

@@ -45,6 +45,8 @@ class Learned(Protocol):
     """A fitted learner of all actions' effects."""
 
     name: ClassVar[str]
+    chance: ClassVar[float]
+    """How likely it is, before the data speak, that the blend needs it."""
 
     @classmethod
     def fit(cls, sample: Sample) -> Learned:

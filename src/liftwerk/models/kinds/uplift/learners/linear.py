@@ -1,4 +1,4 @@
-"""Effects linear in the encoded features: ridge on the doubly robust scores."""
+"""Effects linear in the encoded features: a horseshoe on the doubly robust scores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from liftwerk.models.encode import Design, Encoder, Floats
+from liftwerk.models.kinds.uplift.horseshoe import horseshoe
 from liftwerk.models.kinds.uplift.learners.learner import Sample
-from liftwerk.models.kinds.uplift.ridge import affine_map, choose_penalty
+from liftwerk.models.kinds.uplift.ridge import affine_map
 from liftwerk.models.kinds.uplift.trial import Trial
 
 
@@ -20,31 +21,31 @@ class Linear:
     """A regularised linear DR learner (Kennedy 2023; Semenova and Chernozhukov 2021)."""
 
     name: ClassVar[str] = "linear"
+    chance: ClassVar[float] = 1.0
     encoder: Encoder
     coefficients: Floats
     raw: Floats
 
     @classmethod
     def fit(cls, sample: Sample) -> Linear:
-        """Solve the ridge regressions of all actions from the groups' sums."""
+        """Solve the regressions of all actions from the sample's sums."""
         trial = sample.trial
-        matrix = trial.basis.matrix
-        gram, cross, square = [], [], []
-        for group in sample.groups:
-            place = np.isin(trial.parts[sample.rows], group)
-            scores = sample.scores[place]
-            gram.append(trial.gram[list(group)].sum(axis=(0, 1)))
-            cross.append(scores.T @ matrix[sample.rows[place]])
-            square.append(np.square(scores).sum(axis=0))
-        actions = sample.scores.shape[1]
         encoder, encoding = trial.encoding(sample.groups)
-        coefficients = choose_penalty(
-            np.broadcast_to(np.stack(gram), (actions, *np.shape(gram))),
-            np.stack(cross, axis=1),
-            np.stack(square, axis=1),
-            encoding,
+        affine = affine_map(encoding)
+        gram = affine.T @ trial.total_gram(sample.groups) @ affine
+        rows = gram[0, 0]
+        average = sample.scores.mean(axis=0)
+        away = sample.scores - average
+        # The encoding is centred on the sample, so that intercept and slopes do not mix.
+        slopes = horseshoe(
+            gram[1:, 1:],
+            (away.T @ trial.basis.matrix[sample.rows]) @ encoding,
+            np.square(away).sum(axis=0),
+            rows,
+            encoder.sources,
         )
-        return cls(encoder, coefficients, coefficients @ affine_map(encoding).T)
+        coefficients = np.column_stack([average, slopes])
+        return cls(encoder, coefficients, coefficients @ affine.T)
 
     def effects_of_rows(self, trial: Trial, rows: npt.NDArray[Any]) -> Floats:
         """Effects for rows of the trial, through the raw columns."""
