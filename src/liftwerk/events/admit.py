@@ -21,7 +21,7 @@ from liftwerk.events.definition import Source
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
-from liftwerk.events.schema import LIVE, Schema
+from liftwerk.events.schema import FULL_WEIGHT, LIVE, Schema
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.instants import to_microseconds
 
@@ -109,6 +109,8 @@ def admit(
             continue
         event.source = source
         event.received = None
+        if event.weight == FULL_WEIGHT:
+            event.weight = FULL_WEIGHT
         if sender.trust != "import":
             event.known_at = None
         try:

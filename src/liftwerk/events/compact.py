@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import msgspec
@@ -80,14 +81,11 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         When nothing was new, the snapshot is the one from before.
     """
     schema = schema_of(project)
-    snapshot = stores.ledger.latest_snapshot()
-    tables: dict[str, int] = {}
-    if snapshot is not None:
-        tables = snapshot.tables
-    stores.tables.restore(tables)
-    decisions_offset = copy_live_decisions(schema, stores, snapshot)
+    snapshot = stores.ledger.latest_snapshot() or Snapshot(0, {}, clock.now())
+    stores.tables.restore(snapshot.tables)
+    copied = copy_live_decisions(schema, stores, snapshot)
     events: Counter[str] = Counter()
-    quarantined: Counter[str] = Counter()
+    quarantined: Counter[str] = Counter(copied.refused)
     duplicates = erased = 0
     after = 0
     while True:
@@ -96,12 +94,39 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
             break
         batch = _Batch(schema, stores, rows)
         after = batch.last_offset
-        snapshot = batch.commit(snapshot, decisions_offset, clock.now())
+        snapshot = batch.commit(snapshot, copied.offset, clock.now())
         events.update(batch.events)
         quarantined.update(one.reason for one in batch.rejected)
         duplicates += batch.duplicates
         erased += batch.erased
-    return Compacted(snapshot, dict(sorted(events.items())), duplicates, dict(quarantined), erased)
+    if copied.offset > snapshot.decisions_offset:  # every one of them was refused
+        _put_snapshot(stores, snapshot, {}, snapshot.inbox_offset, copied.offset, {}, clock.now())
+    return Compacted(
+        stores.ledger.latest_snapshot(),
+        dict(sorted(events.items())),
+        duplicates,
+        dict(quarantined),
+        erased,
+    )
+
+
+def _put_snapshot(
+    stores: Stores,
+    before: Snapshot,
+    written: Mapping[str, int],
+    inbox_offset: int,
+    decisions_offset: int,
+    detail: Mapping[str, Any],
+    now: datetime,
+) -> Snapshot:
+    """Move what readers see on, with the entry that says by what."""
+    snapshot = Snapshot(inbox_offset, {**before.tables, **written}, now, decisions_offset)
+    with (
+        fault("snapshot_commit"),
+        stores.ledger.change(ACTOR, "events.compact", snapshot.id, detail, now) as change,
+    ):
+        stores.ledger.put_snapshot(change, snapshot)
+    return snapshot
 
 
 class _Batch:
@@ -133,39 +158,28 @@ class _Batch:
             detail = f"{row['name']}, id {uuid.UUID(bytes=row['event_id'])}"
             self.rejected.append(Rejected(source, row["received"], reason, detail, row["body"]))
 
-    def commit(
-        self, before: Snapshot | None, decisions_offset: int, now: datetime
-    ) -> Snapshot | None:
+    def commit(self, before: Snapshot, decisions_offset: int, now: datetime) -> Snapshot:
         """Write the rows, then the snapshot that names them, then let the inbox go."""
         stores = self.stores
         written = self._write(before)
         if self.rejected:
             stores.inbox.quarantine_put(self.rejected)
-        tables: dict[str, int] = {}
-        copied = 0
-        if before is not None:
-            tables = before.tables
-            copied = before.decisions_offset
         snapshot = before
-        if written or decisions_offset > copied:
-            tables = {**tables, **written}
-            snapshot = Snapshot(self.last_offset, tables, now, decisions_offset)
+        if written:
             detail = {
                 "events": dict(self.events),
                 "duplicates": self.duplicates,
                 "quarantined": len(self.rejected),
                 "erased": self.erased,
             }
-            with (
-                fault("snapshot_commit"),
-                stores.ledger.change(ACTOR, "events.compact", snapshot.id, detail, now) as change,
-            ):
-                stores.ledger.put_snapshot(change, snapshot)
+            snapshot = _put_snapshot(
+                stores, before, written, self.last_offset, decisions_offset, detail, now
+            )
         # Only now: what was dropped rests in a table or in quarantine.
         stores.inbox.trim(self.last_offset, _EVERYTHING)
         return snapshot
 
-    def _write(self, before: Snapshot | None) -> dict[str, int]:
+    def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
         connection = connect()
         connection.register("batch", self.rows)
@@ -214,7 +228,7 @@ class _Batch:
         self,
         connection: duckdb.DuckDBPyConnection,
         names: Sequence[str],
-        before: Snapshot | None,
+        before: Snapshot,
     ) -> pyarrow.Table:
         """Return the identifiers that were never seen before, beside their leaf keys."""
         seen = " UNION ALL ".join(
@@ -225,7 +239,7 @@ class _Batch:
             for namespace in self.schema.namespaces
         )
         known = "SELECT NULL::BLOB AS leaf WHERE FALSE"
-        if before is not None and VALUES_TABLE in before.tables:
+        if VALUES_TABLE in before.tables:
             files = self.stores.tables.files(VALUES_TABLE, before.tables[VALUES_TABLE])
             known = f"SELECT leaf FROM {parquet(files)}"
         return connection.sql(

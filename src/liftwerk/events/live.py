@@ -6,8 +6,9 @@ A copy that was made twice (after a kill) has the same id, and is dropped as any
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,28 +25,34 @@ DECISION = "decision_made"
 BATCH = 50_000
 
 
-def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot | None) -> int:
+class Copied(NamedTuple):
+    """The offset up to which decisions are copied, and reason -> how many were refused."""
+
+    offset: int
+    refused: dict[str, int]
+
+
+def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot) -> Copied:
     """Append what the decision store recorded since the snapshot to the inbox.
 
     Parameters
     ----------
     schema : Schema
     stores : Stores
-    snapshot : Snapshot or None
+    snapshot : Snapshot
         Says up to where it was done before.
 
     Returns
     -------
-    int
-        The offset up to which it is done now, for the next snapshot.
+    Copied
+        For the next snapshot.
     """
-    after = 0
-    if snapshot is not None:
-        after = snapshot.decisions_offset
+    after = snapshot.decisions_offset
+    refused: Counter[str] = Counter()
     while True:
         records = stores.decisions.read(after, BATCH).to_pylist()
         if not records:
-            return after
+            return Copied(after, dict(refused))
         namespaces = _namespaces(schema, stores, snapshot, {one["unit"] for one in records})
         rows, rejected = [], []
         for record in records:
@@ -55,6 +62,7 @@ def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot | Non
             else:
                 detail = f"id {uuid.UUID(bytes=record['id'])}"
                 rejected.append(Rejected(LIVE, record["at"], reason, detail, record["body"]))
+                refused[reason] += 1
         if rejected:
             stores.inbox.quarantine_put(rejected)
         if rows:
@@ -104,11 +112,11 @@ def _envelope(schema: Schema, record: dict[str, Any]) -> bytes:
 
 
 def _namespaces(
-    schema: Schema, stores: Stores, snapshot: Snapshot | None, units: set[bytes]
+    schema: Schema, stores: Stores, snapshot: Snapshot, units: set[bytes]
 ) -> dict[bytes, str]:
     """Say which namespace each unit's key is of; unknown ones count as the first declared."""
     found = dict.fromkeys(units, next(iter(schema.namespaces)))
-    if snapshot is None or VALUES_TABLE not in snapshot.tables or len(schema.namespaces) == 1:
+    if VALUES_TABLE not in snapshot.tables or len(schema.namespaces) == 1:
         return found
     files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
     sql = f"SELECT leaf, namespace FROM {parquet(files)} WHERE leaf IN (SELECT unnest(?::BLOB[]))"

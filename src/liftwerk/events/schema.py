@@ -36,6 +36,9 @@ LIVE = "decisions"
 TEXT_LIMIT = 100_000
 """Longest text, in characters, and longest list, in items."""
 
+FULL_WEIGHT = 1.0
+"""The default weight, one object: msgspec leaves out what *is* the default, not what equals it."""
+
 _INT64 = 2**63
 _MONEY_DIGITS = 18
 _YEARS = range(1970, 2200)
@@ -123,7 +126,7 @@ def _event(
         ("consent", Consent | None, None),
         ("context", dict[str, Any] | None, None),
         ("decision", UUID | None, None),
-        ("weight", Annotated[float, Meta(gt=0, le=1e9)], 1.0),
+        ("weight", Annotated[float, Meta(gt=0, le=1e9)], FULL_WEIGHT),
         ("synthetic", bool, False),
         ("modelled", bool, False),
         properties_field,

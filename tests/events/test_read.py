@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from liftwerk.clock import FixedClock
+from liftwerk.definitions import Project
+from liftwerk.errors import InputError, UnknownName
+from liftwerk.events.append import append_event
+from liftwerk.events.compact import compact
+from liftwerk.events.identifiers import leaf_key
+from liftwerk.events.query import query
+from liftwerk.events.read import read, relations
+from liftwerk.privacy.permitted import NOW as ALL
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
+from tests.events.shop import NOW, event, granted, order, put
+
+BOB = {"email": "bob@example.com"}
+
+
+def day(number: int) -> str:
+    return f"2026-02-{number:02}T00:00:00Z"
+
+
+def seen(
+    project: Project,
+    stores: Stores,
+    purpose: str,
+    name: str = "page_viewed",
+    as_of: AsOf = ALL,
+) -> list[int]:
+    table = read(project, stores, name, purpose, ["id"], as_of)
+    return [int.from_bytes(row, "big") for row in table.column("id").to_pylist()]
+
+
+def withdrawn(number: int, *purposes: str, time: str, **fields: Any) -> dict[str, Any]:
+    properties = {"granted": [], "withdrawn": list(purposes)}
+    return event("consent_changed", number, time=time, properties=properties, **fields)
+
+
+def test_consent_is_asked_where_it_is_the_basis(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(
+        shop,
+        stores,
+        event(number=1),
+        event(number=2, consent=granted()),
+        event(number=3, consent=granted("ads")),
+        event(number=4, consent=granted("ads", "personalisation")),
+    )
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "measurement") == [1, 2, 3, 4]
+    assert seen(shop, stores, "accounting") == [1, 2, 3, 4]
+    assert seen(shop, stores, "ads") == [3, 4]
+    assert seen(shop, stores, "personalisation") == [4]
+    assert seen(shop, stores, "audit") == [1, 2, 3, 4]
+
+
+def test_a_withdrawal_reaches_what_its_purpose_says(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    both = granted("ads", "personalisation")
+    put(
+        shop,
+        stores,
+        event(number=1, time=day(1), consent=both),
+        event(number=2, time=day(9), consent=both),
+        event(number=3, time=day(1), consent=both, identifiers=BOB),
+        event(number=4, time=day(9), consent=granted("ads", "personalisation", at=day(8))),
+        withdrawn(5, "ads", "personalisation", "measurement", "accounting", time=day(5)),
+    )
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "ads") == [1, 3, 4]  # future: from the fifth on
+    assert seen(shop, stores, "personalisation") == [3, 4]  # retroactive; agreed again on the 8th
+    assert seen(shop, stores, "measurement") == [1, 3]  # an objection, future
+    assert seen(shop, stores, "accounting") == [1, 2, 3, 4]  # a duty
+
+
+def test_a_withdrawal_is_found_by_any_identifier(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    yes = granted("personalisation")
+    put(
+        shop,
+        stores,
+        event(number=1, consent=yes, identifiers={"email": "ada@example.com", "device": "d"}),
+        event(number=2, consent=yes, identifiers={"device": "d"}),
+        event(number=3, consent=yes, identifiers={"device": "e"}),
+        withdrawn(4, "personalisation", time=day(5), identifiers={"device": "d"}),
+    )
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "personalisation") == [3]
+
+
+def test_the_past_knows_only_what_was_known(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    yes = granted("personalisation")
+    put(shop, stores, event(number=1, consent=yes))
+    put(shop, stores, withdrawn(2, "personalisation", time=day(1)), at=NOW + timedelta(days=2))
+    put(shop, stores, event(number=3, identifiers=BOB, consent=yes), at=NOW + timedelta(days=4))
+    compact(shop, stores, clock)
+
+    def on(days: int) -> list[int]:
+        return seen(shop, stores, "personalisation", as_of=AsOf(NOW + timedelta(days=days)))
+
+    assert [on(-1), on(0), on(2), on(4)] == [[], [1], [], [3]]
+    by_offset = [
+        seen(shop, stores, "personalisation", as_of=AsOf(offset=offset)) for offset in range(4)
+    ]
+    assert by_offset == [[], [1], [], [3]]
+
+
+def test_test_traffic_is_not_counted(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    put(shop, stores, event(number=1), event(number=2, synthetic=True))
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "measurement") == [1]
+    assert seen(shop, stores, "audit") == [1, 2]
+
+
+def test_a_conversion_counts_once(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    put(shop, stores, order(1, "a", "1.00"), order(2, "b", "2.00"))
+    put(shop, stores, order(3, "a", "9.00", time=day(1)), at=NOW + timedelta(hours=1))
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "accounting", "order_completed") == [1, 2]
+    # Told by a file that says it knew earlier, the file's word comes first.
+    put(shop, stores, order(4, "b", "3.00", known_at=day(2)), source="file")
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "accounting", "order_completed") == [1, 4]
+    assert seen(shop, stores, "audit", "order_completed") == [1, 2, 3, 4]
+
+
+def test_a_conversion_counts_where_it_may_be_read(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, order(1, "a"), order(2, "a", consent=granted("ads")))
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "ads", "order_completed") == [2]
+
+
+def test_whose_erasure_began_is_seen_no_more(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, event(number=1), event(number=2, identifiers=BOB))
+    compact(shop, stores, clock)
+    with stores.ledger.change("test", "test", "test", {}, NOW) as change:
+        stores.ledger.bury(change, [leaf_key("email", "bob@example.com")])
+    assert seen(shop, stores, "measurement") == [1]
+    assert seen(shop, stores, "erasure") == [1, 2]
+
+
+def test_columns_come_as_asked(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    put(shop, stores, order(1))
+    compact(shop, stores, clock)
+    table = read(shop, stores, "order_completed", "accounting", ["revenue", "offset"])
+    assert table.column_names == ["revenue", "offset"]
+    assert str(table.schema.field("revenue").type) == "int64"
+    derived = read(
+        shop, stores, "order_completed", "accounting", ["cents"], derived={"cents": "revenue % 100"}
+    )
+    assert derived.column("cents").to_pylist() == [0]
+    with pytest.raises(UnknownName, match=r"no column 'revenu': .*: did you mean 'revenue'"):
+        read(shop, stores, "order_completed", "accounting", ["revenu"])
+
+
+def test_the_columns_are_there_without_rows(shop: Project, stores: Stores) -> None:
+    empty = read(shop, stores, "order_completed", "accounting")
+    assert empty.num_rows == 0
+    assert str(empty.schema.field("time").type) == "timestamp[us, tz=UTC]"
+    assert "list" in str(empty.schema.field("items").type)
+
+
+def test_names_are_checked(shop: Project, stores: Stores) -> None:
+    with pytest.raises(UnknownName, match=r"no purpose 'add': .*: did you mean 'ads'"):
+        read(shop, stores, "page_viewed", "add")
+    with pytest.raises(UnknownName, match=r"no event 'page_view': .*: did you mean 'page_viewed'"):
+        read(shop, stores, "page_view", "ads")
+
+
+def test_views_have_the_events_names(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    put(shop, stores, event(number=1), order(2))
+    compact(shop, stores, clock)
+    with relations(shop, stores, "measurement", derived={"who": "leaf_email"}) as connection:
+        rows = connection.execute(
+            "SELECT count(*), any_value(p.who = o.who) FROM page_viewed p, order_completed o"
+        ).fetchall()
+    assert rows == [(1, True)]
+
+
+# ------------------------------------------------------------------------------------------- SQL
+
+
+def ask(project: Project, stores: Stores, sql: str, purpose: str = "ads") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = query(project, stores, sql, purpose).to_pylist()
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked(shop: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    home = Home.open(tmp_path_factory.mktemp("asked") / "home", create=True)
+    with open_stores(home) as stores:
+        put(
+            shop,
+            stores,
+            order(1, "a", "1.50", consent=granted("ads")),
+            order(2, "b", "2.50"),
+            event(number=3, consent=granted("ads")),
+        )
+        compact(shop, stores, FixedClock(NOW))
+        yield stores
+
+
+def test_a_question_is_answered_for_its_purpose(shop: Project, asked: Stores) -> None:
+    sql = "SELECT count(*) AS orders, sum(revenue)::BIGINT AS cents FROM Order_Completed"
+    assert ask(shop, asked, sql) == [{"orders": 1, "cents": 150}]
+    assert ask(shop, asked, sql, "accounting") == [{"orders": 2, "cents": 400}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("WITH a AS (FROM order_completed) SELECT count(*) n FROM a", [{"n": 1}]),
+        ("-- how many\nFROM main.page_viewed SELECT count(*) n;", [{"n": 1}]),
+        ("SELECT (SELECT count(*) FROM page_viewed) n", [{"n": 1}]),
+        ("SELECT 1 AS n", [{"n": 1}]),
+        (
+            'SELECT count(*) n FROM page_viewed JOIN "order_completed" USING (leaf_email)',
+            [{"n": 1}],
+        ),
+    ],
+)
+def test_reading_is_possible(shop: Project, asked: Stores, sql: str, rows: list[Any]) -> None:
+    assert ask(shop, asked, sql) == rows
+
+
+def test_tables_describe_themselves(shop: Project, asked: Stores) -> None:
+    described = ask(shop, asked, "DESCRIBE order_completed")
+    types = {row["column_name"]: row["column_type"] for row in described}
+    assert (types["revenue"], types["time"]) == ("BIGINT", "TIMESTAMP WITH TIME ZONE")
+    names = [row["name"] for row in ask(shop, asked, "SHOW TABLES")]
+    assert {"order_completed", "page_viewed", "decision_made"} <= set(names)
+    assert not any(name.startswith("_") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("DROP TABLE page_viewed", "only reading is possible: sql: begin with SELECT"),
+        ("INSERT INTO page_viewed SELECT * FROM page_viewed", "only reading is possible"),
+        ("COPY page_viewed TO '/tmp/x.csv'", "only reading is possible"),
+        ("ATTACH 'x.db'", "only reading is possible"),
+        ("SET threads = 1", "only reading is possible"),
+        ("PRAGMA database_list", "only reading is possible"),
+        ("CALL pragma_version()", "only reading is possible"),
+        ("SELECT 1; SELECT 2", "2 statements: sql: write one"),
+        ("", "0 statements"),
+        ("SELEC 1", "Parser Error: syntax error"),
+        ("SELECT * FROM page_view", "did you mean 'page_viewed'"),
+        ("SELECT nothing FROM page_viewed", "Binder Error"),
+        ("SELECT * FROM _withdrawals", "_withdrawals does not exist"),
+        ("SELECT * FROM read_text('/etc/hostname')", "disabled by configuration"),
+        ("SELECT * FROM '/etc/hostname'", "/etc/hostname does not exist"),
+        ("SELECT * FROM '/etc/hostname.csv'", "disabled by configuration"),
+        ("SELECT * FROM glob('/*')", "disabled by configuration"),
+        ("SELECT 1 / (SELECT count(*) FROM (SELECT unnest(range(3)) WHERE error('a\nb')))", "a"),
+    ],
+)
+def test_nothing_else_is(shop: Project, asked: Stores, sql: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ask(shop, asked, sql)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_question_needs_a_declared_purpose(shop: Project, asked: Stores) -> None:
+    with pytest.raises(UnknownName, match=r"no purpose 'audit' to ask for: .*housekeeping"):
+        ask(shop, asked, "SELECT 1", "audit")
+    with pytest.raises(UnknownName, match="did you mean 'ads'"):
+        ask(shop, asked, "SELECT 1", "adds")
+
+
+# ------------------------------------------------------------------------------- our own events
+
+
+def test_an_event_of_our_own(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    told = {
+        "name": "consent_changed",
+        "identifiers": BOB,
+        "properties": {"granted": [], "withdrawn": ["ads"]},
+    }
+    first = append_event(shop, stores, told, "till", clock)
+    assert append_event(shop, stores, told, "till", clock) == first
+    clock.advance(timedelta(microseconds=1))
+    assert append_event(shop, stores, told, "till", clock) != first
+    assert compact(shop, stores, clock).events == {"consent_changed": 2}
+    with pytest.raises(InputError, match=r"consent_changed\.withdrawn|withdrawn is missing"):
+        append_event(shop, stores, {**told, "properties": {"granted": []}}, "till", clock)
