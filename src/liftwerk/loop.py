@@ -51,7 +51,9 @@ from liftwerk.operations.run import Outputs, Step
 from liftwerk.privacy.definition import PURPOSES
 from liftwerk.releases.create import Release, create
 from liftwerk.releases.gate import Verdict, judge
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
+
+STEPS = ("import", "compact", "features", "uplift", "evaluate", "release", "report")
 
 Tell = Callable[[str], None]
 
@@ -95,15 +97,16 @@ class Loop:
 
     def steps(self) -> tuple[Step, ...]:
         """List the steps in their order."""
-        return (
-            Step("import", "read the declared files", self._files, self._import),
-            Step("compact", "sort new events into tables", self._inbox, self._compact),
-            Step("features", "what was known at each decision", self._log, self._features),
-            Step("uplift", "learn what each action adds", self._rows, self._uplift),
-            Step("evaluate", "what the policy would earn", self._learned, self._evaluate),
-            Step("release", "bundle the policy", self._evaluated, self._release),
-            Step("report", "write the report", self._released, self._report),
+        doing = (
+            ("read the declared files", self._files, self._import),
+            ("sort new events into tables", self._inbox, self._compact),
+            ("what was known at each decision", self._log, self._features),
+            ("learn what each action adds", self._rows, self._uplift),
+            ("what the policy would earn", self._learned, self._evaluate),
+            ("bundle the policy", self._evaluated, self._release),
+            ("write the report", self._released, self._report),
         )
+        return tuple(Step(name, *parts) for name, parts in zip(STEPS, doing, strict=True))
 
     # ------------------------------------------------------------------ import
 

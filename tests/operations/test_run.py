@@ -12,8 +12,8 @@ import pytest
 from liftwerk.clock import FixedClock
 from liftwerk.errors import HomeInUse, UnknownName
 from liftwerk.operations.run import LEASE, Outputs, Step, plan_steps, run_steps
-from liftwerk.store import Stores, open_stores
 from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

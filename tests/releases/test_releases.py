@@ -14,8 +14,8 @@ from liftwerk.releases.advance import advance, champion
 from liftwerk.releases.create import Release, create, find
 from liftwerk.releases.gate import Verdict, judge
 from liftwerk.stats.estimate import Estimate, Unknown
-from liftwerk.store import Stores, open_stores
 from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
 
 CLOCK = FixedClock(datetime(2026, 3, 1, tzinfo=UTC))
 PASSED = Verdict("passed", 0.1, "fine", -0.02)

@@ -16,10 +16,10 @@ from liftwerk import __version__
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from liftwerk import project as door
+    from liftwerk.project import door as door
     from liftwerk.server import live
 else:
-    door = LazyModule("liftwerk.project")
+    door = LazyModule("liftwerk.project.door")
     live = LazyModule("liftwerk.server.live")
 
 app = App(

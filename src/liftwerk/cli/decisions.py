@@ -128,7 +128,7 @@ def replay(decision: str, /, *, common: Common = DEFAULTS) -> int:
                 "logged": result["logged"],
                 "replayed": result["replayed"],
                 "same": result["same"],
-                "from": result["from"],
+                "from": result["source"],
             },
         )
 

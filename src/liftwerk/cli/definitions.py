@@ -14,7 +14,7 @@ from liftwerk.lazy import LazyModule
 from liftwerk.sections import SECTIONS
 
 if TYPE_CHECKING:
-    from liftwerk.connectors import propose
+    from liftwerk.connectors import propose as propose
 else:
     propose = LazyModule("liftwerk.connectors.propose")
 

@@ -42,16 +42,18 @@ def show_(*, limit: int = 50, common: Common = DEFAULTS) -> None:
 def verify(*, common: Common = DEFAULTS) -> int:
     """Recompute the audit log's hash chain; exit 1 when an entry was changed or is missing."""
     with open_project(common) as project:
-        broken, entries = project.verify_audit()
+        found = project.stores.ledger.verify_audit()
 
     def render() -> None:
-        if broken is None:
-            out.print(f"whole: {fmt.number(entries)} entries, each with the hash of the one before")
+        entries = fmt.number(found.entries)
+        if found.ok:
+            out.print(f"whole: {entries} entries, each with the hash of the one before")
             return
-        out.print(f"broken at entry {broken}: it or one before it was changed or removed")
+        out.print(f"broken at entry {found.broken_at}: {found.reason}")
 
-    emit(common, {"whole": broken is None, "entries": entries, "broken_at": broken}, render)
-    if broken is None:
+    document = {"whole": found.ok, "entries": found.entries, "broken_at": found.broken_at}
+    emit(common, document, render)
+    if found.ok:
         return 0
     return 1
 

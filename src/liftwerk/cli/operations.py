@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.prompt import Confirm
@@ -13,7 +13,13 @@ from liftwerk.cli import progress, show
 from liftwerk.cli.app import DEFAULTS, Common, app, door, emit, err, open_project, out, source_of
 from liftwerk.cli.definitions import copy_example
 from liftwerk.cli.server import serve_project
+from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
+
+if TYPE_CHECKING:
+    from liftwerk.project import examine as examination
+else:
+    examination = LazyModule("liftwerk.project.examine")
 
 
 @app.command(group="Project")
@@ -137,7 +143,7 @@ def status(*, common: Common = DEFAULTS) -> None:
 @app.command(group="Project")
 def doctor(*, common: Common = DEFAULTS) -> int:
     """Examine the environment and the stores; exit 3 when something is broken."""
-    findings = door.examine(common.project)
+    findings = examination.examine(common.project)
 
     def render() -> None:
         for row in findings:

@@ -6,6 +6,7 @@ from cyclopts import App
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out, source_of
+from liftwerk.errors import UnknownName
 from liftwerk.server import format as fmt
 
 release = App(name="release", help="What may go live.", help_format="plaintext", group="Operations")
@@ -47,7 +48,9 @@ def show_(release_id: str, /, *, common: Common = DEFAULTS) -> None:
         Its id or the beginning of it.
     """
     with open_project(common) as project:
-        found = project.release(release_id)
+        found = source_of(project).release(release_id)
+    if found is None:
+        raise UnknownName(f"no release {release_id!r}", "release", "see `release list`")
 
     def render() -> None:
         facts = {

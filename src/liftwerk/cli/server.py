@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from liftwerk.cli.app import DEFAULTS, Common, app, door, err, open_project
+from liftwerk.cli.app import DEFAULTS, Common, app, err, open_project, source_of
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def serve(*, host: str = "127.0.0.1", port: int = 8080, common: Common = DEFAULT
 
 def serve_project(common: Common, host: str, port: int) -> None:
     """Serve a project until it is stopped."""
-    with open_project(common):
-        pass
+    open_project(common).close()  # a wrong project is said before anything listens
     err.print("ctrl-c stops it")
-    server.serve(door.source_factory(common.project), host=host, port=port)
+    server.serve(lambda: source_of(open_project(common)), host=host, port=port)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from liftwerk.cli.app import out
 from liftwerk.server import format as fmt
+from liftwerk.server import words
 
 COLOURS = {
     "better": "green",
@@ -55,8 +56,13 @@ def report(document: Mapping[str, Any], charts: Mapping[str, Any]) -> None:
     """Print a run's report: the answer first, then what it rests on."""
     currency = charts["project"]["currency"]
     out.print()
-    out.print(Text("How much more would the policy earn than the best simple rule?", style="bold"))
-    out.print(charts["headline_words"])
+    said = words.headline(document, charts)
+    out.print(said.detect)
+    answer = Text()
+    answer.append(said.verdict, style=f"bold {COLOURS[said.verdict]}")
+    answer.append(f"  {said.answer}", style="bold")
+    out.print(answer)
+    out.print(said.sure)
     out.print()
     _policies(document, currency)
     out.print()

@@ -25,7 +25,7 @@ from liftwerk.identity.resolve import relations
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.models.definition import MODELS
 from liftwerk.models.train import TrainedModel
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 
 def learned_from(

@@ -26,8 +26,8 @@ from liftwerk.decisions.guardrails import blocked, reservations
 from liftwerk.decisions.kinds.uplift import Rule, choose_probabilities, expected_gains
 from liftwerk.decisions.learned import Learned
 from liftwerk.definitions import Project
-from liftwerk.store import Stores
 from liftwerk.store.decisions import DecisionRecord, Reservation
+from liftwerk.store.stores import Stores
 
 CHAMPION = "champion"
 HOLDOUT = "holdout"
@@ -148,7 +148,7 @@ def decide(
             _one(
                 ask, row, now, rng, free, chances, draws, drawn, scores, closed, snapshots, latency
             )
-            for row in open_rows
+            for row in open_rows.tolist()
         ]
         verdicts = stores.decisions.decide_many([_wanted(ask, project, one, now) for one in batch])
         lost = []

@@ -113,7 +113,7 @@ def _why(
 
 
 def _size(contribution: Mapping[str, Any]) -> float:
-    return max(abs(value) for value in contribution["actions"].values())
+    return float(max(abs(value) for value in contribution["actions"].values()))
 
 
 def _guardrails(policy: PolicyDefinition, record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ class Frame:
         return logged_probabilities(self.table, self.actions)
 
     def metric(self, name: str) -> NDArray[np.float64]:
-        """What each decision earned by one metric, (n,)."""
+        """Return what each decision earned by one metric, (n,)."""
         return np.asarray(self.table.column(f"{METRIC}{name}").to_numpy(), dtype=np.float64)
 
     def to_bytes(self) -> bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftwerk.definitions import Project
 from liftwerk.errors import Refused
 from liftwerk.identity.resolve import relations
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 DECISION = "decision_made"
 
@@ -50,7 +50,7 @@ def learning_spine(
     """
     with relations(project, stores, purpose, names=[DECISION]) as connection:
         connection.register("_actions", pa.table({"action": list(actions)}))
-        table = connection.execute(
+        table = connection.sql(
             f"""
             SELECT id AS decision, customer, time, action, probability, probabilities, eligible
             FROM {DECISION}
@@ -62,7 +62,7 @@ def learning_spine(
             QUALIFY row_number() OVER (PARTITION BY customer ORDER BY time, "offset") = 1
             ORDER BY customer
             """,
-            [placement],
+            params=[placement],
         ).to_arrow_table()
     if table.num_rows == 0:
         raise Refused(
@@ -74,7 +74,7 @@ def learning_spine(
 
 
 def action_numbers(spine: pa.Table, actions: Sequence[str]) -> NDArray[np.int64]:
-    """Number the actions of a spine by their place in `actions`, (n,)."""
+    """Give each decision the number of its action among `actions`, (n,)."""
     numbers = pc.index_in(spine.column("action"), value_set=pa.array(actions))
     return np.asarray(numbers.to_numpy(), dtype=np.int64)
 

@@ -19,8 +19,8 @@ import rfc8785
 from liftwerk import __version__
 from liftwerk.clock import Clock
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.store import Stores
 from liftwerk.store.ledger import protocol as ledger
+from liftwerk.store.stores import Stores
 
 LEASE = "runner"
 LEASE_SECONDS = 600.0

@@ -23,7 +23,7 @@ from liftwerk.models.definition import MODELS
 from liftwerk.operations.run import Progress
 from liftwerk.releases.advance import champion
 from liftwerk.releases.create import find
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 
 def find_learned(

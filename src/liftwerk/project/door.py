@@ -36,12 +36,13 @@ from liftwerk.models.show import card, markdown
 from liftwerk.models.train import TrainedModel
 from liftwerk.operations.run import Progress, plan_steps
 from liftwerk.project.decide import decide_all, decide_one
+from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.releases.advance import advance
 from liftwerk.sections import SECTIONS
-from liftwerk.store import Stores, open_stores
 from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
 
 PIPELINES = ("loop",)
 
@@ -223,6 +224,19 @@ class Project:
             }
             for name, policy in self._declared.items()
         ]
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        """Return one decision: features, why, probabilities, guardrails, outcomes."""
+        found = DecisionLog(self.definitions, self.stores).one(decision_id)
+        if found is None:
+            raise UnknownName(f"no decision {decision_id!r}", "decisions", "see `decisions list`")
+        return found
+
+    def replay(self, decision_id: str) -> dict[str, Any]:
+        """Compute a decision again from its record."""
+        done = DecisionLog(self.definitions, self.stores).replay(decision_id)
+        plain: dict[str, Any] = msgspec.to_builtins(done)
+        return plain
 
     # ------------------------------------------------------------------ do
 

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from liftwerk.decisions.show import report_html, report_svg
+from liftwerk.loop import STEPS
 from liftwerk.operations.run import StepResult
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ def last_report(stores: Stores) -> Report | None:
     if not reports or not stores.artefacts.exists(reports[-1].outputs["artefacts"]["report"]):
         return None
     newest = {row.name: row for row in rows}
-    stages = [
-        {"name": row.name, "seconds": row.seconds, "skipped": False} for row in newest.values()
+    stages: list[dict[str, Any]] = [
+        {"name": name, "seconds": newest[name].seconds, "skipped": False}
+        for name in STEPS
+        if name in newest
     ]
     found = _load(stores, reports[-1].outputs)
-    seconds = sum(row.seconds for row in newest.values())
+    seconds = sum(stage["seconds"] for stage in stages)
     return Report({**found.document, "seconds": seconds, "stages": stages}, found.charts)
 
 

@@ -10,7 +10,7 @@ from liftwerk.clock import Clock
 from liftwerk.loop import Loop
 from liftwerk.operations.run import Progress, StepResult, run_steps
 from liftwerk.releases.create import Release
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 
 def run_loop(

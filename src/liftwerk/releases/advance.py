@@ -6,7 +6,7 @@ from liftwerk.clock import Clock
 from liftwerk.errors import Refused
 from liftwerk.faults import fault
 from liftwerk.releases.create import Release, find
-from liftwerk.store import Stores
+from liftwerk.store.stores import Stores
 
 CHAMPION = "champion"
 RETIRED = "retired"

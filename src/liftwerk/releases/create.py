@@ -12,8 +12,8 @@ from liftwerk.clock import Clock
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.faults import fault
 from liftwerk.releases.gate import Verdict
-from liftwerk.store import Stores
 from liftwerk.store.ledger import protocol
+from liftwerk.store.stores import Stores
 
 
 class Release(msgspec.Struct, frozen=True):

@@ -1,0 +1,186 @@
+"""The `ReportSource` over a project's stores: what the pages and the command line read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from liftwerk import __version__
+from liftwerk.clock import Clock, SystemClock
+from liftwerk.decisions.definition import POLICIES
+from liftwerk.definitions import Project
+from liftwerk.features.definition import FEATURES
+from liftwerk.loop import event_counts
+from liftwerk.metrics.definition import GOAL
+from liftwerk.models.definition import MODELS
+from liftwerk.project.decision_log import DecisionLog
+from liftwerk.project.report import last_report
+from liftwerk.releases.create import Release
+from liftwerk.store.ledger import protocol
+from liftwerk.store.stores import Stores
+
+BATCH = 1000
+
+
+class LiveSource:
+    """Reads a project as it stands; `liftwerk.server.source` names the shapes.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    clock : Clock, optional
+        The system's, unless given.
+    """
+
+    def __init__(self, project: Project, stores: Stores, clock: Clock | None = None) -> None:
+        self.project = project
+        self.stores = stores
+        self.clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Close the stores."""
+        self.stores.close()
+
+    def report(self) -> dict[str, Any] | None:
+        """Return the last run's report, or None before the first run."""
+        found = last_report(self.stores)
+        if found is None:
+            return None
+        return {"document": found.document, "charts": found.charts}
+
+    def decisions(
+        self,
+        *,
+        limit: int,
+        before: str | None = None,
+        after: str | None = None,
+        action: str | None = None,
+        customer: str | None = None,
+        kind: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return up to `limit` rows of the decision log, newest first."""
+        log = DecisionLog(self.project, self.stores)
+        return log.rows(limit, before, after, action, customer, kind)
+
+    def decision(self, decision_id: str) -> dict[str, Any] | None:
+        """Return one decision with all that is known of it, or None."""
+        return DecisionLog(self.project, self.stores).one(decision_id)
+
+    def releases(self) -> list[dict[str, Any]]:
+        """Return all releases, newest first."""
+        return [self._row(row) for row in reversed(self.stores.ledger.releases())]
+
+    def release(self, release_id: str) -> dict[str, Any] | None:
+        """Return one release by its id or the beginning of it, or None."""
+        rows = [row for row in self.stores.ledger.releases() if row.id.startswith(release_id)]
+        if len(rows) != 1:
+            return None
+        row = rows[0]
+        bundle = msgspec.json.decode(row.body, type=Release)
+        answer = {
+            **self._row(row),
+            "policy_state": bundle.policy_state,
+            "project_hash": bundle.definitions,
+            "evaluation": bundle.evaluation,
+            "models": [],
+            "features": [
+                {"name": name, "version": version, "description": self._describe(name)}
+                for name, version in bundle.feature_versions.items()
+            ],
+            "history": [entry for entry in self._audit() if entry["subject"] == row.id],
+        }
+        policy = self.project.find(POLICIES) or {}
+        if row.policy in policy:
+            declared = policy[row.policy]
+            answer["placement"] = declared.placement
+            model = self.project.get(MODELS)[declared.model]
+            answer["models"] = [
+                {"name": declared.model, "kind": model.kind, "version": bundle.policy_state}
+            ]
+        report = self.report()
+        if report is not None and report["document"]["release"] == row.id:
+            for key in ("headline", "differences", "reproducible_hash"):
+                answer[key] = report["document"][key]
+        return answer
+
+    def audit(self, *, limit: int, before: int | None = None) -> list[dict[str, Any]]:
+        """Return up to `limit` audit entries, newest first."""
+        rows = [row for row in self._audit() if before is None or row["seq"] < before]
+        return rows[:limit]
+
+    def status(self) -> dict[str, Any]:
+        """Say how the project stands."""
+        ledger = self.stores.ledger
+        check = ledger.verify_audit()
+        snapshot = ledger.latest_snapshot()
+        report = last_report(self.stores)
+        goal = self.project.find(GOAL)
+        facts: dict[str, Any] = {
+            "project": self.project.name,
+            "version": __version__,
+            "at": self.clock.now().isoformat(),
+            "customers": 0,
+            "events": event_counts(self.project, self.stores),
+            "quarantined": self.stores.inbox.quarantine_count(),
+            "snapshot": {},
+            "stages": [],
+            "champions": {name: ledger.pointer(name) for name in self.project.find(POLICIES) or {}},
+            "holdout": {},
+            "audit": {"entries": check.entries, "ok": check.ok, "words": _chain(check)},
+            "checks": [],
+        }
+        if snapshot is not None:
+            facts["snapshot"] = {
+                "id": snapshot.id,
+                "at": snapshot.at.isoformat(),
+                "inbox_offset": snapshot.inbox_offset,
+            }
+        if report is not None:
+            facts["customers"] = report.document["customers"]
+            facts["stages"] = report.document["stages"]
+        if goal is not None:
+            facts["holdout"] = {"share": goal.holdout.value, "salt": goal.salt}
+        return facts
+
+    def _row(self, row: protocol.Release) -> dict[str, Any]:
+        bundle = msgspec.json.decode(row.body, type=Release)
+        flags = [name for name, up in (("frozen", row.frozen), ("killed", row.killed)) if up]
+        return {
+            "id": row.id,
+            "policy": row.policy,
+            "stage": row.stage,
+            "flags": flags,
+            "created": row.at.isoformat(),
+            "champion": self.stores.ledger.pointer(row.policy) == row.id,
+            "gate": msgspec.to_builtins(bundle.gate),
+        }
+
+    def _describe(self, feature: str) -> str:
+        declared = (self.project.find(FEATURES) or {}).get(feature)
+        if declared is None:
+            return ""
+        return declared.description
+
+    def _audit(self) -> list[dict[str, Any]]:
+        """Read the whole log, newest first."""
+        entries: list[protocol.AuditEntry] = []
+        while True:
+            after = entries[-1].seq if entries else 0
+            more = self.stores.ledger.audit(after, BATCH)
+            if not more:
+                break
+            entries.extend(more)
+        return [self._entry(entry) for entry in reversed(entries)]
+
+    def _entry(self, entry: protocol.AuditEntry) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(entry)
+        name = self.stores.ledger.name_of(entry.actor)
+        return {**plain, "actor": name or f"erased ({entry.actor[:8]})"}
+
+
+def _chain(check: protocol.AuditCheck) -> str:
+    if check.ok:
+        return f"{check.entries:,} entries, the chain is whole"
+    return f"broken at entry {check.broken_at}: {check.reason}"
