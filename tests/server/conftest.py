@@ -21,7 +21,7 @@ SERVE = """
 from liftwerk.server.serve import serve
 from tests.server import trial
 made = {made}
-serve(lambda: trial.TrialSource(made), host={host!r}, port={port})
+serve(lambda: trial.{source}(made), host={host!r}, port=0)
 """
 
 
@@ -34,13 +34,14 @@ def client() -> Iterator[TestClient]:
 
 @contextmanager
 def running(
-    made: str = "trial.report()", host: str = "127.0.0.1", port: int = 0
+    made: str = "trial.report()", host: str = "127.0.0.1", source: str = "TrialSource"
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run a real server over the made-up trial; give its address and process."""
-    code = SERVE.format(made=made, host=host, port=port)
+    code = SERVE.format(made=made, host=host, source=source)
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -90,16 +90,32 @@ def test_a_source_that_cannot_open_is_told_before_anything_listens() -> None:
 
 
 def test_a_slow_question_holds_nobody_else_up() -> None:
-    made = "trial.report()"
-    with running(made) as (address, _):
-        done: list[bytes] = []
-        threads = [
-            threading.Thread(target=lambda: done.append(get(address + "v1/report")))
-            for _ in range(8)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=20)
-        assert len(done) == 8
-        assert len(set(done)) == 1
+    with running(source="WaitingSource") as (address, process):
+        answers: list[bytes] = []
+        slow = threading.Thread(target=lambda: answers.append(get(address + "v1/report")))
+        slow.start()
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "asked\n"
+        assert b"live" in get(address + "health/live")
+        assert answers == []
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        slow.join(timeout=20)
+        assert b"headline" in answers[0]
+
+
+def test_a_request_under_way_is_answered_before_the_end() -> None:
+    with running(source="WaitingSource") as (address, process):
+        answers: list[bytes] = []
+        slow = threading.Thread(target=lambda: answers.append(get(address + "v1/report")))
+        slow.start()
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        assert process.wait(timeout=20) == 0
+        slow.join(timeout=20)
+        assert b"headline" in answers[0]
