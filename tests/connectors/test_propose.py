@@ -116,7 +116,7 @@ def test_only_what_a_file_cannot_say_is_asked(tmp_path: Path, target: Path) -> N
 
 def test_renamed_hillstrom_with_two_arms_imports_whole(tmp_path: Path, target: Path) -> None:
     """Other names, other order, one of the mails left out: what went in comes out again."""
-    table = trials.hillstrom()
+    table = trials.hillstrom(9000)
     keep = [arm != "Mens E-Mail" for arm in table["segment"]]
     names = {
         "visit": "site_visit",

@@ -318,14 +318,13 @@ def _tidied(
 
 def _symbol(connection: duckdb.DuckDBPyConnection, columns: tuple[str, ...]) -> str:
     """Return a currency's sign that stands beside numbers."""
-    for name in columns:
-        for symbol in SYMBOLS:
-            pattern = rf"\s*([{symbol}]\s*[0-9.,]+|[0-9.,]+\s*[{symbol}])\s*"
-            fits = f"regexp_full_match({quoted(name)}, {text(pattern)})"
-            ((count,),) = connection.sql(f"SELECT count(*) FROM _raw WHERE {fits}").fetchall()
-            if count > 0:
-                return symbol
-    return ""
+    beside = []
+    for symbol in SYMBOLS:
+        pattern = rf"\s*([{symbol}]\s*[0-9.,]+|[0-9.,]+\s*[{symbol}])\s*"
+        fits = [f"regexp_full_match({quoted(name)}, {text(pattern)})" for name in columns]
+        beside.append(f"coalesce(bool_or({' OR '.join(fits)}), false)")
+    (found,) = connection.sql(f"SELECT {', '.join(beside)} FROM _raw").fetchall()
+    return next((symbol for symbol, is_there in zip(SYMBOLS, found, strict=True) if is_there), "")
 
 
 def _described(connection: duckdb.DuckDBPyConnection, name: str, tidied: str) -> Column:
