@@ -67,7 +67,9 @@ def test_a_rare_level_is_left_out() -> None:
 def test_no_flag_where_nothing_was_unknown_in_fit() -> None:
     encoder = Encoder.fit(pa.table({"x": np.arange(100.0)}))
     assert encoder.labels == ("x",)
-    assert encoder.transform(pa.table({"x": [None, 49.5]}, pa.schema([("x", pa.float64())]))).tolist() == [
+    assert encoder.transform(
+        pa.table({"x": [None, 49.5]}, pa.schema([("x", pa.float64())]))
+    ).tolist() == [
         [0.0],
         [0.0],
     ]
