@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,12 @@ def copy_example(target: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any]]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A project whose loop has run once, and the document it printed; read-only for tests."""
     project = copy_example(tmp_path_factory.mktemp("finished") / "shop")
     done = call("run", "--json", cwd=project)
     assert done.returncode == 0, done.stderr
-    yield project, json.loads(done.stdout)
+    return project, json.loads(done.stdout)
 
 
 @pytest.fixture

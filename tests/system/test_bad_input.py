@@ -1,4 +1,4 @@
-"""Bad files, bad rows and bad projects: one line, the documented exit code, nothing half-written."""
+"""Bad files, rows and projects: one line, the documented exit code, nothing half-written."""
 
 from __future__ import annotations
 

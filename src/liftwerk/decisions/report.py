@@ -118,8 +118,8 @@ def profit_chart(curve: ProfitCurve, evaluation: Evaluation) -> dict[str, Any]:
         if isinstance(value, Estimate):
             marks[name] = [policy.treated_share, value.value]
     if curve.low is None or curve.high is None:
-        reason = curve.refusal or Unknown("no band could be drawn", "more customers")
-        return dict(to_json(reason))
+        assert curve.refusal is not None  # a curve has a band or says why not
+        return dict(to_json(curve.refusal))
     return {
         "share": curve.share.tolist(),
         "value": curve.value.tolist(),
