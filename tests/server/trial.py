@@ -432,7 +432,7 @@ class TrialSource:
             "stages": stages,
             "champions": {"campaign_email": None},
             "holdout": {"share": 0.05, "customers": 1598},
-            "audit": {"whole": True, "entries": 70},
+            "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
             "checks": [
                 {"name": "home", "state": "passed", "detail": "format 1, nothing torn"},
                 {"name": "collections", "state": "passed", "detail": "all 9 registered"},

@@ -137,7 +137,10 @@ class Contribution(TypedDict):
 
 
 class Why(TypedDict, total=False):
-    """``base`` + the contributions = ``total``, for each action, in ``unit``."""
+    """``base`` + the contributions = ``total``, for each action, in ``unit``.
+
+    As the release that chose it explains it, or, for an imported decision, the newest one.
+    """
 
     unit: str
     base: dict[str, float]
@@ -167,7 +170,8 @@ class Outcome(TypedDict, total=False):
 class Learned(TypedDict, total=False):
     """What the learned policy would do for this customer.
 
-    ``release`` is the release asked; ``expected`` holds the margin over control by action.
+    ``release`` is the release asked; without it, the policy was fitted without this customer, as
+    the evaluation judges it. ``expected`` holds the margin over control by action.
     """
 
     release: str
@@ -182,7 +186,7 @@ class DecisionRow(TypedDict, total=False):
     id: str
     cursor: str
     time: str
-    customer: str
+    customer: str | None
     placement: str
     kind: DecisionKind
     action: str
@@ -253,6 +257,14 @@ class AuditEntry(TypedDict, total=False):
     previous: str
 
 
+class AuditState(TypedDict, total=False):
+    """Whether the audit log's chain is whole (``ok``), in ``words``."""
+
+    ok: bool
+    entries: int
+    words: str
+
+
 class Status(TypedDict, total=False):
     """How the project stands: counts, the last run, the chain, the checks."""
 
@@ -266,7 +278,7 @@ class Status(TypedDict, total=False):
     stages: list[Stage]
     champions: dict[str, str | None]
     holdout: dict[str, Any]
-    audit: dict[str, Any]
+    audit: AuditState
     checks: list[dict[str, str]]
 
 

@@ -246,7 +246,7 @@ def record(found: Json) -> list[tuple[str, str]]:
     holdout = {True: "yes, kept on the control action", False: "no", None: "not recorded"}
     return [
         ("Decision", found["id"]),
-        ("Customer", found["customer"]),
+        ("Customer", found["customer"] or "erased"),
         ("Time", fmt.moment(found["time"])),
         ("Placement", found.get("placement") or "–"),
         ("Release", found.get("release") or "none: logged elsewhere and imported"),

@@ -47,7 +47,7 @@ def view(document: Mapping[str, Any], charts: Mapping[str, Any]) -> Json:
         "responses": laid,
         "profit": profit,
         "drawings": [plot["drawing"] for plot in plots if plot["drawing"] is not None],
-        "gate": gate(charts),
+        "gate": gate(document, charts),
         "tables": tables,
     }
 
@@ -235,11 +235,11 @@ def drawn(drawing: Json | None, source: Any, tables: Mapping[str, figures.Table]
     return {"drawing": drawing, "table": tables[drawing["id"]]}
 
 
-def gate(charts: Mapping[str, Any]) -> Json:
+def gate(document: Mapping[str, Any], charts: Mapping[str, Any]) -> Json:
     """Lay out the gate's verdict with its margin and difference."""
     said = charts.get("gate", {})
     currency = charts["project"]["currency"]
-    figure = said.get("difference")
+    figure = said.get("difference", document["differences"].get("logged"))
     row: Json = {"verdict": said.get("verdict"), "margin": None, "unknown": None}
     if "margin" in said:
         row["margin"] = fmt.money(float(said["margin"]), currency)
