@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -107,7 +108,45 @@ def ask_policy(
         features=features,
         known=_known(features),
         held_out=held_out_many(goal.salt, goal.holdout.exact, customers),
+        consents=latest_consents(project, stores, policy_name, customers),
     )
+
+
+def latest_consents(
+    project: Project, stores: Stores, policy_name: str, customers: Sequence[bytes]
+) -> list[dict[str, Any] | None]:
+    """Return the consent that each customer's newest event carries: a decision carries it on.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    policy_name : str
+    customers : sequence of bytes
+
+    Returns
+    -------
+    list of dict or None
+        The envelope's ``consent``; None where nothing may be read of the customer.
+    """
+    model = project.lookup(MODELS, project.lookup(POLICIES, policy_name).model)
+    events = sorted({project.lookup(FEATURES, name).from_ for name in model.features})
+    with relations(project, stores, model.purpose, names=events) as connection:
+        connection.register("_asked", pa.table({"customer": pa.array(customers, pa.binary())}))
+        seen = " UNION ALL ".join(
+            f'SELECT customer, "offset", consent_granted AS granted, consent_source AS source, '
+            f'consent_version AS version, consent_at AS at FROM "{name}"'
+            for name in events
+        )
+        rows = connection.sql(
+            f"""
+            SELECT customer, granted, source, version, at FROM ({seen})
+            WHERE customer IN (SELECT customer FROM _asked)
+            QUALIFY row_number() OVER (PARTITION BY customer ORDER BY "offset" DESC) = 1
+            """
+        ).to_arrow_table()
+    found = {row.pop("customer"): row for row in rows.to_pylist() if row["granted"] is not None}
+    return [found.get(customer) for customer in customers]
 
 
 def metric_version(project: Project, name: str) -> str:

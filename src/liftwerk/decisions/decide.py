@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -94,6 +95,8 @@ class Ask:
         Of whom anything may be known.
     held_out : (n,) bool array
         Who is in the global holdout.
+    consents : list of dict or None
+        The consent that each customer's decision is logged with.
     """
 
     policy_name: str
@@ -107,6 +110,7 @@ class Ask:
     features: pa.Table
     known: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
+    consents: list[dict[str, Any] | None]
 
 
 def decide(
@@ -150,7 +154,12 @@ def decide(
             )
             for row in open_rows.tolist()
         ]
-        verdicts = stores.decisions.decide_many([_wanted(ask, project, one, now) for one in batch])
+        verdicts = stores.decisions.decide_many(
+            [
+                _wanted(ask, project, one, ask.consents[row], now)
+                for row, one in zip(open_rows, batch, strict=True)
+            ]
+        )
         lost = []
         for row, one, verdict in zip(open_rows, batch, verdicts, strict=True):
             if verdict.recorded:
@@ -282,7 +291,7 @@ def _one(
 
 
 def _wanted(
-    ask: Ask, project: Project, one: Made, now: datetime
+    ask: Ask, project: Project, one: Made, consent: dict[str, Any] | None, now: datetime
 ) -> tuple[DecisionRecord, list[Reservation]]:
     """Pair a record with what it has to reserve; only a champion reserves anything."""
     wanted: list[Reservation] = []
@@ -296,12 +305,15 @@ def _wanted(
             now,
             project.timezone,
         )
+    body = msgspec.to_builtins(one)
+    if consent is not None:
+        body["consent"] = consent
     record = DecisionRecord(
         id=uuid.UUID(one.id).bytes,
         unit=bytes.fromhex(one.unit),
         placement=one.placement,
         at=now,
-        body=msgspec.json.encode(one),
+        body=msgspec.json.encode(body),
         contact=bool(wanted),
     )
     return record, wanted
