@@ -60,8 +60,7 @@ def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot) -> C
             if row is not None:
                 rows.append(row)
             else:
-                detail = f"id {uuid.UUID(bytes=record['id'])}"
-                rejected.append(Rejected(LIVE, record["at"], reason, detail, record["body"]))
+                rejected.append(_rejected(record, reason, namespaces))
                 refused[reason] += 1
         if rejected:
             stores.inbox.quarantine_put(rejected)
@@ -79,26 +78,33 @@ def _row(
     if row is None:
         return None, admitted.refused[0].reason
     # The unit is known by its key alone; no door lets anybody else say ``leaves``.
-    leaves = {namespaces[record["unit"]]: record["unit"].hex()}
-    body = row.body[:-1] + b',"leaves":' + msgspec.json.encode(leaves) + b"}"
+    leaves = msgspec.json.encode(_leaves(record, namespaces))
+    body = row.body[:-1] + b',"leaves":' + leaves + b"}"
     return InboxRow(row.event_id, DECISION, to_microseconds(at), body), ""
+
+
+def _rejected(record: dict[str, Any], reason: str, namespaces: dict[bytes, str]) -> Rejected:
+    """Keep what was refused with its unit beside it, so that an erasure finds it."""
+    said = record["body"].decode("utf-8", errors="replace")
+    body = msgspec.json.encode({"leaves": _leaves(record, namespaces), "said": said})
+    return Rejected(LIVE, record["at"], reason, f"id {uuid.UUID(bytes=record['id'])}", body)
+
+
+def _leaves(record: dict[str, Any], namespaces: dict[bytes, str]) -> dict[str, str]:
+    return {namespaces[record["unit"]]: record["unit"].hex()}
 
 
 def _envelope(schema: Schema, record: dict[str, Any]) -> bytes:
     """Return the event that a record's body is, or make one of what it says."""
     said = msgspec.json.decode(record["body"])
     if not isinstance(said, dict):
-        return msgspec.json.encode(said)
-    if "properties" in said:
-        envelope = dict(said)
-    else:
-        envelope = {"properties": said}
-        if "consent" in said:
-            envelope["consent"] = said["consent"]
+        return bytes(record["body"])
+    envelope = {key: said[key] for key in ("consent", "properties") if key in said}
+    properties = said.get("properties", said)
     declared = schema.types[DECISION].definition
     envelope["properties"] = {
         key: value
-        for key, value in envelope["properties"].items()
+        for key, value in properties.items()
         if key in declared.properties and value is not None
     }
     envelope["properties"].setdefault("unit", record["unit"].hex())

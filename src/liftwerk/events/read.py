@@ -194,7 +194,9 @@ def _scan(
 ) -> str:
     """Return the scan as one SELECT; the columns are the declared ones, whatever the files hold."""
     files = _files(kind, stores, snapshot)
-    present = _present(kind, stores, snapshot)
+    present: Sequence[str] = ()
+    if files:
+        present = _present(kind, stores, snapshot)
     columns = []
     for column in columns_of(schema, kind):
         if column.name in present:

@@ -12,6 +12,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 _ARROW = b"ARROW1"
+_STREAM = b"\xff\xff\xff\xff"
 _PARQUET = b"PAR1"
 
 
@@ -47,7 +48,10 @@ def _columns(path: Path, raw: bytes) -> Iterator[pyarrow.Array]:
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
             yield from batch.columns
     elif raw.startswith(_ARROW):
-        for batch in pyarrow.ipc.open_file(pyarrow.BufferReader(raw)).to_table().to_batches():
+        for batch in pyarrow.ipc.open_file(raw).read_all().to_batches():
+            yield from batch.columns
+    elif raw.startswith(_STREAM):
+        for batch in pyarrow.ipc.open_stream(raw).read_all().to_batches():
             yield from batch.columns
 
 
@@ -58,6 +62,8 @@ def _column_holds(column: pyarrow.Array, keys: Sequence[bytes]) -> bool:
         return _column_holds(column.dictionary, keys)
     if pyarrow.types.is_struct(kind):
         return any(_column_holds(field, keys) for field in column.flatten())
+    if pyarrow.types.is_map(kind):
+        return _column_holds(column.keys, keys) or _column_holds(column.items, keys)
     if pyarrow.types.is_nested(kind):
         return _column_holds(column.flatten(), keys)
     if pyarrow.types.is_binary(kind) or pyarrow.types.is_fixed_size_binary(kind):

@@ -175,8 +175,8 @@ def leaves_of(project: Project, stores: Stores, customer: bytes) -> list[bytes]:
     Returns
     -------
     list of bytes
-        The customer key first. A leaf that others were seen with too (a shared device) is not
-        the customer's alone.
+        The customer key first. A leaf that other customers were seen with too (a shared device) is
+        not the customer's alone; one that was also seen by itself is.
     """
     columns = [f"{LEAF}{name}" for name in project.get(IDENTIFIERS)]
     if len(columns) < 2:
@@ -189,8 +189,8 @@ def leaves_of(project: Project, stores: Stores, customer: bytes) -> list[bytes]:
             for column in columns
         )
         rows = connection.execute(
-            f"SELECT leaf FROM ({seen}) WHERE leaf IS NOT NULL GROUP BY leaf"
+            f"SELECT leaf FROM ({seen}) WHERE leaf <> {CUSTOMER} GROUP BY leaf"
             f" HAVING count(DISTINCT {CUSTOMER}) = 1 AND first({CUSTOMER}) = ? ORDER BY leaf",
             [customer],
         ).fetchall()
-    return [customer, *(leaf for (leaf,) in rows if leaf != customer)]
+    return [customer, *(leaf for (leaf,) in rows)]
