@@ -158,7 +158,7 @@ def _refusal(scores: Scores, error: float, limit: float) -> Unknown | None:
 def skew_of_mean(influence: Floats, error: float) -> float:
     """Give the skewness of a mean: that of its rows over sqrt(n) for independent rows."""
     centred = influence - influence.mean()
-    third = float((centred**3).sum())
+    third = float((centred * centred * centred).sum())
     return third / float((influence.shape[0] * error) ** 3)
 
 

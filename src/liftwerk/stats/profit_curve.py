@@ -87,7 +87,8 @@ def profit_curve(
     before = (control - centre)[order]
     after = before + extra
     second = (before**2).sum() + _sums(after**2 - before**2, taken)
-    third = (before**3).sum() + _sums(after**3 - before**3, taken)
+    cubes = before * before * before
+    third = cubes.sum() + _sums(after * after * after - cubes, taken)
     shift = value - centre
     variance = second / n - shift**2
     error = np.sqrt(variance / n)

@@ -44,13 +44,14 @@ def covariance_of_means(influence: Floats, folds: NDArray[np.int64] | None = Non
     """
     n = influence.shape[0]
     if folds is None:
-        folds = np.zeros(n, dtype=np.int64)
+        parts = [influence]
+    else:
+        parts = [influence[folds == fold] for fold in np.unique(folds)]
     total = np.zeros((influence.shape[1], influence.shape[1]))
-    for fold in np.unique(folds):
-        rows = influence[folds == fold]
+    for rows in parts:
         size = rows.shape[0]
         if size < 2:
-            raise ValueError(f"fold {fold} has {size} row; a spread needs 2")
+            raise ValueError(f"a fold of {size} row has no spread")
         centred = rows - rows.mean(axis=0)
         total += centred.T @ centred * (size / (size - 1))
     return np.asarray(total / n**2, dtype=np.float64)

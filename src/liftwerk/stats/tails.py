@@ -54,7 +54,7 @@ def skewness(values: Floats) -> float:
     variance = float((centred**2).mean())
     if variance <= 0.0:
         return 0.0
-    third = float((centred**3).mean())
+    third = float((centred * centred * centred).mean())
     return third / float(variance**1.5)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from liftwerk.stats.off_policy.kinds import doubly_robust
-from liftwerk.stats.off_policy.scores import Floats, Integers, Scores, weights
+from liftwerk.stats.off_policy.scores import Floats, Integers, Scores, planned, weights
 
 
 def influence(
@@ -44,7 +44,7 @@ def influence(
     >>> influence(np.array([1.0, 3.0]), np.array([0, 1]), half, always_1, model).value
     2.25
     """
-    value = float((policy * predicted).sum(axis=1).mean())
+    value = float(planned(policy, predicted).mean())
     return Scores(
         value, doubly_robust.influence(reward, action, logged, policy, predicted).influence
     )
@@ -87,14 +87,14 @@ def calibrate(
     rows = np.arange(reward.shape[0])
     residual = reward - predicted[rows, action]
     weights(action, logged, policy)  # refuses what the log cannot answer
-    possible = logged > 0.0
-    ratio = np.divide(policy, logged, out=np.zeros_like(policy), where=possible)
     corrected = predicted.copy()
     for number in range(policy.shape[1]):
         taken = action == number
         if not taken.any():
             continue
-        design = np.column_stack([np.ones(reward.shape[0]), ratio[:, number]])
-        solution = np.linalg.lstsq(design[taken], residual[taken], rcond=None)[0]
-        corrected[:, number] += design @ solution
+        chance = logged[:, number]
+        ratio = np.divide(policy[:, number], chance, out=np.zeros_like(chance), where=chance > 0.0)
+        design = np.column_stack([np.ones(int(taken.sum())), ratio[taken]])
+        level, slope = np.linalg.lstsq(design, residual[taken], rcond=None)[0]
+        corrected[:, number] += level + slope * ratio
     return corrected

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwerk.stats.off_policy.scores import Floats, Integers, Scores, weights
+from liftwerk.stats.off_policy.scores import Floats, Integers, Scores, planned, weights
 
 
 def influence(
@@ -46,7 +46,7 @@ def influence(
     """
     rows = np.arange(reward.shape[0])
     residual = reward - predicted[rows, action]
-    contribution = (policy * predicted).sum(axis=1) + weights(action, logged, policy) * residual
+    contribution = planned(policy, predicted) + weights(action, logged, policy) * residual
     value = float(contribution.mean())
     return Scores(value, contribution - value)
 
