@@ -112,7 +112,7 @@ def test_unknown_is_said_with_its_reason_and_never_as_a_number() -> None:
     assert "cannot be said from this data" in said
     assert "because the largest 12 orders carry 41% of the variance" in said
     assert "it would take some 90,000 customers, or a cap on spend" in said
-    assert not re.search(r"USD [+−]?\d", said.replace("USD 0.100", ""))
+    assert not re.search(r"USD [+−]?\d", said.replace("lose at most USD 0.100", ""))
     assert "nan" not in said.lower().split()
     assert "<circle" not in page[page.index("<main") :]
     assert ",,,," in csv_text
@@ -349,3 +349,21 @@ def test_forged_cookies_are_refused(guarded: TestClient) -> None:
     for value in ("", "1", TOKEN, "\x00", "a" * 64):
         answer = guarded.get("/v1/report", headers={"cookie": f"{COOKIE}={value}"})
         assert answer.status_code == 401
+
+
+def test_an_erased_customer_is_said_and_not_linked() -> None:
+    class Erased(trial.TrialSource):
+        def decisions(self, **asked: Any) -> list[dict[str, Any]]:
+            return [{**row, "customer": None} for row in super().decisions(**asked)]
+
+        def decision(self, decision_id: str) -> dict[str, Any] | None:
+            return {**trial.decision(0), "customer": None, "learned": None, "why": {}}
+
+    app = create_app(lambda: Erased(trial.report()))
+    with TestClient(app=app, base_url="http://127.0.0.1") as client:
+        log = client.get("/decisions")
+        one = client.get("/decisions/x")
+    assert "erased" in text_of(log.text)
+    assert "customer=None" not in log.text
+    assert "Customer erased" in text_of(one.text)
+    assert "Nothing is learned yet" in text_of(one.text)

@@ -30,6 +30,7 @@ MADE = {
     "worse": "trial.report(-0.2)",
     "unknown": "trial.unknown_report()",
     "none": "None",
+    "wordy": "trial.wordy_report()",
 }
 
 

@@ -451,3 +451,31 @@ class WaitingSource(TrialSource):
         print("asked", flush=True)
         sys.stdin.readline()
         return super().report()
+
+
+def wordy_report() -> Json:
+    """Build a report with long names without a space, yen, and amounts in the thousands."""
+    made = report()
+    name = "Spring-summer-catalogue-reactivation-offer-for-lapsed-customers"
+    long = name.replace("-", "")
+    charts = made["charts"]
+    charts["project"] = {"name": long, "currency": "JPY"}
+    charts["policy"] = long
+    charts["labels"] = {action: f"{long} {label}" for action, label in LABELS.items()}
+    for entry in charts["policies"]:
+        entry["label"] = f"{long} {entry['label']}"
+
+    def times(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: times(part) for key, part in value.items()}
+        if isinstance(value, float):
+            return value * 12_345
+        return value
+
+    for entry in made["document"]["policies"].values():
+        for estimator in ("dr", "ips", "snips", "dm"):
+            entry[estimator] = times(entry[estimator])
+    for part in ("differences", "headline"):
+        made["document"][part] = times(made["document"][part])
+    charts["gate"]["difference"] = times(charts["gate"]["difference"])
+    return made

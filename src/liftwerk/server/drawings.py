@@ -96,9 +96,14 @@ def profit(charts: Mapping[str, Any]) -> Json | None:
     currency = charts["project"]["currency"]
     table = figures.profit(curve, currency)
     write = table.columns[1].write
-    marks = []
-    for row in figures.profit_marks(curve, charts, currency).rows:
-        marks.append({"at": [row[1], row[2]], "name": row[0], "text": write(row[2])})
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, share, value in figures.profit_marks(curve, charts, currency).rows:
+        # What was done by lot is the uniform policy: one mark for policies in one place.
+        places.setdefault((round(share, 6), round(value, 6)), []).append(name)
+    marks = [
+        {"at": list(place), "name": " = ".join(names), "text": write(place[1])}
+        for place, names in places.items()
+    ]
     heights = [*curve["low"], *curve["high"], *(mark["at"][1] for mark in marks)]
     digits = fmt.decimals([*curve["low"], *curve["high"]])
     written = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,8 @@ def readable(value: Any) -> str:
     --------
     >>> readable(True), readable(None), readable(1234.5), readable("Phone")
     ('yes', 'none', '1,234.5', 'Phone')
-    >>> readable({"b": 1, "a": 2})
-    '{"a": 2, "b": 1}'
+    >>> readable({"b": 1, "a": [2, 3]})
+    'b 1, a 2, 3'
     """
     if value is None:
         return "none"
@@ -45,8 +44,10 @@ def readable(value: Any) -> str:
         return fmt.number(value)
     if isinstance(value, float):
         return fmt.number(value, 6).rstrip("0").rstrip(".")
-    if isinstance(value, (dict, list, tuple)):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {readable(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(readable(part) for part in value)
     return str(value)
 
 

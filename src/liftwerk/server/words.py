@@ -96,7 +96,7 @@ POLICY_LABELS = {
     "learned": "Chosen per customer",
     "logged": "What was done",
     "uniform": "By lot, all actions alike",
-    "control": "Nothing to anyone",
+    "control": "Control action to everybody",
 }
 
 
@@ -127,6 +127,45 @@ class Headline:
     def text(self) -> str:
         """Put the sentences together, for a terminal."""
         return " ".join([self.detect, self.answer, self.sure])
+
+
+def gate(
+    said: Mapping[str, Any], difference: Mapping[str, Any] | None, currency: str
+) -> tuple[str, str]:
+    """Say what a gate asks, and what the evaluation answers.
+
+    Parameters
+    ----------
+    said : mapping
+        The gate's ``verdict`` and ``margin``; ``low`` where it was computed.
+    difference : mapping or None
+        The difference to what was done.
+    currency : str
+        The project's.
+
+    Examples
+    --------
+    >>> asks, answers = gate({"verdict": "passed", "margin": 0.1, "low": -0.028}, None, "USD")
+    >>> asks
+    'The gate asks that it lose at most USD 0.100 a customer against what was done.'
+    >>> answers
+    'With 95% confidence it earns no less than USD −0.028 a customer against what was done.'
+    """
+    asks = ""
+    if "margin" in said:
+        margin = fmt.money(float(said["margin"]), currency, 3)
+        asks = f"The gate asks that it lose at most {margin} a customer against what was done."
+    if difference is not None and not fmt.is_unknown(difference):
+        digits = fmt.figure_digits([difference])
+        value = fmt.money(difference["value"], currency, digits, sign=True)
+        low = fmt.money(difference["low"], currency, digits, sign=True)
+        answers = f"Against what was done it earns {value} a customer; with 95% confidence, "
+        return asks, f"{answers}no less than {low}."
+    if said.get("low") is not None:
+        low = fmt.money(float(said["low"]), currency, 3, sign=True)
+        answers = f"With 95% confidence it earns no less than {low} a customer"
+        return asks, f"{answers} against what was done."
+    return asks, f"The difference to what was done is {fmt.unknown_words(difference)}."
 
 
 _ANSWERS = {

@@ -42,9 +42,18 @@ async def release_page(reader: NamedDependency[Reader], release_id: FromPath[str
         "release.html",
         here="/releases",
         found=found,
+        gate=gate(found, charts),
         differences=differences(found, charts),
         record=record(found),
     )
+
+
+def gate(found: Mapping[str, Any], charts: Mapping[str, Any]) -> Json:
+    """Lay out the gate's verdict as it was when the release was made."""
+    said = found.get("gate") or {}
+    difference = (found.get("differences") or {}).get("logged")
+    asks, answers = words.gate(said, difference, currency_of(charts))
+    return {"verdict": said.get("verdict"), "asks": asks, "answers": answers}
 
 
 def differences(found: Mapping[str, Any], charts: Mapping[str, Any]) -> list[Json]:
@@ -63,13 +72,15 @@ def differences(found: Mapping[str, Any], charts: Mapping[str, Any]) -> list[Jso
 
 
 def record(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """List what the release names by id and hash."""
-    return [
-        ("Release", str(found["id"])),
-        ("Policy", str(found.get("policy") or "–")),
-        ("Placement", str(found.get("placement") or "–")),
-        ("Policy state", str(found.get("policy_state") or "–")),
-        ("Snapshot of the data", str(found.get("snapshot") or "–")),
-        ("Project's definitions", str(found.get("project_hash") or "–")),
-        ("Reproducible hash", str(found.get("reproducible_hash") or "–")),
+    """List what the release names by id and hash; what it does not name is left out."""
+    rows = [
+        ("Release", found["id"]),
+        ("Policy", found.get("policy")),
+        ("Placement", found.get("placement")),
+        ("Policy state", found.get("policy_state")),
+        ("Evaluation", found.get("evaluation")),
+        ("Snapshot of the data", found.get("snapshot")),
+        ("Project's definitions", found.get("project_hash")),
+        ("Reproducible hash", found.get("reproducible_hash")),
     ]
+    return [(name, str(value)) for name, value in rows if value]

@@ -236,17 +236,8 @@ def drawn(drawing: Json | None, source: Any, tables: Mapping[str, figures.Table]
 
 
 def gate(document: Mapping[str, Any], charts: Mapping[str, Any]) -> Json:
-    """Lay out the gate's verdict with its margin and difference."""
+    """Lay out the gate's verdict with what it asks and what the evaluation answers."""
     said = charts.get("gate", {})
-    currency = charts["project"]["currency"]
     figure = said.get("difference", document["differences"].get("logged"))
-    row: Json = {"verdict": said.get("verdict"), "margin": None, "unknown": None}
-    if "margin" in said:
-        row["margin"] = fmt.money(float(said["margin"]), currency)
-    if figure is not None and not fmt.is_unknown(figure):
-        digits = fmt.figure_digits([figure])
-        row["low"] = fmt.money(figure["low"], currency, digits, sign=True)
-        row["value"] = fmt.money(figure["value"], currency, digits, sign=True)
-        return row
-    row["unknown"] = fmt.because(figure)
-    return row
+    asks, answers = words.gate(said, figure, charts["project"]["currency"])
+    return {"verdict": said.get("verdict"), "asks": asks, "answers": answers}

@@ -213,7 +213,7 @@ const DRAW = {
         clip: false,
         tooltip: { show: false },
         symbol: "circle",
-        symbolSize: 17,
+        symbolSize: 16,
         data: drawing.marks.map((mark) => mark.at),
         itemStyle: { color: COLOUR.ink, opacity: 1 },
         emphasis: { disabled: true },
