@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import msgspec
 from cyclopts import App, Parameter
@@ -29,8 +30,19 @@ app = App(
     version=f"liftwerk {__version__}",
 )
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+WIDE = 160
+"""Columns of what goes into a file or a pipe, where no window cuts it."""
+
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    width = None
+    if not stream.isatty() and "COLUMNS" not in os.environ:
+        width = WIDE
+    return Console(stderr=stderr, highlight=False, width=width)
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
 
 
 @Parameter(name="*")

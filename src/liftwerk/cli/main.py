@@ -15,6 +15,8 @@ import errno
 import os
 import sys
 
+from cyclopts import CycloptsError
+
 from liftwerk.cli import (
     decisions,
     definitions,
@@ -43,7 +45,15 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     try:
-        code = app(given, result_action="return_value")
+        code = app(
+            given,
+            result_action="return_value",
+            exit_on_error=False,
+            print_error=False,
+        )
+    except CycloptsError as error:
+        _say(_misused(error), debug)
+        sys.exit(2)
     except LiftwerkError as error:
         _say(error, debug)
         sys.exit(exit_code(error))
@@ -57,7 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         err.print("interrupted; what was committed stays, run again to go on")
         sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception as error:
+        # The edge of the program: a fault of our own is one line too, the traceback on request.
+        hint = "this is a fault of liftwerk: repeat it with --debug and report it"
+        _say(EnvironmentFault(f"{type(error).__name__}: {error}", "inside liftwerk", hint), debug)
+        sys.exit(3)
+    if not isinstance(code, int):
+        code = 0
+    sys.exit(code)
 
 
 def exit_code(error: LiftwerkError) -> int:
@@ -66,6 +83,12 @@ def exit_code(error: LiftwerkError) -> int:
         if isinstance(error, family):
             return code
     return 3
+
+
+def _misused(error: CycloptsError) -> ProjectError:
+    """Say in one line what is wrong with the call."""
+    words = " ".join(str(error).split()).rstrip(".")
+    return ProjectError(words, "the command line", "see --help")
 
 
 def _fault(error: OSError) -> EnvironmentFault:

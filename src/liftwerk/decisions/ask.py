@@ -135,12 +135,12 @@ def latest_consents(
         connection.register("_asked", pa.table({"customer": pa.array(customers, pa.binary())}))
         seen = " UNION ALL ".join(
             f'SELECT customer, "offset", consent_granted AS granted, consent_source AS source, '
-            f'consent_version AS version, consent_at AS at FROM "{name}"'
+            f'consent_version AS version, consent_at AS "at" FROM "{name}"'
             for name in events
         )
         rows = connection.sql(
             f"""
-            SELECT customer, granted, source, version, at FROM ({seen})
+            SELECT customer, granted, source, version, "at" FROM ({seen})
             WHERE customer IN (SELECT customer FROM _asked)
             QUALIFY row_number() OVER (PARTITION BY customer ORDER BY "offset" DESC) = 1
             """
