@@ -289,6 +289,12 @@ def _raw(column: Column, term: Term) -> Floats:
             return np.zeros(len(column.values))
         indicator: Floats = (column.values == column.levels.index(term.level)).astype(np.float64)
         return indicator
+    if unknown.all():
+        # A column of nulls alone has no type of its own: it is unknown, whatever was learned.
+        assumed = 0.0
+        if term.kind == "number":
+            assumed = term.mean
+        return np.full(len(column.values), assumed)
     raise InputError(
         f"feature was learned as a {term.kind}", column.name, "keep its type, or train again"
     )
