@@ -37,6 +37,8 @@ class TrainedModel:
     feature_versions : dict of str to str
         What it looks at, in order, and which version of each.
     outcomes : dict of str to UpliftModel
+    types : dict of str to str
+        The Arrow type each feature had; a column of nulls alone, as JSON gives it, has none.
     facts : dict
         For the card: rows, rows by action, average effects with intervals, weights.
     """
@@ -45,6 +47,7 @@ class TrainedModel:
     actions: tuple[str, ...]
     feature_versions: dict[str, str]
     outcomes: dict[str, UpliftModel]
+    types: dict[str, str]
     facts: dict[str, Any]
 
     def effects(self, features: pa.Table, outcome: str) -> Floats:
@@ -63,6 +66,7 @@ class TrainedModel:
             "actions": list(self.actions),
             "features": [[name, version] for name, version in self.feature_versions.items()],
             "outcomes": {name: model.to_dict() for name, model in self.outcomes.items()},
+            "types": self.types,
             "facts": self.facts,
         }
 
@@ -75,11 +79,18 @@ class TrainedModel:
             tuple(document["actions"]),
             dict(document["features"]),
             {name: UpliftModel.from_dict(model) for name, model in outcomes},
+            dict(document["types"]),
             document["facts"],
         )
 
     def _in_order(self, features: pa.Table) -> pa.Table:
-        return features.select(list(self.feature_versions))
+        columns = {}
+        for name in self.feature_versions:
+            column = features.column(name)
+            if pa.types.is_null(column.type):
+                column = column.cast(pa.type_for_alias(self.types[name]))
+            columns[name] = column
+        return pa.table(columns)
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,7 @@ def train(
         tuple(actions),
         dict(feature_versions),
         {outcome: fit.model for outcome, fit in fits.items()},
+        {column.name: str(column.type) for column in features.schema},
         _facts(fits, action, actions),
     )
     return Trained(model, fits, folds)
