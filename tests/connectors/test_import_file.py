@@ -208,11 +208,13 @@ def test_too_many_bad_rows_publish_nothing(
         import_file(project(tmp_path), stores, "trial", clock, CONTROLS)
     assert str(caught.value) == (
         "3 of 14 rows are bad, 20% are allowed: trial.csv:"
-        " 1 times: history.months: expected a whole number from 0 to 120"
+        " 1 x history.months: expected a whole number from 0 to 120 (first in row 11, column months);"
+        ' 1 x order.revenue: expected an amount in EUR such as "29.99", at least 0'
+        " (first in row 12, column spent); 1 x history: no key (first in row 13, column id)"
     )
     assert stores.inbox.count() == 0
     assert stores.ledger.latest_snapshot() == before
-    assert sum(stores.inbox.quarantine_count().values()) == 5
+    assert sum(stores.inbox.quarantine_count().values()) == 2
 
 
 def test_the_erased_are_left_out(tmp_path: Path, stores: Stores, clock: FixedClock) -> None:

@@ -67,8 +67,8 @@ def import_events(
             raise InputError("the file is empty", label, "export it again")
         compact(project, stores, clock)
         judged.hold_against(stores)
+        demand_quality(project, judged, label)
         rejected = _rejected(plain, source, judged, now)
-    demand_quality(project, stores, judged, rejected, label)
     return settle(stores, judged, rejected)
 
 

@@ -3,7 +3,7 @@
 The file is read through first: what is not whole is refused before anything is written. Then every
 row is judged as a whole: if one of its events is refused, or has an id that is kept with other
 content, none of them goes in, since half a customer would teach something wrong. Bad rows rest in
-quarantine with their reason; more of them than ``[import] max_bad`` and nothing is published.
+quarantine with their reason; more of them than ``[import] max_bad`` and nothing is kept.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from liftwerk.store.stores import Stores
 CHUNK = 4096
 """Rows that are fetched at once."""
 
-SHOWN = 1000
-"""Bad rows that are kept in quarantine when the whole file is refused."""
+SHOWN = 3
+"""Reasons that are named when a whole file is refused."""
 
 Tell = Callable[[str], None]
 
@@ -135,8 +135,8 @@ def import_file(
         # What is still in the inbox must be compared with too.
         compact(project, stores, clock)
         judged.hold_against(stores)
-        rejected = _rejected(project, definition, name, rows, judged, now)
-    demand_quality(project, stores, judged, rejected, label)
+        demand_quality(project, judged, label)
+        rejected = _rejected(definition, name, rows, judged, now)
     tell(f"writing {sum(judged.events.values())} events")
     return settle(stores, judged, rejected)
 
@@ -174,7 +174,6 @@ def _bodies(
 
 
 def _rejected(
-    project: Project,
     definition: ImportDefinition,
     name: str,
     rows: Rows,
@@ -207,9 +206,7 @@ def _rejected(
     return rejected
 
 
-def demand_quality(
-    project: Project, stores: Stores, judged: Judged, rejected: Sequence[Rejected], label: str
-) -> None:
+def demand_quality(project: Project, judged: Judged, label: str) -> None:
     """Refuse a file with more bad rows than the project allows.
 
     Raises
@@ -219,12 +216,17 @@ def demand_quality(
     allowed = project.get(IMPORT_LIMITS).max_bad
     if Fraction(len(judged.bad), judged.rows) <= allowed.exact:
         return
-    # Kept so that they can be looked at; nothing of the file is published.
-    stores.inbox.quarantine_put(rejected[:SHOWN])
-    worst, many = next(iter(_counted(judged.bad).items()))
     what = f"{len(judged.bad)} of {judged.rows} rows are bad, {allowed} are allowed"
-    hint = f"{many} times: {worst}"
-    raise TooManyBadRows(what, label, hint)
+    raise TooManyBadRows(what, label, "; ".join(_worst(judged.bad)))
+
+
+def _worst(bad: Mapping[int, Bad]) -> Iterator[str]:
+    """Say the most frequent reasons, each with the first row it was met in."""
+    first: dict[str, str] = {}
+    for number in sorted(bad):
+        first.setdefault(bad[number].reason, bad[number].where(number))
+    for reason, many in Counter(one.reason for one in bad.values()).most_common(SHOWN):
+        yield f"{many} x {reason} (first in {first[reason]})"
 
 
 def _counted(bad: Mapping[int, Bad]) -> dict[str, int]:

@@ -32,7 +32,7 @@ from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-BATCH = 500_000
+BATCH = 200_000
 """Events that are held in memory at once."""
 
 ACTOR = "sequencer"
