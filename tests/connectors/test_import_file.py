@@ -226,6 +226,18 @@ def test_the_erased_are_left_out(tmp_path: Path, stores: Stores, clock: FixedClo
     assert len(found(tmp_path, stores, "history", "id")) == 8
 
 
+def test_a_bad_row_of_the_erased_is_kept_nowhere(
+    tmp_path: Path, stores: Stores, clock: FixedClock
+) -> None:
+    with stores.ledger.change("test", "test", "test", {}, NOW) as change:
+        stores.ledger.bury(change, [leaf_key("customer", "3")])
+    write(tmp_path, rows(9, r3={"months": "x"}, r4={"months": "x"}))
+    done = take(tmp_path, stores, clock)
+    assert (done.erased, done.quarantined) == (1, 1)
+    [kept] = stores.inbox.quarantine_list()
+    assert kept.rejected.detail == "row 4, column months"
+
+
 # -------------------------------------------------------------------------------------- values
 
 
@@ -327,7 +339,15 @@ def ndjson(folder: Path) -> str:
     return "trial.ndjson"
 
 
-@pytest.mark.parametrize("make", [plain, gzipped, with_mark_and_crlf, parquet, ndjson])
+def packed_ndjson(folder: Path) -> str:
+    data = (folder / ndjson(folder)).read_bytes()
+    (folder / "trial.ndjson.gz").write_bytes(gzip.compress(data))
+    return "trial.ndjson.gz"
+
+
+@pytest.mark.parametrize(
+    "make", [plain, gzipped, with_mark_and_crlf, parquet, ndjson, packed_ndjson]
+)
 def test_every_format_says_the_same(
     tmp_path: Path, stores: Stores, clock: FixedClock, make: Callable[[Path], str]
 ) -> None:

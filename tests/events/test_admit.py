@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwerk.definitions import Project
-from liftwerk.errors import UnknownName
+from liftwerk.errors import DefinitionError, UnknownName
 from liftwerk.events.admit import ERASED, Admitted, admit, digest
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.schema import schema_of
@@ -392,3 +392,10 @@ def test_a_time_is_kept_to_the_microsecond() -> None:
 
 def test_one_schema_a_project(shop: Project) -> None:
     assert schema_of(shop) is schema_of(shop)
+
+
+def test_nobody_can_pass_for_our_own_decisions() -> None:
+    source = {"kind": "http", "trust": "server", "key_env": "X"}
+    with pytest.raises(DefinitionError, match="the source 'decisions' is built in"):
+        shop(sources={"decisions": source})
+    assert reason(event(identifiers=None)) == "page_viewed.identifiers is missing"

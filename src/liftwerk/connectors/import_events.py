@@ -61,14 +61,16 @@ def import_events(
     found(file, label)
     with tempfile.TemporaryDirectory(prefix="liftwerk-") as scratch:
         plain, _ = readable(file, label, "utf-8", Path(scratch))
-        judgement = Judgement(schema, source, now, stores.ledger.buried(), _NO_MAPPING)
+        buried = stores.ledger.buried()
+        judgement = Judgement(schema, source, now, buried, _NO_MAPPING)
         judged = judgement.of(_chunks(plain))
         if judged.rows == 0:
             raise InputError("the file is empty", label, "export it again")
         compact(project, stores, clock)
         judged.hold_against(stores)
+        bad_lines = _rejected(plain, source, judged, now)
+        rejected = judged.spare_the_erased(schema, bad_lines, buried)
         demand_quality(project, judged, label)
-        rejected = _rejected(plain, source, judged, now)
     return settle(stores, judged, rejected)
 
 
@@ -83,11 +85,11 @@ def _chunks(file: Path) -> Iterator[list[tuple[int, tuple[str | bytes, ...]]]]:
         yield chunk
 
 
-def _rejected(file: Path, source: str, judged: Judged, now: datetime) -> list[Rejected]:
+def _rejected(file: Path, source: str, judged: Judged, now: datetime) -> dict[int, Rejected]:
     if not judged.bad:
-        return []
-    return [
-        Rejected(source, now, judged.bad[number].reason, f"line {number}", line)
+        return {}
+    return {
+        number: Rejected(source, now, judged.bad[number].reason, f"line {number}", line)
         for number, line in lines_of(file)
         if number in judged.bad
-    ]
+    }

@@ -128,15 +128,17 @@ def import_file(
         kind = importlib.import_module(KINDS[definition.file_format or "csv"])
         rows: Rows = kind.opened(path, label, definition, wanted_columns(definition), Path(scratch))
         mapped = compile_mapping(schema, name, definition, rows, controls)
-        judgement = Judgement(schema, definition.source, now, stores.ledger.buried(), mapped)
+        buried = stores.ledger.buried()
+        judgement = Judgement(schema, definition.source, now, buried, mapped)
         judged = judgement.of(_bodies(project, rows, mapped))
         if judged.rows == 0:
             raise InputError("no rows under the header", label, "export it again")
         # What is still in the inbox must be compared with too.
         compact(project, stores, clock)
         judged.hold_against(stores)
+        bad_rows = _rejected(definition, name, rows, judged, now)
+        rejected = judged.spare_the_erased(schema, bad_rows, buried)
         demand_quality(project, judged, label)
-        rejected = _rejected(definition, name, rows, judged, now)
     tell(f"writing {sum(judged.events.values())} events")
     return settle(stores, judged, rejected)
 
@@ -179,10 +181,10 @@ def _rejected(
     rows: Rows,
     judged: Judged,
     now: datetime,
-) -> list[Rejected]:
+) -> dict[int, Rejected]:
     """Fetch the bad rows as they stand in the file, for the quarantine."""
     if not judged.bad:
-        return []
+        return {}
     connection = connect()
     numbers = sorted(judged.bad)
     columns = ", ".join(f"{text(column)}, {quoted(column)}" for column in rows.columns)
@@ -191,7 +193,7 @@ def _rejected(
         f" SEMI JOIN (SELECT unnest(?::BIGINT[]) AS {ROW}) USING ({ROW}) ORDER BY {ROW}",
         [numbers],
     ).fetchall()
-    rejected = []
+    rejected = {}
     for number, said in found:
         bad = judged.bad[number]
         values = msgspec.json.decode(said)
@@ -202,7 +204,8 @@ def _rejected(
             "columns": values,
         }
         encoded = msgspec.json.encode(body)
-        rejected.append(Rejected(definition.source, now, bad.reason, bad.where(number), encoded))
+        where = bad.where(number)
+        rejected[number] = Rejected(definition.source, now, bad.reason, where, encoded)
     return rejected
 
 

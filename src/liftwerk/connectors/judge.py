@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from liftwerk.connectors.mapping import Mapped
 from liftwerk.events.admit import ERASED, Refusal, admit
+from liftwerk.events.collections import is_about
 from liftwerk.events.compact import CLASH
 from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import Verdict, sort_out
-from liftwerk.store.inbox.protocol import InboxRow
+from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.stores import Stores
 
 Chunk = Sequence[tuple[int, tuple[str | bytes | None, ...]]]
@@ -82,6 +83,19 @@ class Judged:
                 self.duplicates += 1
             else:
                 self.events[row.name] += 1
+
+    def spare_the_erased(
+        self, schema: Schema, rejected: Mapping[int, Rejected], buried: frozenset[bytes]
+    ) -> list[Rejected]:
+        """Return what goes to quarantine: a bad row about an erased customer is kept nowhere."""
+        kept = []
+        for number, one in rejected.items():
+            if buried and is_about(schema, one.body, buried):
+                self.erased.add(number)
+                del self.bad[number]
+            else:
+                kept.append(one)
+        return kept
 
 
 class Judgement:

@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Struct
 
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.events.definition import Source
+from liftwerk.events.definition import LIVE, Source
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
-from liftwerk.events.schema import FULL_WEIGHT, LIVE, Schema
+from liftwerk.events.schema import FULL_WEIGHT, Schema
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.instants import to_microseconds
 

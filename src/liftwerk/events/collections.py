@@ -89,7 +89,7 @@ def _from_inbox(schema: Schema, stores: Stores, keys: frozenset[bytes]) -> int:
         for offset, body in zip(
             rows.column("offset").to_pylist(), rows.column("body").to_pylist(), strict=True
         ):
-            if _is_about(schema, body, keys):
+            if is_about(schema, body, keys):
                 found.append(offset)
             after = offset
 
@@ -102,7 +102,7 @@ def _from_quarantine(schema: Schema, stores: Stores, keys: frozenset[bytes]) -> 
         if not page:
             return stores.inbox.quarantine_erase(found)
         for kept in page:
-            if _is_about(schema, kept.rejected.body, keys):
+            if is_about(schema, kept.rejected.body, keys):
                 found.append(kept.number)
             after = kept.number
 
@@ -150,7 +150,7 @@ def _count(files: Sequence[str], columns: Sequence[str], keys: Sequence[bytes]) 
     return int(count)
 
 
-def _is_about(schema: Schema, body: bytes, keys: frozenset[bytes]) -> bool:
+def is_about(schema: Schema, body: bytes, keys: frozenset[bytes]) -> bool:
     """Say whether a body names one of the keys' identifiers, however it is spelled there.
 
     What is no JSON has no fields to look at: every word in it is tried.

@@ -282,8 +282,15 @@ def known_events(project: Project) -> dict[str, EventDefinition]:
     return {**declared, **RESERVED}
 
 
+LIVE = "decisions"
+"""The source of decisions that were made live; no project declares it."""
+
+
 def _check_sources(project: Project) -> Iterable[Problem]:
     for name, source in project.get(SOURCES).items():
+        if name == LIVE:
+            what = f"the source {name!r} is built in"
+            yield project.problem(("sources", name), "choose another name", what=what)
         if source.kind == "http" and source.key_env is None:
             what = f"sources.{name}.key_env is missing"
             hint = f'add key_env = "LIFTWERK_{name.upper()}_KEY", the variable with the write key'

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from liftwerk.events.admit import admit
+from liftwerk.events.definition import LIVE
 from liftwerk.events.engine import connect
-from liftwerk.events.schema import LIVE, Schema
+from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import VALUES_TABLE, parquet
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.instants import to_microseconds

@@ -20,6 +20,7 @@ from msgspec import Meta, Struct, defstruct
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import (
+    LIVE,
     SOURCES,
     EventDefinition,
     PropertyDefinition,
@@ -29,9 +30,6 @@ from liftwerk.events.definition import (
 from liftwerk.events.identifiers import IDENTIFIERS, Namespace, normalise
 from liftwerk.events.rules import RULES
 from liftwerk.money import exponent
-
-LIVE = "decisions"
-"""The source of decisions that were made live; no project declares it."""
 
 TEXT_LIMIT = 100_000
 """Longest text, in characters, and longest list, in items."""

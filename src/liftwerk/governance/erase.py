@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
-from liftwerk.events.identifiers import IDENTIFIERS
+from liftwerk.events.identifiers import IDENTIFIERS, normalise
 from liftwerk.faults import fault
 from liftwerk.governance.catalogue import fill_catalogue
 from liftwerk.governance.prove import Find, prove
@@ -86,8 +86,10 @@ def erase(
 
 
 def _spelled(project: Project, customer: str) -> list[tuple[str, str]]:
-    names = list(project.get(IDENTIFIERS))
-    before, colon, value = customer.partition(":")
-    if colon and before in names:
-        return [(before, value)]
-    return [(names[0], customer)]
+    """Return the identifier as it was written and as events say it, with its namespace."""
+    namespaces = project.get(IDENTIFIERS)
+    name, value = next(iter(namespaces)), customer
+    before, colon, rest = customer.partition(":")
+    if colon and before in namespaces:
+        name, value = before, rest
+    return [(name, value), (name, normalise(namespaces[name].normalise, value))]

@@ -31,10 +31,13 @@ def opened(
             hint = "write one flat object a line"
             raise InputError("not a JSON object", f"{label}:{number}", hint) from None
     demand(list(columns), wanted, label)
+    compression = "none"
+    if is_gzip(plain):
+        compression = "gzip"
     types = ", ".join(f"{text(column)}: 'VARCHAR'" for column in columns)
     sql = (
         f"SELECT * FROM read_json({text(str(plain))}, format = 'newline_delimited',"
-        f" columns = {{{types}}})"
+        f" columns = {{{types}}}, compression = '{compression}')"
     )
 
     def explain(error: Exception) -> InputError:
