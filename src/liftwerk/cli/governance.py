@@ -89,9 +89,11 @@ def erase(
         if result["found"]:
             out.print("STILL FOUND in: " + ", ".join(result["found"]), style="red")
             return
-        out.print(
-            "searched every file: nothing left. Run `liftwerk run` to rebuild what was learned."
-        )
+        if not any(result["erased"].values()):
+            out.print(f"nothing was kept of customer {customer}; a tombstone keeps them out")
+            return
+        out.print("searched every file: nothing left; a tombstone keeps them out")
+        out.print("next: liftwerk run, to learn again without them")
 
     emit(common, result, render)
     if result["found"]:
