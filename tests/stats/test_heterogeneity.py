@@ -26,7 +26,7 @@ def test_answers():
 
 
 def test_unknown_says_what_it_would_take():
-    answer = heterogeneity([question(7, 0.0, n=300)], np.random.default_rng(0))[0].answer
+    answer = heterogeneity([question(7, 0.0, n=120)], np.random.default_rng(0))[0].answer
     assert isinstance(answer, Unknown)
     assert "0.3" in answer.reason
     assert "customers" in answer.needs

@@ -25,9 +25,9 @@ def test_the_generator_is_the_frozen_one():
 @pytest.mark.parametrize("name", WORLDS)
 def test_draws_have_the_stated_means(name, published):
     truth = world(name, *published)
-    trial = truth.draw(np.random.default_rng(11), 300_000)
-    arms = np.bincount(trial.action, minlength=3) / 300_000
-    assert np.abs(arms - 1 / 3).max() < 4.5 * np.sqrt(2 / 9 / 300_000)
+    trial = truth.draw(np.random.default_rng(11), 100_000)
+    arms = np.bincount(trial.action, minlength=3) / 100_000
+    assert np.abs(arms - 1 / 3).max() < 4.5 * np.sqrt(2 / 9 / 100_000)
     for arm in range(3):
         inside = trial.action == arm
         for outcome, drawn in (("visit", trial.visit), ("spend", trial.spend)):
