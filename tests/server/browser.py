@@ -61,10 +61,15 @@ def page_in(
     def on_request(request: Request) -> None:
         watched.asked.append(request.url)
 
+    def on_failure(request: Request) -> None:
+        # Leaving a page ends what it was still loading: that is no fault of the page.
+        if request.failure != "net::ERR_ABORTED":
+            watched.said.append(f"failed: {request.url}")
+
     page.on("console", on_console)
     page.on("pageerror", lambda error: watched.said.append(f"error: {error}"))
     page.on("request", on_request)
-    page.on("requestfailed", lambda request: watched.said.append(f"failed: {request.url}"))
+    page.on("requestfailed", on_failure)
     yield page, watched
     watched.hold()
     context.close()
