@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Imported", "import_events", "import_file"]
+# `import_file` and `import_events` are imported from their files, whose names they have.
+__all__ = ["Imported"]
 
-_WHERE = {
-    "Imported": "liftwerk.connectors.import_file",
-    "import_events": "liftwerk.connectors.import_events",
-    "import_file": "liftwerk.connectors.import_file",
-}
+_WHERE = {"Imported": "liftwerk.connectors.import_file"}
 
 __getattr__ = attach(__name__, _WHERE)

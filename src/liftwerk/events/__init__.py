@@ -10,26 +10,14 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = [
-    "admit",
-    "append_event",
-    "compact",
-    "fingerprint",
-    "identifier_values",
-    "query",
-    "read",
-    "relations",
-    "schema_of",
-]
+# A journey has its file's name, so it is imported from there: `from liftwerk.events.read import
+# read`. Listed here it would be hidden by the module as soon as that is loaded.
+__all__ = ["append_event", "fingerprint", "identifier_values", "relations", "schema_of"]
 
 _WHERE = {
-    "admit": "liftwerk.events.admit",
     "append_event": "liftwerk.events.append",
-    "compact": "liftwerk.events.compact",
     "fingerprint": "liftwerk.events.sequence",
     "identifier_values": "liftwerk.events.read",
-    "query": "liftwerk.events.query",
-    "read": "liftwerk.events.read",
     "relations": "liftwerk.events.read",
     "schema_of": "liftwerk.events.schema",
 }

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Erased", "Find", "erase", "fill_catalogue", "prove"]
+# `erase` and `prove` are imported from their files, whose names they have.
+__all__ = ["Erased", "Find", "fill_catalogue"]
 
 _WHERE = {
     "Erased": "liftwerk.governance.erase",
     "Find": "liftwerk.governance.prove",
-    "erase": "liftwerk.governance.erase",
     "fill_catalogue": "liftwerk.governance.catalogue",
-    "prove": "liftwerk.governance.prove",
 }
 
 __getattr__ = attach(__name__, _WHERE)

@@ -17,7 +17,6 @@ __all__ = [
     "query",
     "read",
     "relations",
-    "resolve",
 ]
 
 _WHERE = dict.fromkeys(__all__, "liftwerk.identity.resolve")

@@ -17,11 +17,13 @@ import pyarrow.compute
 
 from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError, UnknownName, did_you_mean
-from liftwerk.events import read as events
 from liftwerk.events.columns import LEAF
 from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS, leaf_key, normalise
 from liftwerk.events.query import query as query_events
+from liftwerk.events.read import identifier_values
+from liftwerk.events.read import read as read_events
+from liftwerk.events.read import relations as event_relations
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
@@ -68,7 +70,7 @@ def read(
 ) -> pyarrow.Table:
     """Read events as `liftwerk.events.read.read` does, each with its ``customer``."""
     derived = {CUSTOMER: customer_sql(project)}
-    return events.read(project, stores, name, purpose, columns, as_of, derived)
+    return read_events(project, stores, name, purpose, columns, as_of, derived)
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def relations(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open views as `liftwerk.events.read.relations` does, each with its ``customer``."""
     derived = {CUSTOMER: customer_sql(project)}
-    with events.relations(project, stores, purpose, as_of, derived, names) as connection:
+    with event_relations(project, stores, purpose, as_of, derived, names) as connection:
         yield connection
 
 
@@ -157,7 +159,7 @@ def names_of(
     dict of bytes to str
         Customer key -> identifier; who was erased or never seen is not in it.
     """
-    table = events.identifier_values(project, stores, purpose, list(customers))
+    table = identifier_values(project, stores, purpose, list(customers))
     keys = table.column("leaf").to_pylist()
     return dict(zip(keys, table.column("value").to_pylist(), strict=True))
 
