@@ -16,15 +16,14 @@ from typing import Any
 import pytest
 
 from liftwerk.faults import SITES
-from tests.system.conftest import call
+from tests.system.conftest import SMALL_ROWS, call
 
 pytestmark = pytest.mark.slow
 
-RUN_SITES = [
-    site
-    for site in SITES
-    if site not in ("decision_commit", "erase_collection", "tombstone_commit", "inbox_trim")
-]
+OTHER_COMMANDS = ("decision_commit", "erase_collection", "tombstone_commit")
+"""Sites that a run does not pass; they have tests of their own below."""
+
+RUN_SITES = [site for site in SITES if site not in OTHER_COMMANDS]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -65,3 +64,37 @@ def test_kills_at_random_moments_change_nothing(
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["reproducible_hash"] == document["reproducible_hash"]
     assert os.listdir(project / ".liftwerk" / "tables")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("site", ["erase_collection", "tombstone_commit"])
+def test_a_killed_erasure_is_finished_by_the_next(
+    site: str, moment: str, small: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(small[0], project)
+    assert call("import", cwd=project).returncode == 0
+    environment = {"LIFTWERK_FAULT": f"{site}:{moment}"}
+    killed = call("erase", "3", "--yes", cwd=project, env=environment)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = call("erase", "3", "--yes", "--json", cwd=project)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["found"] == []
+    question = "select count(*) as n from history_recorded"
+    answer = call("sql", "--purpose", "measurement", question, "--json", cwd=project)
+    assert json.loads(answer.stdout)["rows"] == [{"n": SMALL_ROWS - 1}]
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("before", 0), ("after", 1)])
+def test_a_decision_that_was_killed_is_recorded_whole_or_not_at_all(
+    moment: str, kept: int, small: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(small[0], project)
+    assert call("import", cwd=project).returncode == 0
+    environment = {"LIFTWERK_FAULT": f"decision_commit:{moment}"}
+    killed = call("decide", "3", cwd=project, env=environment)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    listed = call("decisions", "list", "--json", "--limit", "5000", cwd=project)
+    live = [row for row in json.loads(listed.stdout) if row["kind"] == "live"]
+    assert len(live) == kept
