@@ -20,7 +20,6 @@ import numpy as np
 from liftwerk.clock import Clock
 from liftwerk.connectors.definition import IMPORT_LIMITS, IMPORTS
 from liftwerk.connectors.import_file import import_file
-from liftwerk.decisions.choices import write_choices
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.decisions.frame import Frame, build_frame
 from liftwerk.decisions.learned import earning_outcome, ordered_actions, policy_rule
@@ -256,7 +255,6 @@ class Loop:
             "artefacts": {
                 "evaluation": put(msgspec.json.encode(valued.evaluation)),
                 "charts": put(msgspec.json.encode(chart)),
-                "choices": put(write_choices(frame, valued.gains, valued.learned, policy.reward)),
             },
             "figures": evaluation_figures(valued.evaluation),
             "gate": msgspec.to_builtins(verdict),
@@ -323,7 +321,7 @@ class Loop:
     def _policy_labels(self, names: Mapping[str, Any]) -> list[dict[str, Any]]:
         labels = []
         for name, figures in names.items():
-            action = self.policy.baselines.get(name)
+            action = {**self.policy.baselines, "control": self.actions[0]}.get(name)
             entry = {"name": name, "dr": figures["dr"]}
             if action is not None:
                 entry["label"] = f"{self.project.lookup(ACTIONS, action).label} to everybody"

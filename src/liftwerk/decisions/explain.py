@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from liftwerk.decisions.definition import ACTIONS, POLICIES, PolicyDefinition
+from liftwerk.decisions.kinds.uplift import choose_probabilities, expected_gains
 from liftwerk.decisions.learned import Learned, ordered_actions, policy_rule
 from liftwerk.definitions import Project
 from liftwerk.events.definition import known_events
@@ -40,8 +41,8 @@ def explain(
     Returns
     -------
     dict
-        ``probabilities`` by action, ``features``, ``guardrails``, and ``why`` where a release
-        explains it.
+        ``probabilities`` by action, ``features``, ``guardrails``, and, where a release explains
+        it, ``why`` and ``learned``: what the release would do.
     """
     policy = project.lookup(POLICIES, policy_name)
     if record.get("feature_snapshot"):
@@ -57,7 +58,25 @@ def explain(
     answer["features"] = _features(project, policy, known)
     if learned is not None:
         answer["why"] = _why(project, policy, learned, known)
+        answer["learned"] = _chosen(project, policy, learned, known)
     return answer
+
+
+def _chosen(
+    project: Project, policy: PolicyDefinition, learned: Learned, known: pa.Table
+) -> dict[str, Any]:
+    """Say what the release would do if every action were free."""
+    actions = ordered_actions(project, policy)
+    rule = policy_rule(project, policy)
+    effects = learned.effects(known)
+    chances = choose_probabilities(effects, rule)[0]
+    gains = expected_gains(effects, rule)[0]
+    return {
+        "release": learned.release,
+        "action": actions[int(chances.argmax())],
+        "probabilities": dict(zip(actions, chances.tolist(), strict=True)),
+        "expected": dict(zip(actions, gains.tolist(), strict=True)),
+    }
 
 
 def _features(project: Project, policy: PolicyDefinition, known: pa.Table) -> list[dict[str, Any]]:

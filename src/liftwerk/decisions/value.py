@@ -23,23 +23,17 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Valued:
-    """What a policy would earn, and what it would do with each customer.
+    """What a policy would earn.
 
     Parameters
     ----------
     evaluation : Evaluation
     curve : ProfitCurve
         Against the share of customers treated.
-    gains : (n, k) float array
-        Expected reward of each action over control, by a model fitted without the customer.
-    learned : (n, k) float array
-        Probabilities of the policy fitted without the customer.
     """
 
     evaluation: Evaluation
     curve: ProfitCurve
-    gains: Floats
-    learned: Floats
 
 
 def value_policy(
@@ -92,7 +86,7 @@ def value_policy(
     best = 1 + gains[:, 1:].argmax(axis=1)
     priority = rank_within(gains[np.arange(best.shape[0]), best], turns.folds)
     scores = action_scores(reward, action, logged, predicted)
-    return Valued(evaluation, profit_curve(priority, best, scores, reward), gains, learned)
+    return Valued(evaluation, profit_curve(priority, best, scores, reward))
 
 
 def seed_of(*names: str) -> int:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Drawing", "Project", "Report", "examine", "open"]
+__all__ = ["Drawing", "Project", "Report", "open"]
 
 _WHERE = {
     "Drawing": "liftwerk.project.report",
     "Project": "liftwerk.project.door",
     "Report": "liftwerk.project.report",
-    "examine": "liftwerk.project.examine",
     "open": "liftwerk.project.door",
 }
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from liftwerk.decisions.ask import learned_from
-from liftwerk.decisions.choices import read_choice, read_rewards
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.decisions.explain import explain
+from liftwerk.decisions.frame import Frame
 from liftwerk.decisions.learned import Learned, ordered_actions, policy_rule
 from liftwerk.decisions.replay import Replayed, replay
 from liftwerk.definitions import Project
@@ -136,10 +137,10 @@ class DecisionLog:
             return answer
         learned = self._learned(policy, record)
         answer |= explain(self.project, policy, record, learned, self._known(policy, record))
-        choice = self._choice(policy, key)
-        if choice is not None:
-            answer["reward"] = choice.pop("reward")
-            answer["learned"] = choice
+        rewards = self._rewards()
+        earned = rewards.filter(pc.equal(rewards.column("decision"), key)).column("reward")
+        if len(earned):
+            answer["reward"] = earned[0].as_py()
         answer.pop("feature_snapshot")
         return answer
 
@@ -215,26 +216,16 @@ class DecisionLog:
             return {}
         return rows[-1].outputs
 
-    def _choices(self) -> bytes | None:
-        sha = self._last_outputs("evaluate").get("artefacts", {}).get("choices")
-        if sha is None or not self.stores.artefacts.exists(sha):
-            return None
-        return self.stores.artefacts.get(sha)
-
     def _rewards(self) -> pa.Table:
-        data = self._choices()
-        if data is None:
-            return pa.table(
-                {"decision": pa.array([], pa.binary()), "reward": pa.array([], pa.float64())}
-            )
-        return read_rewards(data)
-
-    def _choice(self, policy: str, key: bytes) -> dict[str, Any] | None:
-        data = self._choices()
-        if data is None:
-            return None
-        actions = ordered_actions(self.project, self.project.get(POLICIES)[policy])
-        return read_choice(data, key, actions)
+        """Read what each past decision earned, from the rows that were last learned from."""
+        sha = self._last_outputs("features").get("artefacts", {}).get("frame")
+        policies = list((self.project.find(POLICIES) or {}).values())
+        if sha is None or not self.stores.artefacts.exists(sha) or len(policies) != 1:
+            return pa.schema([("decision", pa.binary()), ("reward", pa.float64())]).empty_table()
+        actions = ordered_actions(self.project, policies[0])
+        frame = Frame.from_bytes(self.stores.artefacts.get(sha), actions)
+        earned = pa.array(frame.metric(policies[0].reward))
+        return pa.table({"decision": frame.table.column("decision"), "reward": earned})
 
     def _policy(self, placement: str) -> str | None:
         for name, policy in (self.project.find(POLICIES) or {}).items():

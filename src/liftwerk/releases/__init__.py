@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Release", "Verdict", "advance", "champion", "create", "judge"]
+__all__ = ["Release", "Verdict", "champion", "judge"]
 
 _WHERE = {
     "Release": "liftwerk.releases.create",
     "Verdict": "liftwerk.releases.gate",
-    "advance": "liftwerk.releases.advance",
     "champion": "liftwerk.releases.advance",
-    "create": "liftwerk.releases.create",
     "judge": "liftwerk.releases.gate",
 }
 

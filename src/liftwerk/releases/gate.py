@@ -49,8 +49,13 @@ def judge(difference: Estimate | Unknown, margin: Decimal | float, currency: str
     if isinstance(difference, Unknown):
         sentence = f"unknown, because {difference.reason}; it would take {difference.needs}"
         return Verdict("unknown", allowed, sentence)
-    bound = f"at worst {difference.low:+.3f} {currency} a customer against what was done"
-    limit = f"the margin allows {-allowed:+.3f}"
+    bound = f"at worst {_signed(difference.low)} {currency} a customer against what was done"
+    limit = f"the margin allows {_signed(-allowed)}"
     if difference.low > -allowed:
         return Verdict("passed", allowed, f"{bound}; {limit}", difference.low)
     return Verdict("failed", allowed, f"{bound}; {limit}", difference.low)
+
+
+def _signed(value: float) -> str:
+    """Write an amount with its sign, a true minus, as pages and terminal do."""
+    return f"{value:+.3f}".replace("-", "\u2212")
