@@ -124,7 +124,7 @@ class Boosted:
     """A regularised boosted DR learner."""
 
     name: ClassVar[str] = "boosted"
-    chance: ClassVar[float] = 0.2
+    chance: ClassVar[float] = 0.1
     cuts: tuple[Cut, ...]
     trees: tuple[lightgbm.Booster, ...]
 
