@@ -581,3 +581,53 @@ def test_the_same_file_gives_the_same_project(tmp_path: Path) -> None:
         texts.append((tmp_path / folder / "mine" / "liftwerk.toml").read_bytes())
         shutil.rmtree(tmp_path / folder)
     assert texts[0] == texts[1]
+
+
+_HEADS_TEXT = (
+    "id email age name date city score clicks time x last_order channel price opened total value "
+    "revenue spend conversion group prob y ß"
+)
+_HEADS = _HEADS_TEXT.split()
+
+
+def _columns(random: np.random.Generator, rows: int) -> trials.Table:
+    """Draw columns of any kind under names that may promise another."""
+    kinds = [
+        [f"k{i}" for i in range(rows)],
+        [f"{i}@example.com" for i in range(rows)],
+        random.choice(["0", "1"], rows).tolist(),
+        random.choice(["control", "mail"], rows).tolist(),
+        [f"{amount:.2f}" for amount in random.exponential(20, rows)],
+        random.random(rows).tolist(),
+        random.choice(["", "NA", "3"], rows).tolist(),
+        [f"2024-01-{i % 28 + 1:02d}" for i in range(rows)],
+        random.choice(["yes", "no"], rows).tolist(),
+        [f"{i},5" for i in range(rows)],
+        [f"€{i}" for i in range(rows)],
+        random.choice(["{x}", "'q'", '"', "a\\"], rows).tolist(),
+        [""] * rows,
+    ]
+    names = random.choice(_HEADS, random.integers(3, 9), replace=False)
+    return {str(name): kinds[random.integers(len(kinds))] for name in names}
+
+
+def test_any_table_is_proposed_for_whole_or_refused_in_one_line(tmp_path: Path) -> None:
+    rows = 60
+    reasons: list[str] = []
+    for seed in range(12):
+        random = trials.rng(seed)
+        table = _columns(random, rows)
+        table["id"] = list(range(rows))
+        table["arm"] = random.choice(["control", "mail"], rows).tolist()
+        table["visit"] = random.choice([0, 1], rows).tolist()
+        folder = tmp_path / f"{seed}"
+        folder.mkdir()
+        file = trials.save(folder / "t.csv", table, str(random.choice([",", ";"])))
+        try:
+            _, project = proposed(file, folder / "mine")
+        except InputError as error:
+            reasons.append(str(error))
+            continue
+        _imports_whole(project, folder, rows)
+    assert len(reasons) <= 6
+    assert not any("\n" in reason for reason in reasons)

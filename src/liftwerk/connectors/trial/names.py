@@ -51,7 +51,7 @@ class Names:
             self.outcomes.append(CONVERSION)
         self.outcomes.append(SPEND)
         self.identifier = "customer_id"
-        if "email" in words.words(trial.key.name) or trial.key.emails == trial.key.filled:
+        if trial.key.emails == trial.key.filled:
             self.identifier = "email"
 
     @property

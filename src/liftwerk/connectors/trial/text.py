@@ -82,8 +82,10 @@ def written(trial: Trial, look: Look, name: str, data: str) -> Written:
 def _project(page: Page, trial: Trial, look: Look, name: str) -> None:
     page.note(f"Proposed from {look.file.name}: {look.rows:,} rows, {len(trial.arms)} arms.")
     page.note('Runs as it stands. What a file cannot say is marked "PLEASE CHECK".')
+    if trial.needs_copy:
+        page.note("The copy of the data holds only the columns that are used.")
     for change in trial.changes:
-        page.note(f"Changed in the copy of the data: {change}.")
+        page.ask(f"in the copy of the data, {change}")
     page.lines += ["", "[project]"]
     page.set(name=string(name))
     if trial.currency_is_guess:
