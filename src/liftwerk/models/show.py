@@ -25,6 +25,8 @@ def card(model: TrainedModel) -> dict[str, Any]:
         "rows_by_action": model.facts["rows_by_action"],
         "average_effects": model.facts["average_effects"],
         "weights": model.facts["weights"],
+        "leading_features": model.facts["leading_features"],
+        "data": model.facts["data"],
     }
 
 
@@ -41,7 +43,12 @@ def markdown(facts: Mapping[str, Any]) -> str:
         for action, blend in weights.items():
             shares = ", ".join(f"{learner} {share:.2f}" for learner, share in blend.items())
             lines.append(f"- {outcome}, {action}: {shares}")
-    lines += ["", "Features: " + ", ".join(facts["features"]) + "."]
+    lines += ["", "What moves an effect most (mean size of a feature's contribution):", ""]
+    for outcome, leading in facts["leading_features"].items():
+        for action, sizes in leading.items():
+            named = ", ".join(f"{feature} {size:.4f}" for feature, size in sizes.items())
+            lines.append(f"- {outcome}, {action}: {named}")
+    lines += ["", f"Data: {facts['data']}", "", "Features: " + ", ".join(facts["features"]) + "."]
     return "\n".join(lines)
 
 

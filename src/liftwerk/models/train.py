@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from liftwerk.models.encode import Design
 from liftwerk.models.kinds.uplift.cross_fit import CrossFit, cross_fit
 from liftwerk.models.kinds.uplift.learners import LEARNERS
 from liftwerk.models.kinds.uplift.model import UpliftModel
@@ -22,6 +25,12 @@ Floats = NDArray[np.float64]
 FOLDS = 5
 SEED = 20080318
 """Deals rows to folds; the same in every home."""
+
+LEADING = 5
+"""How many features a card names for an effect."""
+
+ASKED = 2000
+"""Rows whose explanations are averaged for that."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,8 @@ class TrainedModel:
     types : dict of str to str
         The Arrow type each feature had; a column of nulls alone, as JSON gives it, has none.
     facts : dict
-        For the card: rows, rows by action, average effects with intervals, weights.
+        For the card: rows, rows by action, average effects with intervals, weights, what leads
+        each effect, and a fingerprint of the data.
     """
 
     name: str
@@ -150,17 +160,22 @@ def train(
         If an arm has too few rows.
     """
     folds = np.random.default_rng(SEED).permutation(action.shape[0]) % FOLDS
+    design = Design.from_table(features)
     fits = {}
     for outcome, values in outcomes.items():
         tell(f"effects on {outcome}")
-        fits[outcome] = cross_fit(features, action, values, logged, folds, SEED)
+        fits[outcome] = cross_fit(design, action, values, logged, folds, SEED)
     model = TrainedModel(
         name,
         tuple(actions),
         dict(feature_versions),
         {outcome: fit.model for outcome, fit in fits.items()},
         {column.name: str(column.type) for column in features.schema},
-        _facts(fits, action, actions),
+        {
+            **_facts(fits, action, actions),
+            "leading_features": _leading(fits, design, actions),
+            "data": _fingerprint(design, action, logged, outcomes),
+        },
     )
     return Trained(model, fits, folds)
 
@@ -182,6 +197,38 @@ def _facts(
         "average_effects": effects,
         "weights": weights,
     }
+
+
+def _leading(
+    fits: Mapping[str, CrossFit], design: Design, actions: Sequence[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Name the features that move each effect most, by the mean size of their contribution."""
+    rows = np.linspace(0, len(design) - 1, min(ASKED, len(design))).astype(np.int64)
+    asked = design.take(rows)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for outcome, fit in fits.items():
+        size = np.abs(fit.model.explain(asked)[:, :, :-1]).mean(axis=0)
+        found[outcome] = {}
+        for place, action in enumerate(actions[1:]):
+            order = np.argsort(-size[place], kind="stable")[:LEADING]
+            found[outcome][action] = {design.names[j]: float(size[place, j]) for j in order}
+    return found
+
+
+def _fingerprint(
+    design: Design, action: NDArray[np.int64], logged: Floats, outcomes: Mapping[str, Floats]
+) -> str:
+    """Hash all that was learned from, whatever form it came in."""
+    digest = hashlib.sha256()
+    for column in design.columns:
+        digest.update(json.dumps([column.name, column.levels]).encode())
+        digest.update(column.values.tobytes())
+    digest.update(action.tobytes())
+    digest.update(np.ascontiguousarray(logged).tobytes())
+    for name, values in outcomes.items():
+        digest.update(json.dumps(name).encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
 
 
 def _average(scores: Floats) -> Estimate | Unknown:

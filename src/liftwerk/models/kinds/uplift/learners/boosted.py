@@ -58,7 +58,9 @@ class Cut:
         if self.levels is None:
             bins = np.searchsorted(np.array(self.edges), column.values, side="right")
             return np.where(is_unknown(column), len(self.edges) + 1, bins)
-        assert column.levels is not None
+        if column.levels is None:
+            # A column of nulls alone has no type of its own; the encoder refuses any other number.
+            return np.full(len(column.values), len(self.levels), dtype=np.int64)
         place = {level: code for code, level in enumerate(self.levels)}
         unseen = len(self.levels)
         recode = np.array([*(place.get(level, unseen) for level in column.levels), unseen])
