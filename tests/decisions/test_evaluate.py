@@ -124,7 +124,7 @@ def test_the_same_policy_differs_by_exactly_nothing():
     assert (twin.value, twin.low, twin.high, twin.standard_error) == (0.0, 0.0, 0.0, 0.0)
 
 
-def test_an_unseen_tail_makes_everything_unknown():
+def test_two_rows_that_carry_everything_make_everything_unknown():
     given = inputs()
     given["reward"][:2] = 1e6
     found = read(given)
@@ -136,6 +136,16 @@ def test_an_unseen_tail_makes_everything_unknown():
     assert isinstance(headline.difference, Unknown)
     assert isinstance(headline.detectable, Unknown)
     assert "unknown" in headline_json(headline)["detectable"]
+
+
+def test_a_heavy_tail_leaves_differences_known():
+    given = inputs(n=4000)
+    rng = np.random.default_rng(5)
+    buys = rng.random(4000) < 0.02
+    given["reward"] = np.where(buys, rng.lognormal(3.0, 1.6, 4000), 0.0)
+    found = read(given)
+    assert isinstance(found.policies[LEARNED].values["dr"], Unknown)
+    assert isinstance(found.differences["uniform"], Estimate)
 
 
 def test_rewards_that_never_vary_are_unknown_too():

@@ -105,6 +105,7 @@ def interval_of_difference(
     assumptions: tuple[str, ...] = (),
     folds: NDArray[np.int64] | None = None,
     z: float | None = None,
+    limit: float = tails.DIFFERENCE_LIMIT,
     level: float = 0.95,
 ) -> Estimate | Unknown:
     """Make a plain interval: for an effect, or one policy's value less another's.
@@ -118,6 +119,8 @@ def interval_of_difference(
     scores, method, assumptions, folds, level : as for `interval`
     z : float, optional
         Critical value; that of the normal distribution, unless given (`stats.simultaneous`).
+    limit : float
+        Largest skewness of the mean with which an interval is given.
 
     Returns
     -------
@@ -130,7 +133,7 @@ def interval_of_difference(
     0 (-0.196984 to 0.196984)
     """
     error = standard_error(scores.influence, folds)
-    refusal = _refusal(scores, error, tails.DIFFERENCE_LIMIT)
+    refusal = _refusal(scores, error, limit)
     if refusal is not None:
         return refusal
     if z is None:
@@ -147,8 +150,11 @@ def _refusal(scores: Scores, error: float, limit: float) -> Unknown | None:
     if error <= CONSTANT * max(abs(scores.value), float(np.abs(scores.influence).max())):
         return Unknown("nothing varied, so nothing says how sure this is", "rows that differ")
     skew = abs(skew_of_mean(scores.influence, error))
-    if skew <= limit:
+    squares = scores.influence * scores.influence
+    carrying = float(squares.sum()) ** 2 / float((squares * squares).sum())
+    if skew <= limit and carrying >= tails.FEWEST:
         return None
+    skew = max(skew, limit * math.sqrt(tails.FEWEST / carrying))
     needed = tails.two_digits(math.ceil(n * (skew / limit) ** 2))
     return Unknown(
         f"too few of the {n} rows carry nearly all the spread", f"about {needed} rows like these"

@@ -30,7 +30,11 @@ SUGDEN = 28.0
 OWN_LIMIT = 0.4
 """Largest skewness of a mean (that of its rows over sqrt(n)) that the correction was shown for."""
 DIFFERENCE_LIMIT = 0.8
-"""The same for a difference, whose interval is not corrected: beyond it one row is nearly all."""
+"""The same for one difference, whose interval is not corrected: beyond it one row is nearly all."""
+JOINT_LIMIT = 0.5
+"""The same for several differences that have to hold together."""
+FEWEST = 2.5
+"""Equal rows that the spread must be worth: two large ones of opposite sign have no skewness."""
 
 
 def skewness(values: Floats) -> float:
