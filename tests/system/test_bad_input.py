@@ -105,7 +105,7 @@ def test_too_many_bad_rows_stop_the_run_with_nothing_published(project: Path) ->
     rewrite(project, [rows[0], *bad, *rows[100:]])
     done = call("run", "--json", cwd=project)
     assert done.returncode == 1, done.stderr
-    assert "max_bad" in done.stderr
+    assert "99 of 3000 rows are bad, 1% are allowed" in done.stderr
     assert call("release", "list", "--json", cwd=project).stdout.strip() == "[]"
     answer = call(
         "sql", "--purpose", "measurement", "select count(*) as n from visit", "--json", cwd=project
