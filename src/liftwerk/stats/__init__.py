@@ -8,11 +8,6 @@ reads no clock and draws only from the generator it is given; what a number mean
 
 from __future__ import annotations
 
-from liftwerk.lazy import attach
 from liftwerk.stats.estimate import Estimate, Unknown, to_json
 
 __all__ = ["Estimate", "Unknown", "to_json"]
-
-_WHERE: dict[str, str] = {}
-
-__getattr__ = attach(__name__, _WHERE)
