@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from liftwerk.models.encode import Design, Encoder, as_design
+from liftwerk.models.design import Design, as_design
+from liftwerk.models.encode import Encoder
 from liftwerk.models.kinds.uplift.trial import Trial
 from liftwerk.simulation.email_trial import World, world
 from liftwerk.simulation.hillstrom import read

@@ -100,17 +100,17 @@ def test_the_bootstrap_is_that_of_drawing_customers_again():
 
 @pytest.mark.slow
 def test_interval_covers_the_true_value():
-    """Visits of one trial in five, 300 trials: 95% within chance."""
+    """Visits of one trial in five, 250 trials: 95% within chance."""
     rng = np.random.default_rng(6)
     covered = 0
-    for _ in range(300):
+    for _ in range(250):
         x = rng.random(1500)
         treated = rng.random(1500) < 0.5
         outcome = (rng.random(1500) < 0.2 + 0.2 * treated * x).astype(float)
-        answer = qini(x, treated, outcome, rng, draws=200).value
+        answer = qini(x, treated, outcome, rng, draws=400).value
         # Sorted by x the true curve is 0.2 (s - s^2 / 2), so its area over half the end is 1/60.
         covered += answer.low <= 1 / 60 <= answer.high
-    assert covered / 300 > 0.91
+    assert covered / 250 > 0.89
 
 
 def test_weights_are_poissons():
