@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from liftwerk.models.encode import Design
+from liftwerk.models.design import Design
 from liftwerk.models.kinds.uplift.model import fit_uplift
 from liftwerk.simulation.email_trial import Columns, Reference, world
 from liftwerk.simulation.hillstrom import read

@@ -18,7 +18,7 @@ import pyarrow as pa
 from liftwerk.decisions.evaluate import Evaluation, evaluate, fixed_policies
 from liftwerk.decisions.kinds.uplift import Rule, choose_probabilities
 from liftwerk.decisions.learn import learn_in_turn
-from liftwerk.models.encode import Design, as_design
+from liftwerk.models.design import Design, as_design
 from liftwerk.simulation.email_trial import World, world
 from liftwerk.simulation.hillstrom import read
 from liftwerk.stats.estimate import Estimate, Unknown

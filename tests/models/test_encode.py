@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from liftwerk.errors import InputError
-from liftwerk.models.encode import Basis, Design, Encoder, as_design
+from liftwerk.models.design import Design, as_design
+from liftwerk.models.encode import Basis, Encoder
 
 
 def _table(n: int = 400, seed: int = 3) -> pa.Table:

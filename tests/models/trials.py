@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from liftwerk.models.encode import Design, Floats, Ints
+from liftwerk.models.design import Design, Floats, Ints
 
 
 @dataclass(frozen=True)

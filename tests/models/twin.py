@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwerk.models.encode import Design, Encoder, Floats, Ints
+from liftwerk.models.design import Design, Floats, Ints
+from liftwerk.models.encode import Encoder
 from liftwerk.models.kinds.uplift.ridge import PENALTIES
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftwerk.models.encode import Features, as_design
+from liftwerk.models.design import Features, as_design
 from liftwerk.models.kinds.uplift.model import UpliftModel, fit_uplift
 from liftwerk.stats.round_robin import assign, round_robin, uncorrelated
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liftwerk.decisions.evaluate import Evaluation, evaluate, fixed_policies
 from liftwerk.decisions.kinds.uplift import Rule, choose_probabilities, expected_gains
 from liftwerk.decisions.learn import learn_in_turn
-from liftwerk.models.encode import Features
+from liftwerk.models.design import Features
 from liftwerk.stats.off_policy.kinds.doubly_robust import action_scores
 from liftwerk.stats.profit_curve import ProfitCurve, profit_curve
 from liftwerk.stats.ranks import rank_within

@@ -12,7 +12,7 @@ from liftwerk.lazy import attach
 __all__ = ["Design", "Encoder", "UpliftModel", "cross_fit", "fit_uplift", "forward_fit"]
 
 _WHERE = {
-    "Design": "liftwerk.models.encode",
+    "Design": "liftwerk.models.design",
     "Encoder": "liftwerk.models.encode",
     "UpliftModel": "liftwerk.models.kinds.uplift.model",
     "cross_fit": "liftwerk.models.kinds.uplift.cross_fit",

@@ -9,7 +9,8 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from liftwerk.models.encode import Encoder, Features
+from liftwerk.models.design import Features
+from liftwerk.models.encode import Encoder
 from liftwerk.models.train import Trained
 from liftwerk.stats.deciles import Decile, deciles
 from liftwerk.stats.estimate import Unknown

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from liftwerk.models.encode import Design
+from liftwerk.models.design import Design
 from liftwerk.models.kinds.uplift.cross_fit import CrossFit, cross_fit
 from liftwerk.models.kinds.uplift.learners import LEARNERS
 from liftwerk.models.kinds.uplift.model import UpliftModel

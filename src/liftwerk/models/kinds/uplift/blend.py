@@ -17,7 +17,7 @@ from itertools import product
 
 import numpy as np
 
-from liftwerk.models.encode import Floats
+from liftwerk.models.design import Floats
 
 STEPS = 30
 """Grid steps from 0 to 1 for a weight."""

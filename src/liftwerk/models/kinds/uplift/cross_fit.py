@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liftwerk.errors import InputError
-from liftwerk.models.encode import Features, Floats, Ints, as_design
+from liftwerk.models.design import Features, Floats, Ints, as_design
 from liftwerk.models.kinds.uplift.blend import BlendSums
 from liftwerk.models.kinds.uplift.learners import Learned, Sample
 from liftwerk.models.kinds.uplift.model import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwerk.models.encode import Floats, Ints
+from liftwerk.models.design import Floats, Ints
 
 GLOBAL_PENALTIES: Floats = np.logspace(-3.0, 1.5, 7)
 """Penalties per row that the average over global scales runs over, on standardised columns."""

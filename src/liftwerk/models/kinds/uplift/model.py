@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from liftwerk.models.encode import Encoder, Features, Floats, as_design
+from liftwerk.models.design import Features, Floats, as_design
+from liftwerk.models.encode import Encoder
 from liftwerk.models.kinds.uplift.blend import BlendSums
 from liftwerk.models.kinds.uplift.learners import LEARNERS, Learned, Sample
 from liftwerk.models.kinds.uplift.trial import Groups, Trial

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwerk.models.encode import Floats
+from liftwerk.models.design import Floats
 
 PENALTIES: Floats = np.logspace(-4.0, 2.0, 13)
 """Candidate penalties per row, on standardised columns; heavier than the last is a constant."""

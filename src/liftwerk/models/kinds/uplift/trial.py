@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liftwerk.errors import InputError, Refused
-from liftwerk.models.encode import Basis, Design, Encoder, Features, Floats, Ints, as_design
+from liftwerk.models.design import Design, Features, Floats, Ints, as_design
+from liftwerk.models.encode import Basis, Encoder
 from liftwerk.models.kinds.uplift.ridge import affine_map, choose_penalty
 
 Groups: TypeAlias = tuple[tuple[int, ...], ...]

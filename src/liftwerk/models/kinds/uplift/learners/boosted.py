@@ -15,7 +15,8 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from liftwerk.models.encode import RARE_ROWS, RARE_SHARE, Column, Design, Floats, Ints, is_unknown
+from liftwerk.models.design import Column, Design, Floats, Ints, is_unknown
+from liftwerk.models.encode import RARE_ROWS, RARE_SHARE
 from liftwerk.models.kinds.uplift.learners.learner import Sample
 from liftwerk.models.kinds.uplift.trial import Trial
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from liftwerk.models.encode import Design, Floats
+from liftwerk.models.design import Design, Floats
 from liftwerk.models.kinds.uplift.trial import Groups, Trial
 
 

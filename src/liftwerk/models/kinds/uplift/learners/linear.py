@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from liftwerk.models.encode import Design, Encoder, Floats
+from liftwerk.models.design import Design, Floats
+from liftwerk.models.encode import Encoder
 from liftwerk.models.kinds.uplift.horseshoe import horseshoe
 from liftwerk.models.kinds.uplift.learners.learner import Sample
 from liftwerk.models.kinds.uplift.ridge import affine_map
