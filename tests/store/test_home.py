@@ -223,3 +223,10 @@ def test_damage_is_found_in_every_store(home: Home) -> None:
     assert file in damage[0]
     assert "audit entry 1" in damage[1]
     assert sha in damage[2]
+
+
+@pytest.mark.parametrize("name", ["50%20", "a[b]", "a*"])
+def test_a_path_that_the_engines_misread_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreFault, match="a home's path cannot hold"):
+        Home.open(tmp_path / name / "home", create=True)
+    assert not (tmp_path / name).exists()

@@ -279,3 +279,17 @@ def test_a_row_without_time_is_refused_whole(reopen: Open) -> None:
     with pytest.raises(ValueError, match="needs a time"):
         tables.append("visit_v1", timeless)
     assert tables.names() == []
+
+
+@pytest.mark.parametrize("folder", ["a folder", "über", "a#b", "it's"])
+@pytest.mark.parametrize("kind", sorted(TABLES))
+def test_the_home_may_have_any_name(kind: str, folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    tables = open_url("tables", TABLES, f"{kind}:{tmp_path / folder / 'tables'}")
+    tables.append("visit_v1", rows(1, 2, 3, 4))
+    version = tables.delete_rows("visit_v1", "leaf", [leaf(4)])
+    assert version is not None
+    tables.purge("visit_v1")
+    assert offsets(tables, "visit_v1", version) == [1, 2, 3]
+    assert tables.damage() == []
+    tables.close()

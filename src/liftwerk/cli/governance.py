@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cyclopts import App
-from rich.prompt import Confirm
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out, source_of
 from liftwerk.errors import ProjectError
+from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
+
+if TYPE_CHECKING:
+    from rich import prompt
+else:
+    prompt = LazyModule("rich.prompt")
 
 audit = App(
     name="audit", help="Who did what, provably.", help_format="plaintext", group="Governance"
@@ -105,5 +112,5 @@ def _confirm(customer: str) -> None:
     if not err.is_terminal:
         raise ProjectError("erasure can't be undone", f"erase {customer}", "repeat it with --yes")
     question = f"Erase customer {customer} from every store? This can't be undone"
-    if not Confirm.ask(question, console=err, default=False):
+    if not prompt.Confirm.ask(question, console=err, default=False):
         raise ProjectError("not erased", f"erase {customer}", "you said no")

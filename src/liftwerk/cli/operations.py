@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.prompt import Confirm
 
 from liftwerk.cli import progress, show
 from liftwerk.cli.app import DEFAULTS, Common, app, door, emit, err, open_project, out, source_of
@@ -17,8 +16,11 @@ from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
+    from rich import prompt
+
     from liftwerk.project import examine as examination
 else:
+    prompt = LazyModule("rich.prompt")
     examination = LazyModule("liftwerk.project.examine")
 
 
@@ -109,7 +111,7 @@ def _wants_page(serve: bool | None) -> bool:
         return serve
     if not err.is_terminal or not out.is_terminal:
         return False
-    return Confirm.ask("Show the page?", console=err, default=True)
+    return prompt.Confirm.ask("Show the page?", console=err, default=True)
 
 
 @app.command(group="Project")

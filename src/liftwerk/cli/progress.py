@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING
 
 from liftwerk.cli.app import err
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from rich import progress as rich
+else:
+    rich = LazyModule("rich.progress")
 
 
 @contextmanager
@@ -17,8 +22,12 @@ def steps() -> Iterator[Callable[[str, str], None]]:
     if not err.is_terminal:
         yield lambda step, doing: None
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    columns = (
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.description}"),
+        rich.TimeElapsedColumn(),
+    )
+    with rich.Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None)
         began = time.perf_counter()
         current = ""
@@ -35,6 +44,6 @@ def steps() -> Iterator[Callable[[str, str], None]]:
         _leave(bar, current, began)
 
 
-def _leave(bar: Progress, step: str, began: float) -> None:
+def _leave(bar: rich.Progress, step: str, began: float) -> None:
     if step:
         bar.console.print(f"  {step.ljust(10)} {time.perf_counter() - began:6.1f} s", style="dim")

@@ -19,6 +19,9 @@ FORMAT = 1
 MIGRATIONS: dict[int, Callable[[Path], None]] = {}
 """Format -> what turns it into the next one; each must be able to run again after a kill."""
 
+UNFIT = "%[]*"
+"""Delta and DuckDB read these in a path as something else than themselves."""
+
 FOLDERS = ("artefacts", "tables")
 DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite")
 LOCK = "lock"
@@ -61,9 +64,13 @@ class Home:
         HomeInUse
             If it has to be migrated and another process holds it.
         StoreFault
-            If the folder can't be read or written.
+            If the folder can't be read or written, or its path holds one of `UNFIT`.
         """
         path = path.absolute()
+        unfit = sorted(set(UNFIT) & set(str(path)))
+        if unfit:
+            what = f"a home's path cannot hold {' '.join(unfit)}"
+            raise StoreFault(what, str(path), "move the project, or set [store] home elsewhere")
         try:
             return cls._opened(path, create)
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow
 import pyarrow.compute
@@ -62,7 +63,7 @@ class DeltaTables:
 
     def files(self, name: str, version: int) -> list[str]:
         """Return the Parquet files of a version as absolute paths, in order."""
-        return sorted(self._open(name, version).file_uris())
+        return sorted(map(str, self._files(name, self._open(name, version))))
 
     def schema(self, name: str, version: int) -> pyarrow.Schema:
         """Return the columns of a version, ``month`` included."""
@@ -133,7 +134,7 @@ class DeltaTables:
         path = self._path(name)
         with self._alone(), _in_one_line(path):
             table = self._open(name, version)
-            delta_log.remove_data_except(path, {Path(file) for file in table.file_uris()})
+            delta_log.remove_data_except(path, set(self._files(name, table)))
             table.create_checkpoint()
             delta_log.cut_before(path, version)
 
@@ -181,6 +182,15 @@ class DeltaTables:
         path = self._path(name)
         with _in_one_line(path):
             return DeltaTable(str(path), version=version)
+
+    def _files(self, name: str, table: DeltaTable) -> list[Path]:
+        """Return the files as they are on the disk.
+
+        Delta tells them as addresses, in which a space of the home's own path is ``%20``; only what
+        comes behind the table's name is taken from there.
+        """
+        inside = (uri.rpartition(f"/{name}/")[2] for uri in table.file_uris())
+        return [self._path(name) / unquote(file) for file in inside]
 
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
