@@ -40,10 +40,16 @@ EXIT_CODES: tuple[tuple[type[LiftwerkError], int], ...] = (
 )
 
 
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Sums of floats depend on how threads share them; a report's hash must not. Nothing here is large
+enough to gain from more, and NumPy, which reads this once, is not loaded before a command runs."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
+    os.environ.update(ONE_THREAD)
     try:
         code = app(
             given,
