@@ -466,6 +466,7 @@ def test_a_trial_that_was_not_drawn_by_lot_is_doubted(tmp_path: Path, target: Pa
     assert any(question.startswith("the arm was drawn by lot") for question in proposal.questions)
 
 
+@pytest.mark.slow
 def test_honest_trials_are_not_doubted(tmp_path: Path) -> None:
     for seed in range(10):
         table = trials.trial(1000, {"none": 0.2, "a": 0.4, "b": 0.4}, seed)
@@ -611,6 +612,7 @@ def _columns(random: np.random.Generator, rows: int) -> trials.Table:
     return {str(name): kinds[random.integers(len(kinds))] for name in names}
 
 
+@pytest.mark.slow
 def test_any_table_is_proposed_for_whole_or_refused_in_one_line(tmp_path: Path) -> None:
     rows = 60
     reasons: list[str] = []

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ VALUES = st.recursive(
 MOVES = st.sampled_from(["replace", "drop", "add"])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(PATHS), MOVES, VALUES), min_size=1, max_size=3))
 @settings(max_examples=300, deadline=None)
 def test_a_project_or_words(edits: list[tuple[tuple[Any, ...], str, Any]]) -> None:

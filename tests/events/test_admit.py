@@ -362,6 +362,7 @@ def is_properties(name: str, said: Any) -> bool:
     return all(said.get(key) is None or check(said[key]) for key, check in optional.items())
 
 
+@pytest.mark.slow
 @given(NEAR_EVENTS)
 @settings(max_examples=600)
 def test_admission_is_what_the_definitions_say(body: dict[str, Any]) -> None:
@@ -369,6 +370,7 @@ def test_admission_is_what_the_definitions_say(body: dict[str, Any]) -> None:
     assert (reason(told) is None) == naive(told), reason(told)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.binary(max_size=40) | ANY_JSON.map(lambda v: json.dumps(v).encode()), max_size=4)
 )

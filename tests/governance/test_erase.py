@@ -152,6 +152,7 @@ def test_an_erasure_cut_off_is_completed_by_the_next(
     assert prove(full.home, [ADA, PHONE], [("email", "ada@example.com")]) == []
 
 
+@pytest.mark.slow
 def test_rows_deleted_without_a_snapshot_are_deleted_again(
     shop: Project, full: Stores, clock: FixedClock
 ) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from liftwerk.errors import InputError, Refused
-from liftwerk.models.kinds.uplift.cross_fit import cross_fit, forward_fit
+from liftwerk.models.kinds.uplift.cross_fit import cross_fit
 from liftwerk.models.kinds.uplift.learners import LEARNERS, Sample
 from liftwerk.models.kinds.uplift.learners.boosted import Boosted
 from liftwerk.models.kinds.uplift.learners.linear import Linear
@@ -100,26 +100,10 @@ def test_features_of_a_fold_change_nothing_for_others_in_the_fold() -> None:
     np.testing.assert_allclose(after.effects[kept], before.effects[kept], atol=1e-8)
 
 
-def test_a_forward_fit_sees_nothing_of_the_present_or_the_future() -> None:
-    trial = draw(2400, seed=5)
-    blocks = np.arange(2400) // 400
-    before = forward_fit(*_arrays(trial), blocks)
-    assert np.isnan(before.effects[blocks == 0]).all()
-    assert not np.isnan(before.effects[blocks > 0]).any()
-    changed = np.where(blocks >= 3, -trial.outcome, trial.outcome)
-    effects, means = forward_fit(*_arrays(trial.with_outcome(changed)), blocks)
-    until = (blocks > 0) & (blocks <= 3)
-    assert (effects[until] == before.effects[until]).all()
-    assert (means[until] == before.means[until]).all()
-    assert not (effects[blocks > 3] == before.effects[blocks > 3]).all()
-
-
 def test_twice_the_same_bits() -> None:
     trial = draw(1200, seed=6)
     first, second = fit_uplift(*_arrays(trial), 5), fit_uplift(*_arrays(trial), 5)
     assert json.dumps(first.to_dict()) == json.dumps(second.to_dict())
-    one, other = (forward_fit(*_arrays(trial), np.arange(1200) // 300) for _ in range(2))
-    assert np.array_equal(one.effects, other.effects, equal_nan=True)
 
 
 def test_a_planted_effect_is_recovered() -> None:
@@ -227,8 +211,6 @@ def test_too_few_customers_are_refused_in_one_line() -> None:
         fit_uplift(*_arrays(trial))
     with pytest.raises(Refused, match="without fold"):
         cross_fit(*_arrays(trial), _folds(100))
-    with pytest.raises(Refused, match="the first block"):
-        forward_fit(*_arrays(trial), np.arange(100) // 50)
 
 
 def test_bad_input_is_named() -> None:

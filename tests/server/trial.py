@@ -433,11 +433,6 @@ class TrialSource:
             "champions": {"campaign_email": None},
             "holdout": {"share": 0.05, "customers": 1598},
             "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
-            "checks": [
-                {"name": "home", "state": "passed", "detail": "format 1, nothing torn"},
-                {"name": "collections", "state": "passed", "detail": "all 9 registered"},
-                {"name": "holdout", "state": "warning", "detail": "detects USD 0.41 in 12 weeks"},
-            ],
         }
 
     def close(self) -> None:

@@ -100,7 +100,7 @@ def test_the_bootstrap_is_that_of_drawing_customers_again():
 
 @pytest.mark.slow
 def test_interval_covers_the_true_value():
-    """Visits of one trial in five, 250 trials: 95% within chance."""
+    """Visits of one trial in five, 250 trials: 95% within chance (6,000 trials: 94.4%)."""
     rng = np.random.default_rng(6)
     covered = 0
     for _ in range(250):
@@ -110,7 +110,7 @@ def test_interval_covers_the_true_value():
         answer = qini(x, treated, outcome, rng, draws=400).value
         # Sorted by x the true curve is 0.2 (s - s^2 / 2), so its area over half the end is 1/60.
         covered += answer.low <= 1 / 60 <= answer.high
-    assert covered / 250 > 0.89
+    assert covered / 250 > 0.91
 
 
 def test_weights_are_poissons():

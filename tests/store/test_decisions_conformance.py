@@ -209,6 +209,7 @@ def _spend(url: str, worker: int, amounts: Sequence[int], limit: int) -> None:
     decisions.close()
 
 
+@pytest.mark.slow
 def test_many_processes_use_all_of_a_budget_and_never_a_cent_more(url: str, reopen: Open) -> None:
     limit, workers = 1000, 6
     amounts = [13, 7, 1, 5, 29, 3, 2, 1, 1, 17] * 6  # 6 workers want 2844

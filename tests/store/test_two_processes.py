@@ -57,6 +57,7 @@ def seen(stores: Stores) -> tuple[int, list[int], list[int]]:
     return snapshot.inbox_offset, tables[0], tables[1]
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_snapshots_while_another_process_writes(home: Home) -> None:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
@@ -86,6 +87,7 @@ def _open(path: Path) -> None:
     ledger.close()
 
 
+@pytest.mark.slow
 def test_many_processes_open_a_new_home_at_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_open, args=(tmp_path / "home",)) for _ in range(4)]

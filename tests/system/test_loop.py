@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,16 +101,24 @@ def test_a_second_run_skips_every_step_and_keeps_the_hash(
 
 
 @pytest.mark.slow
-def test_fresh_and_another_folder_keep_the_hash(
+def test_fresh_another_folder_and_more_threads_keep_the_hash(
     copied: Path, finished: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     fresh = json.loads(call("run", "--json", "--fresh", cwd=copied).stdout)
     assert not any(stage["skipped"] for stage in fresh["stages"])
     assert fresh["reproducible_hash"] == finished[1]["reproducible_hash"]
     elsewhere = copy_example(tmp_path / "a folder with spaces")
-    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    other = json.loads(call("run", "--json", cwd=elsewhere, env=environment).stdout)
-    assert other["reproducible_hash"] == finished[1]["reproducible_hash"]
+    threads = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}
+    program = "import liftwerk; print(liftwerk.open('.').run().document['reproducible_hash'])"
+    other = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=elsewhere,
+        env={**os.environ, **threads},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.strip() == finished[1]["reproducible_hash"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 
@@ -17,9 +16,12 @@ from liftwerk import __version__
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
+    from msgspec import json as msgspec_json
+
     from liftwerk.project import door as door
     from liftwerk.server import live
 else:
+    msgspec_json = LazyModule("msgspec.json")
     door = LazyModule("liftwerk.project.door")
     live = LazyModule("liftwerk.server.live")
 
@@ -87,7 +89,7 @@ def emit(common: Common, document: Any, render: Callable[[], None]) -> None:
     if not common.json:
         render()
         return
-    text = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    text = msgspec_json.format(msgspec_json.encode(document), indent=2)
     sys.stdout.buffer.write(text + b"\n")
     sys.stdout.buffer.flush()
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, out
-from liftwerk.definitions import json_schema, problems, templates
 from liftwerk.lazy import LazyModule
-from liftwerk.sections import SECTIONS
 
 if TYPE_CHECKING:
+    from liftwerk import definitions, sections
     from liftwerk.connectors import propose as propose
+    from liftwerk.definitions import templates
 else:
+    definitions = LazyModule("liftwerk.definitions")
+    sections = LazyModule("liftwerk.sections")
+    templates = LazyModule("liftwerk.definitions.templates")
     propose = LazyModule("liftwerk.connectors.propose")
 
 
@@ -61,7 +64,7 @@ def init(
 @app.command(group="Project")
 def check(*, common: Common = DEFAULTS) -> int:
     """Check the project's definitions, all of them; exit 2 when something is wrong."""
-    found = problems(common.project, SECTIONS)
+    found = definitions.problems(common.project, sections.SECTIONS)
 
     def render() -> None:
         for problem in found:
@@ -80,7 +83,7 @@ def check(*, common: Common = DEFAULTS) -> int:
 @app.command(group="Project")
 def schema(*, common: Common = DEFAULTS) -> None:
     """Print the JSON Schema of liftwerk.toml, for editors."""
-    document = json_schema(SECTIONS)
+    document = definitions.json_schema(sections.SECTIONS)
     printed = Common(common.project, True, common.debug)
     emit(printed, document, lambda: None)
 

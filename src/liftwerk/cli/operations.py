@@ -136,8 +136,6 @@ def status(*, common: Common = DEFAULTS) -> None:
         )
         show.pairs("Events", events)
         show.stages(facts["stages"])
-        for row in facts["checks"]:
-            out.print(f"  {row['name']}: {row['state']}  {row.get('detail', '')}", markup=False)
 
     emit(common, facts, render)
 

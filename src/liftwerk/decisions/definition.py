@@ -63,13 +63,10 @@ class Guardrails(Struct, frozen=True):
         Money its actions may cost in each period.
     frequency : Limit or None
         Actions with a cost that a unit may get in any stretch of time.
-    exclude : tuple of str
-        Groups of customers who always get the control action.
     """
 
     budget: Budget | None = None
     frequency: Limit | None = None
-    exclude: tuple[str, ...] = ()
 
 
 class Gate(Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Design", "Encoder", "UpliftModel", "cross_fit", "fit_uplift", "forward_fit"]
+__all__ = ["Design", "Encoder", "UpliftModel", "cross_fit", "fit_uplift"]
 
 _WHERE = {
     "Design": "liftwerk.models.design",
@@ -17,7 +17,6 @@ _WHERE = {
     "UpliftModel": "liftwerk.models.kinds.uplift.model",
     "cross_fit": "liftwerk.models.kinds.uplift.cross_fit",
     "fit_uplift": "liftwerk.models.kinds.uplift.model",
-    "forward_fit": "liftwerk.models.kinds.uplift.cross_fit",
 }
 
 __getattr__ = attach(__name__, _WHERE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from liftwerk.clock import Clock
 from liftwerk.loop import Loop
@@ -52,7 +53,9 @@ def run_loop(
             _forget(loop.stores, loop.clock, loop.actor)
         if force or fresh:
             from_step = steps[0].name
-        return run_steps(steps, loop.stores, loop.clock, tell, from_step)
+        # Sums of floats depend on how threads share them; a report's hash must not.
+        with threadpool_limits(limits=1):
+            return run_steps(steps, loop.stores, loop.clock, tell, from_step)
 
 
 def leave_no_trace(stores: Stores, existed: bool) -> None:

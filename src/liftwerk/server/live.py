@@ -129,7 +129,6 @@ class LiveSource:
             "champions": {name: ledger.pointer(name) for name in self.project.find(POLICIES) or {}},
             "holdout": {},
             "audit": {"entries": check.entries, "ok": check.ok, "words": _chain(check)},
-            "checks": [],
         }
         if snapshot is not None:
             facts["snapshot"] = {

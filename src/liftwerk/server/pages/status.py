@@ -1,4 +1,4 @@
-"""How the project stands: data, last run, holdout, chain and checks."""
+"""How the project stands: data, last run, holdout and chain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ PARTS = (
     "champions",
     "holdout",
     "audit",
-    "checks",
 )
 """What a status may say; what it leaves out is shown as not there."""
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["CrossFit", "ForwardFit", "UpliftModel", "cross_fit", "fit_uplift", "forward_fit"]
+__all__ = ["CrossFit", "UpliftModel", "cross_fit", "fit_uplift"]
 
 _MODEL = "liftwerk.models.kinds.uplift.model"
 _CROSS_FIT = "liftwerk.models.kinds.uplift.cross_fit"
 _WHERE = {
     "CrossFit": _CROSS_FIT,
-    "ForwardFit": _CROSS_FIT,
     "UpliftModel": _MODEL,
     "cross_fit": _CROSS_FIT,
     "fit_uplift": _MODEL,
-    "forward_fit": _CROSS_FIT,
 }
 
 __getattr__ = attach(__name__, _WHERE)

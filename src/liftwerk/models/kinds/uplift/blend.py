@@ -6,7 +6,7 @@ it lies between the average effect and the learners (stacking: van der Laan, Pol
 corner when effects are faint, and all order among customers is lost with them; so weights are
 averaged over the simplex, each point by how well it would have predicted held-out scores
 (exponential weights at the noise's own temperature: Dalalyan and Tsybakov 2008). Losses are kept
-as sums, which add up over folds and, going forward, over time (Benkeser et al. 2018).
+as sums, which add up over folds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Effects for customers whom the model has not seen: fold by fold, and forward in blocks."""
+"""Effects for customers whom the model has not seen, fold by fold."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy.typing as npt
 
 from liftwerk.errors import InputError
 from liftwerk.models.design import Features, Floats, Ints, as_design
-from liftwerk.models.kinds.uplift.blend import BlendSums
 from liftwerk.models.kinds.uplift.learners import Learned, Sample
 from liftwerk.models.kinds.uplift.model import (
     UpliftModel,
@@ -26,9 +24,6 @@ from liftwerk.models.kinds.uplift.trial import Groups, Trial
 
 INNER = 4
 """Groups to cross-validate over inside a training part, at the least and where folds allow."""
-
-FORWARD_SPLITS = 3
-"""The same for forward fits, where samples are many and small."""
 
 
 @dataclass(frozen=True)
@@ -54,26 +49,6 @@ class CrossFit:
     scores: Floats
     weights: Floats
     model: UpliftModel
-
-
-@dataclass(frozen=True)
-class ForwardFit:
-    """What models say about each block, fitted on the earlier blocks; NaN in the first.
-
-    Parameters
-    ----------
-    effects : ndarray, shape (n, k - 1)
-    means : ndarray, shape (n, k)
-    weights : ndarray, shape (blocks, k - 1, learners)
-    """
-
-    effects: Floats
-    means: Floats
-    weights: Floats
-
-    def __iter__(self) -> Iterator[Floats]:
-        """Unpack as ``effects, means``."""
-        return iter((self.effects, self.means))
 
 
 def cross_fit(
@@ -131,90 +106,18 @@ def cross_fit(
             if others not in known:
                 inner = Sample.of(trial, others)
                 known[others] = (inner, learn(inner))
-            _add(sums, *known[others], trial.rows(group))
+            add_held_out(sums, *known[others], trial.rows(group))
         sample = Sample.of(trial, groups)
         learned = learn(sample)
         weights.append(sums.weights())
         rows = np.flatnonzero(fold == held_out)
-        _add(overall, sample, learned, rows)
+        add_held_out(overall, sample, learned, rows)
         effects[rows] = blended(sample.scores.mean(axis=0), weights[-1], says(learned, trial, rows))
         means[rows] = trial.means(rows, groups)
         scores[rows] = trial.scores(rows, groups)
     everything = Sample.of(trial, tuple(_fold_parts(splits, f) for f in range(count)))
     model = assemble(everything, learn(everything), overall.weights())
     return CrossFit(effects, means, scores, np.stack(weights), model)
-
-
-def forward_fit(
-    features: Features,
-    action: npt.ArrayLike,
-    outcome: npt.ArrayLike,
-    logged: npt.ArrayLike,
-    blocks: npt.ArrayLike,
-    seed: int = 0,
-) -> ForwardFit:
-    """Fit a model on the blocks before each block and ask it about the block.
-
-    The blend's weights come from what earlier models said about earlier blocks, so that a block
-    costs one fit (online cross-validation: Benkeser et al. 2018). Made for values of learned
-    policies whose intervals stand on a martingale (Luedtke and van der Laan 2016).
-
-    Parameters
-    ----------
-    features, action, outcome, logged
-        As in `fit_uplift`.
-    blocks : array of int, shape (n,)
-        Blocks from 0; at least two.
-    seed : int
-        Cuts the blocks further for the selection inside.
-
-    Returns
-    -------
-    ForwardFit
-
-    Raises
-    ------
-    Refused
-        If the first block has fewer than 50 rows in an arm.
-    InputError
-        If blocks or other inputs are not as described.
-    """
-    design = as_design(features)
-    block = _numbered(blocks, len(design), "blocks")
-    count = int(block.max()) + 1
-    within = np.random.default_rng(seed).permutation(len(design)) % FORWARD_SPLITS
-    trial = Trial(design, action, outcome, logged, block * FORWARD_SPLITS + within)
-    effects = np.full((len(design), trial.arms - 1), np.nan)
-    means = np.full((len(design), trial.arms), np.nan)
-    weights = np.zeros((count, *blend_sums(trial).targets.shape))
-    sums = blend_sums(trial)
-    first = _before(1)
-    trial.require_arms(first, "the first block")
-    for group in first:
-        others = tuple(other for other in first if other != group)
-        add_held_out(sums, Sample.of(trial, others), group)
-    for now in range(1, count):
-        sample = Sample.of(trial, _before(now))
-        learned = learn(sample)
-        weights[now] = sums.weights()
-        rows = np.flatnonzero(block == now)
-        said = says(learned, trial, rows)
-        constant = sample.scores.mean(axis=0)
-        effects[rows] = blended(constant, weights[now], said)
-        means[rows] = trial.means(rows, sample.groups)
-        sums.add(said, trial.scores(rows, sample.groups), constant)
-    return ForwardFit(effects, means, weights)
-
-
-def _add(
-    sums: BlendSums, sample: Sample, learned: tuple[Learned, ...], rows: npt.NDArray[np.intp]
-) -> None:
-    trial = sample.trial
-    sums.add(
-        says(learned, trial, rows),
-        trial.scores(rows, sample.groups),
-        sample.scores.mean(axis=0),
-    )
 
 
 def _numbered(labels: npt.ArrayLike, n: int, what: str) -> Ints:
@@ -237,11 +140,3 @@ def _inner_groups(count: int, splits: int, held_out: int) -> Groups:
     if len(parts) < 2 * INNER:
         return tuple((part,) for part in parts)
     return tuple(tuple(parts[start::INNER]) for start in range(INNER))
-
-
-def _before(block: int) -> Groups:
-    """Group the parts of the earlier blocks by split."""
-    return tuple(
-        tuple(range(split, block * FORWARD_SPLITS, FORWARD_SPLITS))
-        for split in range(FORWARD_SPLITS)
-    )

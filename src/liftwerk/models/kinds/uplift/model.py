@@ -170,19 +170,19 @@ def fit_uplift(
     sums = blend_sums(trial)
     for group in groups:
         others = tuple(other for other in groups if other != group)
-        add_held_out(sums, Sample.of(trial, others), group)
+        inner = Sample.of(trial, others)
+        add_held_out(sums, inner, learn(inner), trial.rows(group))
     sample = Sample.of(trial, groups)
     return assemble(sample, learn(sample), sums.weights())
 
 
-def add_held_out(sums: BlendSums, sample: Sample, group: tuple[int, ...]) -> tuple[Learned, ...]:
-    """Fit the learners to a sample and add their loss on a group outside of it."""
+def add_held_out(
+    sums: BlendSums, sample: Sample, learned: tuple[Learned, ...], rows: npt.NDArray[np.intp]
+) -> None:
+    """Add the loss of learners on rows outside of the sample that they were fitted to."""
     trial = sample.trial
-    learned = learn(sample)
-    rows = trial.rows(group)
     sums.add(
         says(learned, trial, rows),
         trial.scores(rows, sample.groups),
         sample.scores.mean(axis=0),
     )
-    return learned
