@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.power_cut import WORK, cut_often
 
-CUTS = 170  # a store, so some 500 in all; the soak makes 10,000 a store
+CUTS = 500  # a store; the soak makes 10,000
 
 
 @pytest.mark.slow
