@@ -6,8 +6,10 @@
     │   ├── InputError       a file or a body that cannot be read as declared
     │   └── UnknownName      a name that nothing declares or no store holds
     ├── Refused              the work ran and the answer is "no"
-    │   └── TooManyBadRows   more rows were quarantined than the project allows
+    │   ├── TooManyBadRows   more rows were quarantined than the project allows
+    │   └── Throttled        more came than a source may send; later it may again
     └── EnvironmentFault     the machine: disk, lock, damaged or newer home
+        ├── Overloaded       more came than can be kept at once; nothing of it was taken
         ├── HomeInUse        another process holds the home
         ├── HomeFormat       the home was written by another version
         └── StoreFault       a store cannot be read or written
@@ -71,8 +73,28 @@ class TooManyBadRows(Refused):
     """More rows were quarantined than ``[import] max_bad`` allows; nothing was published."""
 
 
+class Throttled(Refused):
+    """More came than a source may send in this stretch of time; nothing of it was taken.
+
+    Parameters
+    ----------
+    what, where, hint : str
+        As for every error.
+    retry_after : float
+        Seconds after which it may come again.
+    """
+
+    def __init__(self, what: str, where: str, hint: str = "", *, retry_after: float = 1.0) -> None:
+        super().__init__(what, where, hint)
+        self.retry_after = retry_after
+
+
 class EnvironmentFault(LiftwerkError):
     """The machine, the disk or another process is in the way."""
+
+
+class Overloaded(EnvironmentFault):
+    """More came than can be kept at once; nothing of it was taken, send it again in a second."""
 
 
 class HomeInUse(EnvironmentFault):

@@ -22,6 +22,7 @@ from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
 from liftwerk.events.schema import FULL_WEIGHT, Schema
+from liftwerk.events.skew import AHEAD, happened
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.instants import to_microseconds
 
@@ -49,17 +50,20 @@ class Admitted(Struct, frozen=True):
     Attributes
     ----------
     rows : list
-        One entry a body, in order: the row for the inbox, or None where it was refused.
+        One entry a body, in order: the row for the inbox, or None where there is none.
     refused : list of Refusal
         The bodies that were refused; those about erased customers have the reason `ERASED`.
+    sampled_out : int
+        How many were left out because their customer is not in the source's sample.
     """
 
     rows: list[InboxRow | None]
     refused: list[Refusal]
+    sampled_out: int = 0
 
 
 def admit(
-    bodies: Sequence[bytes | str],
+    bodies: Sequence[bytes | str | msgspec.Raw],
     schema: Schema,
     source: str,
     received: datetime,
@@ -69,7 +73,7 @@ def admit(
 
     Parameters
     ----------
-    bodies : sequence of bytes or str
+    bodies : sequence of bytes, str or msgspec.Raw
         One event's JSON each.
     schema : Schema
         From `liftwerk.events.schema.schema_of`.
@@ -95,6 +99,11 @@ def admit(
     fields = _identifier_fields(schema)
     rows: list[InboxRow | None] = []
     refused: list[Refusal] = []
+    sampled_out = 0
+    sample = None
+    if sender.sample.exact != 1:
+        sample = sender.sample.value
+    latest = (received, received + AHEAD)
     for index, body in enumerate(bodies):
         try:
             event = decode(body)
@@ -103,10 +112,18 @@ def admit(
             refused.append(Refusal(index, *explain(schema, body, error)))
             continue
         fault = _refusal(event, source, sender, fields, buried)
+        if fault is None:
+            fault = _untimely(event, sender, latest)
         if fault is not None:
             rows.append(None)
             refused.append(Refusal(index, *fault))
             continue
+        if sample is not None:
+            if _place(event, fields) >= sample:
+                rows.append(None)
+                sampled_out += 1
+                continue
+            event.weight /= sample
         event.source = source
         event.received = None
         if event.weight == FULL_WEIGHT:
@@ -120,7 +137,7 @@ def admit(
             refused.append(Refusal(index, "nested too deeply", "$"))
             continue
         rows.append(InboxRow(event.id.bytes, type(event).__struct_config__.tag, received_us, text))
-    return Admitted(rows, refused)
+    return Admitted(rows, refused, sampled_out)
 
 
 def digest(body: bytes) -> bytes:
@@ -157,6 +174,29 @@ def source_named(schema: Schema, name: str) -> Source:
 
 def _identifier_fields(schema: Schema) -> list[tuple[str, str]]:
     return [(name, f"{name}_") for name in schema.namespaces]
+
+
+def _place(event: Any, fields: Sequence[tuple[str, str]]) -> float:
+    """Place an event's customer between 0 and 1, the same for every event of theirs."""
+    for namespace, field in fields:
+        value = getattr(event.identifiers, field)
+        if value is not None:
+            leading = leaf_key(f"sample\0{namespace}", value)[:8]
+            return int.from_bytes(leading, "big") / 2.0**64
+    return 0.0
+
+
+def _untimely(
+    event: Any, sender: Source, latest: tuple[datetime, datetime]
+) -> tuple[str, str] | None:
+    """Refuse what has not happened yet; an import may hold plans of its own."""
+    received, most = latest
+    if event.time <= most or sender.trust == "import":
+        return None
+    if happened(event.time, event.sent_at, received, sender.trust) <= most:
+        return None
+    name = type(event).__struct_config__.tag
+    return f"{name}.time lies more than a day ahead", "$.time"
 
 
 def _refusal(

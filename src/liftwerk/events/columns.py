@@ -5,7 +5,7 @@ column               type               what it holds
 ===================  =================  ========================================================
 id                   binary(16)         the event's UUID
 offset               int64              its place in the log; orders knowledge
-time                 timestamp[us, UTC] when it happened
+time                 timestamp[us, UTC] when it happened, a browser's clock corrected
 known_at             timestamp[us, UTC] when we learnt it
 received             timestamp[us, UTC] when it reached us
 sent_at              timestamp[us, UTC] the sender's clock
@@ -38,6 +38,7 @@ import msgspec
 from liftwerk.events.definition import PropertyDefinition
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.schema import EventType, Schema
+from liftwerk.events.skew import happened_sql
 from liftwerk.money import exponent
 
 JSON = str | dict[str, Any] | list[Any]
@@ -132,11 +133,13 @@ def _envelope(schema: Schema) -> list[Column]:
         Column(f"{LEAF}{name}", "BLOB", f"unhex({leaf_hex(name)})") for name in schema.namespaces
     ]
     bucket = f"('0x' || left({_first_leaf(schema)}, 2))::SMALLINT"
+    instants = ("j.time::TIMESTAMPTZ", "j.sent_at::TIMESTAMPTZ")
+    time = happened_sql(*instants, "received", "trust")
     known_at = "CASE WHEN trust = 'import' THEN coalesce(j.known_at, j.time)::TIMESTAMPTZ"
     return [
         Column("id", "BLOB", "unhex(replace(j.id, '-', ''))"),
         Column("offset", "BIGINT", "o"),
-        Column("time", "TIMESTAMPTZ", "j.time::TIMESTAMPTZ"),
+        Column("time", "TIMESTAMPTZ", time),
         Column("known_at", "TIMESTAMPTZ", f"{known_at} ELSE received END"),
         Column("received", "TIMESTAMPTZ", "received"),
         Column("sent_at", "TIMESTAMPTZ", "j.sent_at::TIMESTAMPTZ"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
@@ -12,7 +13,7 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import is_name, named
-from liftwerk.definitions.typed import Rate, Retention
+from liftwerk.definitions.typed import Rate, Retention, Share
 from liftwerk.privacy.tags import Tag
 
 PropertyType = Literal["string", "integer", "number", "boolean", "money", "time", "list"]
@@ -62,6 +63,12 @@ class Source(Struct, frozen=True):
         The environment variable that holds the write key of an ``http`` source.
     rate_limit : Rate or None
         Events it may send.
+    origins : tuple of str
+        Web origins whose pages may send, such as ``https://shop.example``; empty for any.
+    bots : str
+        ``drop`` leaves out what programs send that call themselves bots.
+    sample : Share
+        The part of the customers that is kept, whole; each event's weight says so.
     """
 
     kind: Literal["http", "file"]
@@ -69,6 +76,9 @@ class Source(Struct, frozen=True):
     description: str = ""
     key_env: str | None = None
     rate_limit: Rate | None = None
+    origins: tuple[str, ...] = ()
+    bots: Literal["keep", "drop"] = "keep"
+    sample: Share = Share("100%")
 
 
 class PropertyDefinition(Struct, frozen=True):
@@ -286,6 +296,9 @@ LIVE = "decisions"
 """The source of decisions that were made live; no project declares it."""
 
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
 def _check_sources(project: Project) -> Iterable[Problem]:
     for name, source in project.get(SOURCES).items():
         if name == LIVE:
@@ -295,6 +308,13 @@ def _check_sources(project: Project) -> Iterable[Problem]:
             what = f"sources.{name}.key_env is missing"
             hint = f'add key_env = "LIFTWERK_{name.upper()}_KEY", the variable with the write key'
             yield project.problem(("sources", name, "key_env"), hint, what=what)
+        for place, origin in enumerate(source.origins):
+            if not _ORIGIN.fullmatch(origin):
+                hint = 'write scheme and host, such as "https://shop.example"'
+                yield project.problem(("sources", name, "origins", place), hint, origin)
+        if source.sample.exact == 0:
+            hint = "keep a part above 0, or take the source out"
+            yield project.problem(("sources", name, "sample"), hint, str(source.sample))
         if source.kind == "http" and source.trust == "import":
             hint = "only a file is an import: one of server, browser, partner"
             yield project.problem(("sources", name, "trust"), hint, source.trust)

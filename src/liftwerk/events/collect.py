@@ -1,0 +1,189 @@
+"""Collecting: what a source sends is checked event by event and durable before anybody is told.
+
+    bodies -> may this source send so much now? -> admit each -> group commit -> answer
+
+What is refused is named with its reason, kept in quarantine, and does not hold up the rest.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.errors import Throttled
+from liftwerk.events.admit import ERASED, Refusal, admit, source_named
+from liftwerk.events.group_commit import GroupCommit
+from liftwerk.events.schema import schema_of
+from liftwerk.events.throttle import Throttle
+from liftwerk.store.inbox.protocol import Rejected
+from liftwerk.store.stores import Stores
+
+ROW_BYTES = 200
+"""What an event takes in memory beside its text."""
+
+BURIED_SECONDS = 2.0
+"""How old the list of erased customers may be; the sequencer knows it exactly."""
+
+_BOT = re.compile(
+    r"bot\b|crawl|spider|slurp|headless|lighthouse|phantomjs|prerender|pingdom|uptime|monitor"
+    r"|facebookexternalhit|embedly|preview|python-requests|curl/|wget/|go-http-client",
+    re.IGNORECASE,
+)
+"""Programs that visit a shop and are no customers, by what they say of themselves."""
+
+
+class Collected(Struct, frozen=True):
+    """What became of a request's events.
+
+    Attributes
+    ----------
+    accepted : int
+        Events that are durable now.
+    refused : list of Refusal
+        Which were not, and why.
+    filtered : int
+        Events of bots, and those that sampling left out: acknowledged, and not kept.
+    """
+
+    accepted: int
+    refused: list[Refusal]
+    filtered: int = 0
+
+
+class Collector:
+    """One process's way into the inbox.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+        Its own; used by the collector's thread too.
+    clock : Clock
+    dry : bool
+        Check and answer, and store nothing.
+    processes : int
+        How many collect beside each other: declared rates are shared among them.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        stores: Stores,
+        clock: Clock,
+        *,
+        dry: bool = False,
+        processes: int = 1,
+    ) -> None:
+        self.project = project
+        self.stores = stores
+        self.clock = clock
+        self.dry = dry
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._schema = schema_of(project)
+        self._group = GroupCommit(stores.inbox)
+        self._throttles = {
+            name: Throttle(source.rate_limit, 1 / processes)
+            for name, source in self._schema.sources.items()
+            if source.rate_limit is not None
+        }
+        self._buried: frozenset[bytes] = stores.ledger.buried()
+        self._buried_at = time.monotonic()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._group.waiting
+
+    async def collect(
+        self, bodies: Sequence[bytes | msgspec.Raw], source: str, user_agent: str = ""
+    ) -> Collected:
+        """Take a request's events; returns when those accepted are durable.
+
+        Parameters
+        ----------
+        bodies : sequence of bytes or msgspec.Raw
+            One event's JSON each.
+        source : str
+            The declared source that sent them, known by its key.
+        user_agent : str
+            What the sending program calls itself; looked at, never kept.
+
+        Returns
+        -------
+        Collected
+
+        Raises
+        ------
+        Throttled
+            If the source sends more than it may; nothing was taken.
+        Overloaded
+            If too much waits for the disk; nothing was taken.
+        StoreFault
+            If the inbox cannot write; nothing was taken.
+        """
+        sender = source_named(self._schema, source)
+        self._throttle(source, len(bodies))
+        if sender.bots == "drop" and _BOT.search(user_agent):
+            self.counts[source, "bot"] += len(bodies)
+            return Collected(0, [], len(bodies))
+        received = self.clock.now()
+        admitted = admit(bodies, self._schema, source, received, self._known_buried())
+        rows = [row for row in admitted.rows if row is not None]
+        told = [one for one in admitted.refused if one.reason != ERASED]
+        forgotten = len(admitted.refused) - len(told)
+        if not self.dry:
+            rejected = _rejected(bodies, admitted.refused, source, received)
+            size = sum(len(row.body) for row in rows) + ROW_BYTES * len(bodies)
+            size += sum(len(one.body) for one in rejected)
+            if rows or rejected:
+                await self._group.append(rows, rejected, size)
+        self.counts[source, "accepted"] += len(rows)
+        self.counts[source, "refused"] += len(told)
+        self.counts[source, "sampled_out"] += admitted.sampled_out
+        # To the sender an erased customer's event looks like any other: that they were erased is
+        # nobody's business.
+        return Collected(len(rows) + forgotten, told, admitted.sampled_out)
+
+    def close(self) -> None:
+        """Write what waits; nothing can be collected afterwards."""
+        self._group.close()
+
+    def _throttle(self, source: str, events: int) -> None:
+        throttle = self._throttles.get(source)
+        if throttle is None:
+            return
+        seconds = throttle.wait(events, time.monotonic())
+        if seconds:
+            self.counts[source, "throttled"] += events
+            what = "more events than the source may send"
+            where = f"sources.{source}.rate_limit"
+            raise Throttled(what, where, "send the same again later", retry_after=seconds)
+
+    def _known_buried(self) -> frozenset[bytes]:
+        now = time.monotonic()
+        if now - self._buried_at > BURIED_SECONDS:
+            self._buried = self.stores.ledger.buried()
+            self._buried_at = now
+        return self._buried
+
+
+def _rejected(
+    bodies: Sequence[bytes | msgspec.Raw],
+    refused: Sequence[Refusal],
+    source: str,
+    received: datetime,
+) -> list[Rejected]:
+    """Keep what was refused; what an erased customer's event said is not kept at all."""
+    return [
+        Rejected(source, received, one.reason, one.path, bytes(bodies[one.index]))
+        for one in refused
+        if one.reason != ERASED
+    ]
