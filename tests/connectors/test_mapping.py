@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from liftwerk.connectors.definition import Cell
 from liftwerk.connectors.mapping import UNMAPPED, _cell
-from liftwerk.events.definition import PropertyDefinition
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.engine import connect
 from liftwerk.events.ids import made_id, made_id_sql
 

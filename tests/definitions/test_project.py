@@ -16,7 +16,8 @@ from liftwerk.decisions.definition import POLICIES, Action, Guardrails, reward_o
 from liftwerk.definitions import PROJECT, Project, build, json_schema, load, problems, templates
 from liftwerk.definitions.typed import Duration, Share
 from liftwerk.errors import DefinitionError, ProjectError, UnknownName
-from liftwerk.events.definition import ENVELOPE_COLUMNS, RESERVED, known_events
+from liftwerk.events.definition import RESERVED, known_events
+from liftwerk.events.properties import ENVELOPE_COLUMNS
 from liftwerk.features.definition import FEATURES
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.models.definition import MODELS

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
-from liftwerk.events.definition import EventDefinition, PropertyDefinition
+from liftwerk.events.definition import EventDefinition
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.features.compile import compile_features
 from liftwerk.features.definition import AGGREGATES as DECLARED
 from liftwerk.features.definition import Aggregate, FeatureDefinition

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from liftwerk.definitions.typed import Duration, Share
 from liftwerk.errors import Refused, UnknownName
-from liftwerk.events.definition import EventDefinition, PropertyDefinition
+from liftwerk.events.definition import EventDefinition
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.metrics.compile import compile_metrics
 from liftwerk.metrics.count import count_decisions
 from liftwerk.metrics.definition import MetricDefinition

@@ -21,9 +21,9 @@ from liftwerk.connectors.definition import (
 )
 from liftwerk.connectors.rows import Rows
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.events.definition import PropertyDefinition
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.ids import made_id_sql
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.schema import Schema
 
 ROW = "_row"

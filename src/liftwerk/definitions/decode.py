@@ -74,6 +74,9 @@ def _member(union: Any, value: object) -> Any:
     if value is None and len(members) < len(typing.get_args(union)):
         return type(None)
     for member in members:
+        if type(value) is member:
+            return member
+    for member in members:
         if _is_table_like(member) == isinstance(value, Mapping):
             return member
     return members[0]

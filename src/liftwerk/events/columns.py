@@ -35,8 +35,8 @@ from typing import Any
 
 import msgspec
 
-from liftwerk.events.definition import PropertyDefinition
 from liftwerk.events.engine import quoted, text
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.schema import EventType, Schema
 from liftwerk.events.skew import happened_sql
 from liftwerk.money import exponent

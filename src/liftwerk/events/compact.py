@@ -191,51 +191,49 @@ class _Batch:
         versions = {}
         values = []
         for name in sorted(set(self.rows.column("name").to_pylist())):
-            kind = self.schema.types.get(name)
-            if kind is None:
-                self._reject(self.rows.filter(pyarrow.compute.field("name") == name), UNDECLARED)
-                continue
-            connection.execute(f"CREATE TABLE {quoted(name)} AS {_rows_sql(self.schema, kind)}")
-            self._reject_other_versions(connection, kind)
-            table = connection.sql(_table_sql(self.schema, kind)).to_arrow_table()
-            [(parsed,)] = connection.execute(f"SELECT count(*) FROM {quoted(name)}").fetchall()
-            self.erased += parsed - table.num_rows
-            if table.num_rows == 0:
-                continue
-            self.events[name] = table.num_rows
-            versions[kind.table] = self.stores.tables.append(kind.table, table)
-            values.append(name)
+            kinds = self.schema.versions(name)
+            for kind in kinds:
+                held = quoted(kind.table)
+                connection.execute(f"CREATE TABLE {held} AS {_rows_sql(self.schema, kind)}")
+                table = connection.sql(_table_sql(self.schema, kind)).to_arrow_table()
+                [(parsed,)] = connection.execute(f"SELECT count(*) FROM {held}").fetchall()
+                self.erased += parsed - table.num_rows
+                if table.num_rows == 0:
+                    continue
+                self.events[name] += table.num_rows
+                versions[kind.table] = self.stores.tables.append(kind.table, table)
+                values.append(kind.table)
+            self._reject_undeclared(connection, name, kinds)
         if values:
             table = self._new_values(connection, values, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
         return versions
 
-    def _reject_other_versions(
-        self, connection: duckdb.DuckDBPyConnection, kind: EventType
+    def _reject_undeclared(
+        self, connection: duckdb.DuckDBPyConnection, name: str, kinds: Sequence[EventType]
     ) -> None:
         """Take out what was admitted under a version that the project no longer declares."""
-        gone = connection.execute(
-            f"DELETE FROM {quoted(kind.name)} WHERE j.version <> {kind.definition.version}"
-            " RETURNING o"
-        ).fetchall()
+        sql = f'SELECT "offset" FROM batch WHERE name = {text(name)}'
+        for kind in kinds:
+            sql += f" EXCEPT SELECT o FROM {quoted(kind.table)}"
+        gone = [offset for (offset,) in connection.execute(sql).fetchall()]
         if gone:
-            offsets = [offset for (offset,) in gone]
-            rows = self.rows.filter(pyarrow.compute.field("offset").isin(offsets))
+            rows = self.rows.filter(pyarrow.compute.field("offset").isin(gone))
             self._reject(rows, UNDECLARED)
 
     def _new_values(
         self,
         connection: duckdb.DuckDBPyConnection,
-        names: Sequence[str],
+        tables: Sequence[str],
         before: Snapshot,
     ) -> pyarrow.Table:
         """Return the identifiers that were never seen before, beside their leaf keys."""
         seen = " UNION ALL ".join(
             f"SELECT unhex({leaf_hex(namespace)}) AS leaf, {text(namespace)} AS namespace,"
             f" j.identifiers.{quoted(namespace)} AS value, j.time::TIMESTAMPTZ AS time, o"
-            f" FROM {quoted(name)}"
-            for name in names
+            f" FROM {quoted(table)}"
+            for table in tables
             for namespace in self.schema.namespaces
         )
         known = "SELECT NULL::BLOB AS leaf WHERE FALSE"
@@ -254,16 +252,22 @@ class _Batch:
 
 
 def _rows_sql(schema: Schema, kind: EventType) -> str:
-    """Parse the bodies of one event."""
+    """Parse the bodies of one version of an event."""
+    version = kind.definition.version
+    wanted = f"name = {text(kind.name)}"
+    if len(schema.versions(kind.name)) > 1:
+        # Canonical JSON has it so, and a look is cheaper than parsing each body once a version.
+        wanted += f""" AND contains(decode(body), '"version":{version},')"""
     parsed = (
         'SELECT "offset" AS o, received, digest,'
         f" from_json(decode(body), {text(json_shape(schema, kind))}) AS j"
-        f" FROM batch WHERE name = {text(kind.name)}"
+        f" FROM batch WHERE {wanted}"
     )
     # The word of a source that is no longer declared counts least.
     return (
         f"SELECT parsed.*, coalesce(sources.trust, 'browser') AS trust FROM ({parsed}) AS parsed"
         " LEFT JOIN sources ON sources.source = parsed.j.source"
+        f" WHERE parsed.j.version = {version}"
     )
 
 
@@ -278,7 +282,7 @@ def _table_sql(schema: Schema, kind: EventType) -> str:
         for leaf in leaf_columns(schema)
     )
     return (
-        f"SELECT * FROM (SELECT {columns} FROM {quoted(kind.name)}) WHERE TRUE{alive}"
+        f"SELECT * FROM (SELECT {columns} FROM {quoted(kind.table)}) WHERE TRUE{alive}"
         ' ORDER BY customer_bucket NULLS LAST, time, "offset"'
     )
 

@@ -12,40 +12,11 @@ from msgspec import Struct
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
-from liftwerk.definitions.section import is_name, named
+from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Rate, Retention, Share
+from liftwerk.events.earlier import EarlierVersion, check_earlier
+from liftwerk.events.properties import PropertyDefinition, check_properties
 from liftwerk.privacy.tags import Tag
-
-PropertyType = Literal["string", "integer", "number", "boolean", "money", "time", "list"]
-ItemType = Literal["string", "integer", "number", "boolean", "money", "time"]
-
-ENVELOPE_COLUMNS = (
-    "id",
-    "name",
-    "version",
-    "offset",
-    "time",
-    "sent_at",
-    "known_at",
-    "received",
-    "source",
-    "trust",
-    "session",
-    "customer",
-    "customer_bucket",
-    "consent_granted",
-    "consent_source",
-    "consent_version",
-    "consent_at",
-    "context",
-    "decision",
-    "weight",
-    "synthetic",
-    "modelled",
-    "digest",
-    "month",
-)
-"""Columns that every event table has; no property may be named so."""
 
 
 class Source(Struct, frozen=True):
@@ -60,7 +31,8 @@ class Source(Struct, frozen=True):
     description : str
         What it is.
     key_env : str or None
-        The environment variable that holds the write key of an ``http`` source.
+        An environment variable that holds a write key of an ``http`` source, beside those that
+        ``liftwerk keys create`` made.
     rate_limit : Rate or None
         Events it may send.
     origins : tuple of str
@@ -81,40 +53,6 @@ class Source(Struct, frozen=True):
     sample: Share = Share("100%")
 
 
-class PropertyDefinition(Struct, frozen=True):
-    """One typed property of an event.
-
-    Attributes
-    ----------
-    type : str
-        Its type.
-    unit : str
-        What a number counts.
-    minimum, maximum : decimal.Decimal or None
-        Bounds of a number or of money, both included.
-    privacy : str
-        How close the value is to a person.
-    choices : tuple of str
-        The texts that may occur; empty when any may.
-    required : bool
-        Whether an event without it is refused.
-    description : str
-        What it says.
-    of : str, dict or None
-        For a list: the type of its items, or field -> type of its rows.
-    """
-
-    type: PropertyType
-    unit: str = ""
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
-    privacy: Tag = "none"
-    choices: tuple[str, ...] = ()
-    required: bool = True
-    description: str = ""
-    of: ItemType | dict[str, ItemType] | None = None
-
-
 class EventDefinition(Struct, frozen=True):
     """``[events.NAME]``: one kind of fact.
 
@@ -132,6 +70,8 @@ class EventDefinition(Struct, frozen=True):
         Properties that together name one fact: different ids with the same key are one.
     properties : dict of str to PropertyDefinition
         Its typed properties.
+    earlier : tuple of EarlierVersion
+        Older versions that are still taken, and how their rows are read as this one.
     """
 
     version: int
@@ -140,6 +80,7 @@ class EventDefinition(Struct, frozen=True):
     retention: Retention | None = None
     unique: tuple[str, ...] = ()
     properties: dict[str, PropertyDefinition] = {}
+    earlier: tuple[EarlierVersion, ...] = ()
 
 
 def _text(
@@ -304,10 +245,6 @@ def _check_sources(project: Project) -> Iterable[Problem]:
         if name == LIVE:
             what = f"the source {name!r} is built in"
             yield project.problem(("sources", name), "choose another name", what=what)
-        if source.kind == "http" and source.key_env is None:
-            what = f"sources.{name}.key_env is missing"
-            hint = f'add key_env = "LIFTWERK_{name.upper()}_KEY", the variable with the write key'
-            yield project.problem(("sources", name, "key_env"), hint, what=what)
         for place, origin in enumerate(source.origins):
             if not _ORIGIN.fullmatch(origin):
                 hint = 'write scheme and host, such as "https://shop.example"'
@@ -331,42 +268,8 @@ def _check_events(project: Project) -> Iterable[Problem]:
         for place, key in enumerate(event.unique):
             if key not in event.properties:
                 yield project.unknown((*path, "unique", place), key, event.properties)
-        for key in _currencies(event) & set(event.properties):
-            what = f"the property name {key!r} is taken by the money beside it"
-            yield project.problem((*path, "properties", key), "choose another name", what=what)
-        for key, definition in event.properties.items():
-            yield from _check_property(project, (*path, "properties", key), key, definition)
-
-
-def _currencies(event: EventDefinition) -> set[str]:
-    """Name the columns that hold the currency of an event's money."""
-    return {f"{key}_currency" for key, item in event.properties.items() if item.type == "money"}
-
-
-def _check_property(
-    project: Project, path: Path, name: str, definition: PropertyDefinition
-) -> Iterable[Problem]:
-    if not is_name(name):
-        hint = "use lower case letters, digits and _, a letter first"
-        yield project.problem(path, hint, what=f"the property name {name!r} cannot be used")
-    if name in ENVELOPE_COLUMNS or name.startswith("leaf_"):
-        what = f"the property name {name!r} is taken by the envelope"
-        yield project.problem(path, "choose another name", what=what)
-    bounded = definition.minimum is not None or definition.maximum is not None
-    if bounded and definition.type not in ("integer", "number", "money"):
-        hint = "minimum and maximum are for integer, number and money"
-        yield project.problem((*path, "type"), hint, definition.type)
-    low, high = definition.minimum, definition.maximum
-    if low is not None and high is not None and low > high:
-        yield project.problem((*path, "maximum"), f"at least the minimum, {low}", str(high))
-    if definition.choices and definition.type != "string":
-        hint = "choices are for strings"
-        yield project.problem((*path, "choices"), hint, definition.choices)
-    if definition.type == "list" and definition.of is None:
-        hint = 'add of = "string", or of = { field = "type", … }'
-        yield project.problem((*path, "of"), hint, what=f"{'.'.join(map(str, path))}.of is missing")
-    if definition.type != "list" and definition.of is not None:
-        yield project.problem((*path, "type"), "of is for lists", definition.type)
+        yield from check_properties(project, (*path, "properties"), event.properties)
+        yield from check_earlier(project, path, event)
 
 
 SOURCES = named("sources", Source, _check_sources)

@@ -16,7 +16,8 @@ import pyarrow
 
 from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.events.columns import columns_of, leaf_columns
+from liftwerk.events.as_current import read_columns
+from liftwerk.events.columns import leaf_columns
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, parquet
@@ -192,21 +193,19 @@ def _scan(
     purpose: Purpose,
     as_of: AsOf,
 ) -> str:
-    """Return the scan as one SELECT; the columns are the declared ones, whatever the files hold."""
-    files = _files(kind, stores, snapshot)
-    present: Sequence[str] = ()
-    if files:
-        present = _present(kind, stores, snapshot)
-    columns = []
-    for column in columns_of(schema, kind):
-        if column.name in present:
-            columns.append(quoted(column.name))
-        else:
-            columns.append(f"NULL::{column.type} AS {quoted(column.name)}")
-    select = f"SELECT {', '.join(columns)}"
-    if not files:
-        return f"{select} WHERE FALSE"
-    source = f"{select} FROM {parquet(files)}"
+    """Return the scan as one SELECT over the tables of every version.
+
+    The columns are the current version's, whatever the files hold.
+    """
+    selects = [
+        f"SELECT {read_columns(schema, version, _present(version, stores, snapshot))}"
+        f" FROM {parquet(files)}"
+        for version in schema.versions(kind.name)
+        if (files := _files(version, stores, snapshot))
+    ]
+    if not selects:
+        return f"SELECT {read_columns(schema, kind, ())} WHERE FALSE"
+    source = " UNION ALL ".join(selects)
     bounds = _bounds(as_of)
     conditions = [
         permitted_sql(

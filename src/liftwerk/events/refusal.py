@@ -7,13 +7,12 @@ personal.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
 from liftwerk.errors import did_you_mean
-from liftwerk.events.definition import PropertyDefinition
-from liftwerk.events.schema import EventType, Schema
+from liftwerk.events.properties import PropertyDefinition
+from liftwerk.events.schema import EventType, Schema, head_of
 
 _AT = re.compile(r" - at `([^`]*)`$")
 _FIELD = re.compile(r"field `([^`]*)`")
@@ -30,14 +29,6 @@ _ENVELOPE = {
     "synthetic": "true or false",
     "modelled": "true or false",
 }
-
-
-class _Named(msgspec.Struct):
-    name: Any = None
-    version: Any = None
-
-
-_named = msgspec.json.Decoder(_Named)
 
 
 def explain(schema: Schema, body: bytes | str, error: Exception) -> tuple[str, str]:
@@ -66,19 +57,37 @@ def explain(schema: Schema, body: bytes | str, error: Exception) -> tuple[str, s
     if place is not None:
         path = place[1]
         message = message[: place.start()]
-    try:
-        head = _named.decode(body)
-    except (ValueError, RecursionError):
+    head = head_of(body)
+    if head is None:
         return "not an event: one JSON object each", "$"
-    if not isinstance(head.name, str):
+    name, version = head
+    if not isinstance(name, str):
         return "name is missing", "$.name"
-    if head.name not in schema.types:
+    if name not in schema.types:
         # The name came from outside, but it is a declared kind of word, not somebody's data.
-        return f"unknown event {head.name[:100]!r}: {did_you_mean(head.name, schema.types)}", path
-    kind = schema.types[head.name]
-    if path == "$.version":
-        return f"{kind.name}: version {kind.definition.version} is declared, not this one", path
+        return f"unknown event {name[:100]!r}: {did_you_mean(name, schema.types)}", path
+    if version is None:
+        return _words(schema, schema.types[name], path, message), path
+    kind = schema.version(name, version)
+    if kind is None or path == "$.version":
+        return f"{name}: {_declared(schema, name)} declared, not this one", "$.version"
     return _words(schema, kind, path, message), path
+
+
+def _declared(schema: Schema, name: str) -> str:
+    """Say which versions are declared.
+
+    Examples
+    --------
+    >>> from liftwerk.events.definition import RESERVED
+    >>> kinds = {"assigned": EventType("assigned", RESERVED["assigned"], msgspec.Struct)}
+    >>> _declared(Schema(kinds, {}, {}, "EUR", msgspec.json.Decoder()), "assigned")
+    'version 1 is'
+    """
+    numbers = [str(kind.definition.version) for kind in schema.versions(name)]
+    if len(numbers) == 1:
+        return f"version {numbers[0]} is"
+    return f"versions {', '.join(numbers[:-1])} and {numbers[-1]} are"
 
 
 def _words(schema: Schema, kind: EventType, path: str, message: str) -> str:

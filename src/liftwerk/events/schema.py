@@ -7,41 +7,25 @@ a refusal says all follow from the same declaration.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache, reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct, defstruct
+from msgspec import Meta, Struct, defstruct, structs
 
 from liftwerk.definitions.project import Project
-from liftwerk.events.definition import (
-    LIVE,
-    SOURCES,
-    EventDefinition,
-    PropertyDefinition,
-    Source,
-    known_events,
-)
+from liftwerk.events.definition import LIVE, SOURCES, EventDefinition, Source, known_events
+from liftwerk.events.earlier import EarlierVersion
 from liftwerk.events.identifiers import IDENTIFIERS, Namespace, normalise
+from liftwerk.events.records import TEXT_LIMIT, record, utc_fields
 from liftwerk.events.rules import RULES
-from liftwerk.money import exponent
-
-TEXT_LIMIT = 100_000
-"""Longest text, in characters, and longest list, in items."""
 
 FULL_WEIGHT = 1.0
 """The default weight, one object: msgspec leaves out what *is* the default, not what equals it."""
-
-_INT64 = 2**63
-_MONEY_DIGITS = 18
-_YEARS = range(1970, 2200)
-
-Check = Callable[[Any], None]
 
 
 class Consent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,11 +39,15 @@ class Consent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 @dataclass(frozen=True)
 class EventType:
-    """One (name, version): its definition, the struct of its JSON, the name of its table."""
+    """One (name, version): its definition, the struct of its JSON, the name of its table.
+
+    ``earlier`` says how its rows are read as the current version's; None when it is that.
+    """
 
     name: str
     definition: EventDefinition
     struct: type[Struct]
+    earlier: EarlierVersion | None = None
 
     @property
     def table(self) -> str:
@@ -67,15 +55,37 @@ class EventType:
         return f"{self.name}_v{self.definition.version}"
 
 
+class Decoder(Protocol):
+    """What turns a body into an event's struct."""
+
+    def decode(self, body: Any, /) -> Any:
+        """Decode and check one body; raises `msgspec.DecodeError` or `msgspec.ValidationError`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Schema:
-    """Every event a project knows, ready to decode."""
+    """Every event a project knows, ready to decode: ``types`` has the current version of each."""
 
     types: Mapping[str, EventType]
     namespaces: Mapping[str, Namespace]
     sources: Mapping[str, Source]
     currency: str
-    decoder: msgspec.json.Decoder[Any]
+    decoder: Decoder
+    earlier: Mapping[str, Sequence[EventType]] = field(default_factory=dict)
+
+    def versions(self, name: str) -> Sequence[EventType]:
+        """Return every declared version of an event, the oldest first; none when it is unknown."""
+        if name not in self.types:
+            return ()
+        return (*self.earlier.get(name, ()), self.types[name])
+
+    def version(self, name: str, number: object) -> EventType | None:
+        """Return one declared version of an event."""
+        for kind in self.versions(name):
+            if kind.definition.version == number:
+                return kind
+        return None
 
 
 @lru_cache(maxsize=8)
@@ -94,20 +104,99 @@ def schema_of(project: Project) -> Schema:
     currency = project.currency
     namespaces = project.get(IDENTIFIERS)
     identifiers = _identifiers(namespaces)
+    known = known_events(project)
     types = {
         name: EventType(name, definition, _event(name, definition, identifiers, currency))
-        for name, definition in known_events(project).items()
+        for name, definition in known.items()
+    }
+    earlier = {
+        name: [
+            EventType(name, old, _event(name, old, identifiers, currency), declared)
+            for declared, old in _earlier(definition)
+        ]
+        for name, definition in known.items()
+        if definition.earlier
     }
     sources = {**project.get(SOURCES), LIVE: Source("http", "server", "Decisions made live")}
     union: Any = reduce(operator.or_, (kind.struct for kind in types.values()))
-    return Schema(types, namespaces, sources, currency, msgspec.json.Decoder(union))
+    decoder: Decoder = msgspec.json.Decoder(union)
+    if earlier:
+        decoder = _Versions(decoder, earlier)
+    return Schema(types, namespaces, sources, currency, decoder, earlier)
+
+
+def _earlier(definition: EventDefinition) -> list[tuple[EarlierVersion, EventDefinition]]:
+    """Return the definition that each older version had, the oldest first."""
+    return [
+        (
+            old,
+            structs.replace(
+                definition, version=old.version, properties=old.properties, unique=(), earlier=()
+            ),
+        )
+        for old in sorted(definition.earlier, key=lambda old: old.version)
+    ]
+
+
+class _Head(Struct):
+    name: Any = None
+    version: Any = None
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def head_of(body: Any) -> tuple[Any, Any] | None:
+    """Return the name and the version that a body gives itself, None when it is no JSON object.
+
+    Examples
+    --------
+    >>> head_of(b'{"name":"visit","version":1,"more":[]}'), head_of(b"[]")
+    (('visit', 1), None)
+    """
+    try:
+        head = _head.decode(body)
+    except (ValueError, RecursionError):
+        return None
+    return head.name, head.version
+
+
+class _Versions:
+    """Decodes the current version at its full speed, and an older one at the second try.
+
+    One union can't hold two structs with one name; and what is current is nearly all that comes.
+    """
+
+    def __init__(self, current: Decoder, earlier: Mapping[str, Sequence[EventType]]) -> None:
+        self._current = current.decode
+        self._earlier = {
+            (name, kind.definition.version): msgspec.json.Decoder(kind.struct)
+            for name, kinds in earlier.items()
+            for kind in kinds
+        }
+
+    def decode(self, body: Any, /) -> Any:
+        """Decode and check one body, by the version that it names."""
+        try:
+            return self._current(body)
+        except msgspec.ValidationError:
+            older = self._older(body)
+            if older is None:
+                raise
+        return older.decode(body)
+
+    def _older(self, body: Any) -> msgspec.json.Decoder[Any] | None:
+        name, version = head_of(body) or (None, None)
+        if not isinstance(name, str) or type(version) is not int:
+            return None
+        return self._earlier.get((name, version))
 
 
 def _event(
     name: str, definition: EventDefinition, identifiers: type[Struct], currency: str
 ) -> type[Struct]:
     """Make the struct of one event; its field order is the order of the canonical JSON."""
-    properties = _record(f"{name}_properties", definition.properties, currency, RULES.get(name, ()))
+    properties = record(f"{name}_properties", definition.properties, currency, RULES.get(name, ()))
     is_empty_allowed = not any(one.required for one in definition.properties.values())
     properties_field: tuple[Any, ...] = ("properties", properties)
     if is_empty_allowed:
@@ -141,7 +230,7 @@ def _event(
         kw_only=True,
         forbid_unknown_fields=True,
         omit_defaults=True,
-        namespace={"__post_init__": _utc_fields(("time", "known_at", "received", "sent_at"))},
+        namespace={"__post_init__": utc_fields(("time", "known_at", "received", "sent_at"))},
     )
 
 
@@ -169,144 +258,3 @@ def _identifiers(namespaces: Mapping[str, Namespace]) -> type[Struct]:
         omit_defaults=True,
         namespace={"__post_init__": spell},
     )
-
-
-def _record(
-    name: str,
-    properties: Mapping[str, PropertyDefinition],
-    currency: str,
-    rules: Sequence[Check] = (),
-) -> type[Struct]:
-    """Make the struct of some properties. Names get a ``_``: some would be Python keywords."""
-    fields: list[tuple[Any, ...]] = []
-    checks: list[Check] = []
-    instants = []
-    for key, definition in properties.items():
-        wanted = _type(f"{name}_{key}", definition, currency)
-        if definition.required:
-            fields.append((f"{key}_", wanted))
-        else:
-            fields.append((f"{key}_", wanted | None, None))
-        if definition.type == "time":
-            instants.append(f"{key}_")
-        if definition.type == "money" and _is_bounded(definition):
-            checks.append(_bounds(key, definition))
-    if instants:
-        checks.append(_utc_fields(tuple(instants)))
-    checks.extend(rules)
-    namespace: dict[str, Any] = {}
-    if checks:
-        namespace["__post_init__"] = _all_of(checks)
-    return defstruct(
-        name,
-        fields,
-        rename={f"{key}_": key for key in properties},
-        kw_only=True,
-        forbid_unknown_fields=True,
-        omit_defaults=True,
-        namespace=namespace,
-    )
-
-
-def _type(name: str, definition: PropertyDefinition, currency: str) -> Any:
-    if definition.type != "list":
-        return _scalar(definition, currency)
-    if isinstance(definition.of, dict):
-        rows = {key: PropertyDefinition(kind) for key, kind in definition.of.items()}
-        item: Any = _record(name, rows, currency)
-    else:
-        item = _scalar(PropertyDefinition(definition.of or "string"), currency)
-    return Annotated[list[item], Meta(max_length=TEXT_LIMIT)]
-
-
-def _scalar(definition: PropertyDefinition, currency: str) -> Any:
-    low, high = definition.minimum, definition.maximum
-    match definition.type:
-        case "integer":
-            least, most = -_INT64, _INT64 - 1
-            if low is not None:
-                least = int(low.to_integral_value("ROUND_CEILING"))
-            if high is not None:
-                most = int(high.to_integral_value("ROUND_FLOOR"))
-            return Annotated[int, Meta(ge=least, le=most)]
-        case "number":
-            bounds: dict[str, Any] = {}
-            if low is not None:
-                bounds["ge"] = float(low)
-            if high is not None:
-                bounds["le"] = float(high)
-            return Annotated[float, Meta(**bounds)]
-        case "boolean":
-            return bool
-        case "money":
-            return Annotated[str, Meta(pattern=money_pattern(definition, currency))]
-        case "time":
-            return Annotated[datetime, Meta(tz=True)]
-        case _:
-            if definition.choices:
-                return Literal[definition.choices]
-            return Annotated[str, Meta(max_length=TEXT_LIMIT)]
-
-
-def money_pattern(definition: PropertyDefinition, currency: str) -> str:
-    r"""Return what decimal text must look like to be an amount: no more decimals than there are.
-
-    Examples
-    --------
-    >>> import re
-    >>> pattern = money_pattern(PropertyDefinition("money", minimum=Decimal(0)), "USD")
-    >>> [bool(re.search(pattern, text)) for text in ("29.99", "0.0", "1.230", "1.234", "-1", "1\n")]
-    [True, True, True, False, False, False]
-    """
-    decimals = exponent(currency)
-    sign = "-?"
-    if definition.minimum is not None and definition.minimum >= 0:
-        sign = ""
-    cents = r"(\.0+)?"
-    if decimals:
-        cents = rf"(\.[0-9]{{1,{decimals}}}0*)?"
-    return rf"\A{sign}[0-9]{{1,{_MONEY_DIGITS - decimals}}}{cents}\Z"
-
-
-def _is_bounded(definition: PropertyDefinition) -> bool:
-    has_low = definition.minimum is not None and definition.minimum != 0
-    return has_low or definition.maximum is not None
-
-
-def _bounds(key: str, definition: PropertyDefinition) -> Check:
-    low, high = definition.minimum, definition.maximum
-
-    def check(self: Any) -> None:
-        amount = getattr(self, f"{key}_")
-        if amount is None:
-            return
-        if low is not None and Decimal(amount) < low:
-            raise ValueError(f"{key} is below {low}")
-        if high is not None and Decimal(amount) > high:
-            raise ValueError(f"{key} is above {high}")
-
-    return check
-
-
-def _utc_fields(names: Sequence[str]) -> Check:
-    """Turn instants to UTC, so that one instant has one spelling."""
-
-    def check(self: Any) -> None:
-        for name in names:
-            at = getattr(self, name)
-            if at is None:
-                continue
-            if at.year not in _YEARS:
-                raise ValueError(f"{name.rstrip('_')} is not between 1970 and 2199")
-            if at.tzinfo is not UTC:
-                setattr(self, name, at.astimezone(UTC))
-
-    return check
-
-
-def _all_of(checks: Sequence[Check]) -> Check:
-    def check(self: Any) -> None:
-        for one in checks:
-            one(self)
-
-    return check

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from liftwerk.connectors.trial import words
 from liftwerk.connectors.trial.understand import Trial
-from liftwerk.events.definition import ENVELOPE_COLUMNS, RESERVED
+from liftwerk.events.definition import RESERVED
+from liftwerk.events.properties import ENVELOPE_COLUMNS
 
 HISTORY, ORDER = "history_recorded", "order_completed"
 SPEND, MARGIN, CONVERSION = "spend", "margin", "conversion"
