@@ -2,14 +2,15 @@
 
 A change and its audit entry are one transaction, and the entries form a hash chain that names
 people only by a random key. It also keeps what must move together with such an entry: snapshots,
-steps, leases, releases, pointers, tombstones. What a release or a step means is left to the rooms
-that make them.
+steps, leases, releases, pointers, keys, tombstones. What a release or a step means is left to the
+rooms that make them.
 """
 
 from liftwerk.store.ledger.protocol import (
     STAGES,
     AuditCheck,
     AuditEntry,
+    Key,
     Ledger,
     Release,
     Snapshot,
@@ -25,6 +26,7 @@ __all__ = [
     "STAGES",
     "AuditCheck",
     "AuditEntry",
+    "Key",
     "Ledger",
     "Release",
     "Snapshot",

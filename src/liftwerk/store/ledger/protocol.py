@@ -94,6 +94,23 @@ class Release(Struct, frozen=True):
     killed: bool = False
 
 
+class Key(Struct, frozen=True):
+    """A key somebody may send to us; the secret itself is kept nowhere.
+
+    ``hash`` is the SHA-256 of the whole key as it is sent. A key ends when it is revoked, or at
+    ``expires``, whichever comes first.
+    """
+
+    id: str
+    source: str
+    hash: bytes
+    label: str
+    created: datetime
+    expires: datetime | None = None
+    revoked: datetime | None = None
+    kind: str = "write"
+
+
 class Transaction(Protocol):
     """A change under way; hand it to the methods that take part in it."""
 
@@ -233,6 +250,22 @@ class Ledger(Protocol):
 
     def pointer(self, policy: str) -> str | None:
         """Return the id of a policy's champion."""
+        ...
+
+    def add_key(self, tx: Transaction, key: Key) -> None:
+        """Add a key."""
+        ...
+
+    def keys(self) -> list[Key]:
+        """Return every key, also those that have ended, oldest first."""
+        ...
+
+    def expire_key(self, tx: Transaction, key_id: str, at: datetime) -> bool:
+        """Let a key end at an instant, or earlier if it already does; False when it is revoked."""
+        ...
+
+    def revoke_key(self, tx: Transaction, key_id: str) -> bool:
+        """End a key at once, for good; False when it was revoked before."""
         ...
 
     def bury(self, tx: Transaction, leaves: Sequence[bytes]) -> None:

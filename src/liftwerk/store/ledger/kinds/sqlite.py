@@ -17,11 +17,13 @@ from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
+from liftwerk.store.ledger.kinds import sqlite_keys as keys
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
 from liftwerk.store.ledger.kinds import sqlite_releases as releases
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
+    Key,
     Release,
     Snapshot,
     Step,
@@ -49,6 +51,7 @@ SCHEMA = (
     ) strict""",
     leases.SCHEMA,
     *releases.SCHEMA,
+    keys.SCHEMA,
     """create table if not exists tombstones (
         leaf blob primary key check (length(leaf) = 16), at integer not null
     ) strict, without rowid""",
@@ -228,6 +231,24 @@ class SqliteLedger:
     def pointer(self, policy: str) -> str | None:
         """Return the id of a policy's champion."""
         return _only(self.database.rows("select release from pointers where policy = ?", (policy,)))
+
+    # ---------------------------------------------------------------------------------------- keys
+
+    def add_key(self, tx: Transaction, key: Key) -> None:
+        """Add a key."""
+        keys.add(_connection(tx), key)
+
+    def keys(self) -> list[Key]:
+        """Return every key, also those that have ended, oldest first."""
+        return [keys.from_row(row) for row in self.database.rows(f"{keys.SELECT} order by rowid")]
+
+    def expire_key(self, tx: Transaction, key_id: str, at: datetime) -> bool:
+        """Let a key end at an instant, or earlier if it already does; False when it is revoked."""
+        return keys.expire(_connection(tx), key_id, at)
+
+    def revoke_key(self, tx: Transaction, key_id: str) -> bool:
+        """End a key at once, for good; False when it was revoked before."""
+        return keys.revoke(_connection(tx), key_id, tx.at)
 
     # ---------------------------------------------------------------------------------- tombstones
 
