@@ -4,9 +4,13 @@
     ├── ProjectError         the call or the project is wrong; nothing was written
     │   ├── DefinitionError  the project file: unknown key, bad value, missing reference
     │   ├── InputError       a file or a body that cannot be read as declared
+    │   │   ├── TooLarge     more than may come at once
+    │   │   └── UnknownForm  a content type, character set or encoding that is not read
     │   └── UnknownName      a name that nothing declares or no store holds
     ├── Refused              the work ran and the answer is "no"
     │   ├── TooManyBadRows   more rows were quarantined than the project allows
+    │   ├── Unauthenticated  no key, or none that works
+    │   ├── Forbidden        a key, or a page, that may not do this
     │   └── Throttled        more came than a source may send; later it may again
     └── EnvironmentFault     the machine: disk, lock, damaged or newer home
         ├── Overloaded       more came than can be kept at once; nothing of it was taken
@@ -61,6 +65,14 @@ class InputError(ProjectError):
     """A file or a request body cannot be read as declared."""
 
 
+class TooLarge(InputError):
+    """More than may come at once; nothing of it was taken."""
+
+
+class UnknownForm(InputError):
+    """A content type, a character set or an encoding that is not read."""
+
+
 class UnknownName(ProjectError):
     """A name that nothing declares, or that no store holds."""
 
@@ -71,6 +83,14 @@ class Refused(LiftwerkError):
 
 class TooManyBadRows(Refused):
     """More rows were quarantined than ``[import] max_bad`` allows; nothing was published."""
+
+
+class Unauthenticated(Refused):
+    """No key, or none that works."""
+
+
+class Forbidden(Refused):
+    """A key, or a page, that may not do this."""
 
 
 class Throttled(Refused):

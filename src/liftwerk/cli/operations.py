@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from liftwerk.cli import progress, show
 from liftwerk.cli.app import DEFAULTS, Common, app, door, emit, err, open_project, out, source_of
 from liftwerk.cli.definitions import copy_example
-from liftwerk.cli.server import serve_project
+from liftwerk.cli.server import serve_pages
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
@@ -103,7 +103,7 @@ def demo(
     emit(common, report.document, render)
     if common.json or not _wants_page(serve):
         return
-    serve_project(Common(target, False, common.debug), "127.0.0.1", 0)
+    serve_pages(Common(target, False, common.debug), "127.0.0.1", 0)
 
 
 def _wants_page(serve: bool | None) -> bool:

@@ -1,34 +1,75 @@
-"""`serve`: the pages."""
+"""`serve`: the pages, and the door that events come in by."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from liftwerk.cli.app import DEFAULTS, Common, app, err, open_project, source_of
+from cyclopts import Parameter
+
+from liftwerk.cli.app import DEFAULTS, Common, app, err, open_project, out, source_of
+from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
+    from liftwerk.server import collector, compactor, workers
     from liftwerk.server import serve as server
 else:
     server = LazyModule("liftwerk.server.serve")
+    collector = LazyModule("liftwerk.server.collector")
+    workers = LazyModule("liftwerk.server.workers")
+    compactor = LazyModule("liftwerk.server.compactor")
 
 
 @app.command(group="Project")
-def serve(*, host: str = "127.0.0.1", port: int = 8080, common: Common = DEFAULTS) -> None:
-    """Serve the report, the decision log and the proofs as pages.
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    only: Literal["pages", "collect"] | None = None,
+    workers_: Annotated[int, Parameter(name="--workers")] = 1,
+    dry: Annotated[bool, Parameter(negative="")] = False,
+    compact: bool = True,
+    common: Common = DEFAULTS,
+) -> None:
+    """Serve the pages, collect events at /v1/events, and sort them into tables.
 
     Parameters
     ----------
     host
-        Where to listen; anything but loopback needs LIFTWERK_TOKEN.
+        Where to listen; pages anywhere but on loopback need LIFTWERK_TOKEN.
     port
         The port; 0 takes a free one.
+    only
+        Only the pages, or only the collector.
+    workers_
+        With --only collect: how many processes collect.
+    dry
+        Check events and answer why, and store nothing: a collector for tests.
+    compact
+        Sort collected events into tables every few seconds, in a process of its own.
     """
-    serve_project(common, host, port)
-
-
-def serve_project(common: Common, host: str, port: int) -> None:
-    """Serve a project until it is stopped."""
+    if workers_ > 1 and only != "collect":
+        raise ProjectError("several workers only collect", "--workers", "add --only collect")
     open_project(common).close()  # a wrong project is said before anything listens
+    if only == "pages":
+        serve_pages(common, host, port)
+        return
+    err.print("ctrl-c stops it")
+    with compactor.beside(common.project, wanted=compact and not dry):
+        if only == "collect":
+            workers.serve_collectors(
+                common.project, host=host, port=port, workers=workers_, dry=dry, announce=_say
+            )
+            return
+        opened = collector.OpenDoor(common.project, dry=dry)
+        server.serve(lambda: source_of(open_project(common)), host=host, port=port, opened=opened)
+
+
+def _say(address: str) -> None:
+    out.print(address, markup=False)
+
+
+def serve_pages(common: Common, host: str, port: int) -> None:
+    """Serve a project's pages until it is stopped."""
     err.print("ctrl-c stops it")
     server.serve(lambda: source_of(open_project(common)), host=host, port=port)

@@ -24,7 +24,9 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 COOKIE = "liftwerk_session"
 MINIMUM_TOKEN = 16
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS = ("/static/", "/health/", "/sign-in")
+COLLECT_PATHS = ("/v1/events",)
+"""Where events come in: their sources' keys open these, not the token."""
+OPEN_PATHS = ("/static/", "/health/", "/sign-in", *COLLECT_PATHS)
 PROGRAM_PATHS = ("/v1", "/schema")
 
 CONTENT_SECURITY_POLICY = "; ".join(

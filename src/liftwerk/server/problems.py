@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -10,10 +11,16 @@ import msgspec
 
 from liftwerk.errors import (
     EnvironmentFault,
+    Forbidden,
     InputError,
     LiftwerkError,
+    Overloaded,
     ProjectError,
     Refused,
+    Throttled,
+    TooLarge,
+    Unauthenticated,
+    UnknownForm,
     UnknownName,
 )
 
@@ -21,8 +28,13 @@ MEDIA_TYPE = "application/problem+json"
 
 STATUS: tuple[tuple[type[LiftwerkError], int], ...] = (
     (UnknownName, 404),
+    (TooLarge, 413),
+    (UnknownForm, 415),
     (InputError, 400),
     (ProjectError, 422),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (Throttled, 429),
     (Refused, 422),
     (EnvironmentFault, 503),
 )
@@ -41,6 +53,25 @@ def status_of(error: LiftwerkError) -> int:
         if isinstance(error, family):
             return status
     return 500
+
+
+def retry_after(error: LiftwerkError) -> str | None:
+    """Return the seconds after which the same may be tried again, as a header says them.
+
+    Examples
+    --------
+    >>> retry_after(Throttled("too much", "sources.web", retry_after=1.2))
+    '2'
+    >>> retry_after(InputError("not JSON", "the request's body")) is None
+    True
+    """
+    if isinstance(error, Throttled):
+        return str(max(math.ceil(error.retry_after), 1))
+    if isinstance(error, Overloaded):
+        return "1"
+    if isinstance(error, EnvironmentFault):
+        return "5"
+    return None
 
 
 def problem(

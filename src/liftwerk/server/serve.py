@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -15,6 +16,7 @@ from granian.server.embed import Server
 
 from liftwerk.errors import EnvironmentFault
 from liftwerk.server.app import guard
+from liftwerk.server.collector import OpenDoor
 from liftwerk.server.guard import LOOPBACK_NAMES, check_token, is_loopback
 from liftwerk.server.reading import Reader
 from liftwerk.server.source import ReportSource
@@ -30,6 +32,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     announce: Callable[[str], None] | None = None,
+    opened: OpenDoor | None = None,
 ) -> None:
     """Serve the pages until SIGTERM or SIGINT; requests under way are answered first.
 
@@ -43,6 +46,8 @@ def serve(
         The port; 0 takes a free one.
     announce : callable, optional
         Called with the address once the server answers; by default it is printed.
+    opened : OpenDoor, optional
+        Collects events too; closed at the end.
 
     Raises
     ------
@@ -56,7 +61,7 @@ def serve(
     tell = announce
     if tell is None:
         tell = _print
-    uvloop.run(_serve(Reader(open_source), host, port, token, tell))
+    uvloop.run(_serve(Reader(open_source), host, port, token, tell, opened))
 
 
 def _print(address: str) -> None:
@@ -107,7 +112,12 @@ def address_of(host: str, port: int) -> str:
 
 
 async def _serve(
-    reader: Reader, host: str, port: int, token: str | None, tell: Callable[[str], None]
+    reader: Reader,
+    host: str,
+    port: int,
+    token: str | None,
+    tell: Callable[[str], None],
+    opened: OpenDoor | None,
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.ERROR)
     await reader.open()
@@ -115,7 +125,7 @@ async def _serve(
     if is_loopback(host):
         hosts = LOOPBACK_NAMES
     server = Server(
-        guard(reader, token=token, hosts=hosts),
+        guard(reader, token=token, hosts=hosts, opened=opened),
         address=host,
         port=port,
         interface=Interfaces.ASGI,
@@ -141,6 +151,17 @@ async def _tell_when_ready(host: str, port: int, tell: Callable[[str], None]) ->
             continue
         writer.close()
         tell(address_of(host, port))
+        return
+
+
+def wait_until_open(host: str, port: int) -> None:
+    """Wait until something listens."""
+    while True:
+        try:
+            socket.create_connection((_connectable(host), port), timeout=1.0).close()
+        except OSError:
+            time.sleep(POLL_SECONDS)
+            continue
         return
 
 

@@ -1,0 +1,100 @@
+"""Opens a project for collecting: its stores, its keys, and the door in front of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from liftwerk.clock import SystemClock
+from liftwerk.definitions import load
+from liftwerk.definitions.project import Project
+from liftwerk.events.collect import Collector
+from liftwerk.events.definition import SOURCES
+from liftwerk.governance.key_ring import KeyRing
+from liftwerk.sections import SECTIONS
+from liftwerk.server.collect import Door
+from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
+
+KEY_SECONDS = 2.0
+"""How old a process's knowledge of the keys may be: a revoked one is refused within this time."""
+
+
+class LiveKeys:
+    """The project's keys, read again every few seconds.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    environ : mapping of str to str
+    """
+
+    def __init__(self, project: Project, stores: Stores, environ: Mapping[str, str]) -> None:
+        self._load: Callable[[], KeyRing] = lambda: KeyRing.load(project, stores, environ)
+        self._ring = self._load()
+        self._at = time.monotonic()
+        self._clock = SystemClock()
+
+    def source_of(self, secret: str) -> str | None:
+        """Return the key's source; None for a key that is not known, or has ended."""
+        now = time.monotonic()
+        if now - self._at > KEY_SECONDS:
+            self._ring = self._load()
+            self._at = now
+        return self._ring.source_of(secret, self._clock.now())
+
+
+class OpenDoor:
+    """A door with all that it stands on; closing it writes what waits.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The project's folder or its liftwerk.toml.
+    dry : bool
+        Check and answer, and store nothing.
+    processes : int
+        How many collect beside each other.
+    """
+
+    def __init__(self, path: Path, *, dry: bool = False, processes: int = 1) -> None:
+        self.project = load(path, SECTIONS)
+        self._stores = open_stores(Home.open(self.project.home, create=True))
+        clock = SystemClock()
+        self.collector = Collector(self.project, self._stores, clock, dry=dry, processes=processes)
+        keys = LiveKeys(self.project, self._stores, os.environ)
+        self.door = Door(self.collector, keys, self.project.get(SOURCES))
+
+    def close(self) -> None:
+        """Write what waits, and close the stores."""
+        self.collector.close()
+        self._stores.close()
+
+
+def give_door(door: Door) -> Provide:
+    """Hand a door to the handlers."""
+
+    async def provide() -> Door:
+        return door
+
+    return Provide(provide)
+
+
+def closing(opened: OpenDoor) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Close a door when the application ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            opened.close()
+
+    return lifespan

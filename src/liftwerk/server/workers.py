@@ -1,0 +1,98 @@
+"""Several processes that collect on one port; one that dies is replaced, one that ends drains."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from litestar import Litestar
+
+from liftwerk.server.app import collect_app
+from liftwerk.server.collector import OpenDoor
+from liftwerk.server.serve import address_of, take_port, wait_until_open
+
+PROJECT_VARIABLE = "LIFTWERK_SERVE_PROJECT"
+DRY_VARIABLE = "LIFTWERK_SERVE_DRY"
+WORKERS_VARIABLE = "LIFTWERK_SERVE_WORKERS"
+
+AT_ONCE = 512
+"""Requests that one process works on; more wait in the socket."""
+
+DRAIN_SECONDS = 20
+"""How long requests under way may take when a process is told to end."""
+
+RESPAWN_SECONDS = 0.2
+
+
+def application() -> Litestar:
+    """Build what one worker serves; it is told by its environment which project."""
+    path = Path(os.environ[PROJECT_VARIABLE])
+    processes = int(os.environ[WORKERS_VARIABLE])
+    dry = os.environ[DRY_VARIABLE] == "1"
+    return collect_app(OpenDoor(path, dry=dry, processes=processes))
+
+
+def serve_collectors(
+    path: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    workers: int = 1,
+    dry: bool = False,
+    announce: Callable[[str], None],
+) -> None:
+    """Collect until SIGTERM or SIGINT; requests under way are answered first.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The project's folder or its liftwerk.toml.
+    host : str
+        Where to listen.
+    port : int
+        The port; 0 takes a free one.
+    workers : int
+        How many processes.
+    dry : bool
+        Check and answer, and store nothing.
+    announce : callable
+        Called with the address once a worker answers.
+
+    Raises
+    ------
+    EnvironmentFault
+        If the port cannot be had.
+    """
+    OpenDoor(path, dry=True).close()  # what is wrong with the project is said before it listens
+    port = take_port(host, port)
+    os.environ[PROJECT_VARIABLE] = str(path.resolve())
+    os.environ[WORKERS_VARIABLE] = str(workers)
+    os.environ[DRY_VARIABLE] = "01"[dry]
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    server = Granian(
+        "liftwerk.server.workers:application",
+        factory=True,
+        address=host,
+        port=port,
+        workers=workers,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backpressure=AT_ONCE,
+        respawn_failed_workers=True,
+        respawn_interval=RESPAWN_SECONDS,
+        workers_kill_timeout=DRAIN_SECONDS,
+        log_enabled=False,
+    )
+
+    def tell() -> None:
+        wait_until_open(host, port)
+        announce(address_of(host, port))
+
+    threading.Thread(target=tell, name="announce", daemon=True).start()
+    server.serve()
