@@ -7,19 +7,28 @@ key belong to this room; which keys are one customer is said by `liftwerk.identi
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
+from liftwerk.events.spelling import COUNTRIES, PHONE, Rule, normalise, with_version
 from liftwerk.privacy.tags import Tag
 
-Rule = Literal["none", "trim", "lower", "email"]
+__all__ = [
+    "FINGERPRINTS",
+    "IDENTIFIERS",
+    "LEAF_BYTES",
+    "Namespace",
+    "Rule",
+    "fingerprint",
+    "leaf_key",
+    "normalise",
+]
 
 LEAF_BYTES = 16
 """Length of a leaf key."""
@@ -41,56 +50,42 @@ class Namespace(Struct, frozen=True):
     Attributes
     ----------
     normalise : str
-        What is done to a value before it is hashed.
+        What is done to a value before it is hashed; a bare name stands for the rule's newest
+        version, and ``email@1`` pins one.
     privacy : str
         How close the value is to a person.
     description : str
         What it is.
+    anonymous : bool
+        Whether it knows a visitor and not yet a customer, as a cookie or a device does.
+    region : str or None
+        The country whose form a phone number without ``+`` has.
     """
 
     normalise: Rule = "none"
     privacy: Tag = "pseudonymous"
     description: str = ""
+    anonymous: bool = False
+    region: str | None = None
 
+    def __post_init__(self) -> None:
+        # With its version, so that the project's hash changes when a bare name means another.
+        force_setattr(self, "normalise", with_version(self.normalise))
 
-def normalise(rule: Rule, value: str) -> str:
-    """Give an identifier its one spelling.
+    def spell(self, value: str) -> str:
+        """Give an identifier of this namespace its one spelling.
 
-    Parameters
-    ----------
-    rule : str
-        ``none`` leaves it alone, ``trim`` cuts white space around it, ``lower`` also writes it in
-        small letters (in Unicode's composed form), ``email`` also demands an address.
-    value : str
-        The identifier as it came.
+        Raises
+        ------
+        ValueError
+            If it is not what the rule demands.
 
-    Returns
-    -------
-    str
-        The spelling that is hashed.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left, or if it is not what the rule demands.
-
-    Examples
-    --------
-    >>> normalise("email", " Ada@Example.com ")
-    'ada@example.com'
-    """
-    spelled = value
-    if rule != "none":
-        spelled = spelled.strip()
-    if rule in ("lower", "email"):
-        spelled = unicodedata.normalize("NFC", spelled.lower())
-    if not spelled:
-        raise ValueError("an identifier is empty")
-    if rule == "email":
-        name, at, host = spelled.rpartition("@")
-        if not at or not name or not host or any(map(str.isspace, spelled)):
-            raise ValueError("an identifier is not an e-mail address")
-    return spelled
+        Examples
+        --------
+        >>> Namespace("phone", region="DE").spell("030 / 12 34 56")
+        '+4930123456'
+        """
+        return normalise(self.normalise, value, self.region)
 
 
 def leaf_key(namespace: str, spelled: str) -> bytes:
@@ -133,16 +128,25 @@ def fingerprint(name: str) -> str | None:
 
 
 def _check(project: Project) -> Iterable[Problem]:
-    for name in project.get(IDENTIFIERS):
+    for name, namespace in project.get(IDENTIFIERS).items():
+        path = ("identifiers", name)
         kind = fingerprint(name)
         if kind is not None:
             what = f"the identifier {name!r} would fingerprint people by {kind}"
             hint = "identify customers by what they gave you"
-            yield project.problem(("identifiers", name), hint, what=what)
+            yield project.problem(path, hint, what=what)
         elif not name.isidentifier() or name != name.lower():
             what = f"the identifier name {name!r} cannot be used"
             hint = "use lower case letters, digits and _, a letter first"
-            yield project.problem(("identifiers", name), hint, what=what)
+            yield project.problem(path, hint, what=what)
+        if namespace.region is None:
+            continue
+        if namespace.normalise != PHONE:
+            hint = 'a region is for normalise = "phone"'
+            yield project.problem((*path, "region"), hint, namespace.region)
+        elif namespace.region not in COUNTRIES:
+            hint = 'write a code of ISO 3166 such as "DE"'
+            yield project.problem((*path, "region"), hint, namespace.region)
 
 
 IDENTIFIERS = named("identifiers", Namespace, _check)
