@@ -27,6 +27,7 @@ from liftwerk.server.pages.releases import release_page, releases_page
 from liftwerk.server.pages.report import report_page
 from liftwerk.server.pages.sign_in import sign_in, sign_in_page
 from liftwerk.server.pages.status import status_page
+from liftwerk.server.preflight import Preflight
 from liftwerk.server.reading import Reader
 from liftwerk.server.render import STATIC
 from liftwerk.server.source import ReportSource
@@ -121,18 +122,23 @@ def guard(
         openapi_config=_openapi("What the closed loop knows, and the door events come in by."),
         logging_config=None,
     )
-    return Guard(app, token=token, hosts=hosts)
+    return Guard(Preflight(app), token=token, hosts=hosts)
 
 
-def collect_app(opened: OpenDoor) -> Litestar:
+def collect_app(opened: OpenDoor) -> Preflight:
     """Build the application that only collects; keys guard it, no token.
 
     Parameters
     ----------
     opened : OpenDoor
         Closed when the application ends.
+
+    Returns
+    -------
+    Preflight
+        An ASGI application.
     """
-    return Litestar(
+    app = Litestar(
         route_handlers=[*COLLECT_HANDLERS, api.live, collect_ready],
         dependencies={"door": give_door(opened.door)},
         lifespan=[closing(opened)],
@@ -140,6 +146,7 @@ def collect_app(opened: OpenDoor) -> Litestar:
         openapi_config=_openapi("The door events come in by."),
         logging_config=None,
     )
+    return Preflight(app)
 
 
 def _openapi(description: str) -> OpenAPIConfig:

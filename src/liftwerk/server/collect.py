@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
-from litestar import HttpMethod, Request, Response, get, post, route
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
@@ -21,8 +21,6 @@ from liftwerk.server.problems import MEDIA_TYPE, problem
 
 PACKED_BYTES = 5_000_000
 """Longest body as it comes; what it may hold unpacked is bounded in `liftwerk.server.payload`."""
-
-ALLOWED_HEADERS = "authorization, content-type, content-encoding, x-write-key"
 
 
 class Keys(Protocol):
@@ -159,30 +157,13 @@ async def events(request: Request[Any, Any, Any], door: NamedDependency[Door]) -
     return receipt(request, done, door.collector.dry)
 
 
-@route(
-    "/v1/events",
-    http_method=[HttpMethod.OPTIONS],
-    include_in_schema=False,
-    sync_to_thread=False,
-)
-def preflight(request: Request[Any, Any, Any]) -> Response[None]:
-    """Tell a browser that pages may send; whether this page may is said when it does."""
-    headers = {
-        **allow_origin(request),
-        "access-control-allow-methods": "POST",
-        "access-control-allow-headers": ALLOWED_HEADERS,
-        "access-control-max-age": "86400",
-    }
-    return Response(None, status_code=204, headers=headers)
-
-
 @get("/health/ready", summary="Events can be taken", sync_to_thread=False)
 def collect_ready() -> dict[str, str]:
     """Say that events can be taken: whoever answers has opened the inbox."""
     return {"status": "ready"}
 
 
-COLLECT_HANDLERS = (events, preflight)
+COLLECT_HANDLERS = (events,)
 
 
 def receipt(request: Request[Any, Any, Any], done: Collected, dry: bool) -> Response[bytes]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
-from litestar import Litestar
 
 from liftwerk.server.app import collect_app
 from liftwerk.server.collector import OpenDoor
+from liftwerk.server.preflight import Preflight
 from liftwerk.server.serve import address_of, take_port, wait_until_open
 
 PROJECT_VARIABLE = "LIFTWERK_SERVE_PROJECT"
@@ -29,7 +29,7 @@ DRAIN_SECONDS = 20
 RESPAWN_SECONDS = 0.2
 
 
-def application() -> Litestar:
+def application() -> Preflight:
     """Build what one worker serves; it is told by its environment which project."""
     path = Path(os.environ[PROJECT_VARIABLE])
     processes = int(os.environ[WORKERS_VARIABLE])
