@@ -120,11 +120,24 @@ RESERVED: dict[str, EventDefinition] = {
             "withdrawn": _texts("Purposes withdrawn"),
         },
     ),
+    # An envelope holds one identifier a namespace: two of one namespace stand in two events.
     "identity_linked": EventDefinition(
         version=1,
         description="Two identifiers were seen to be one customer",
         owner=_RESERVED,
-        properties={"evidence": _text("How it is known", required=False)},
+        properties={
+            "evidence": _text("How it is known", required=False),
+            "pair": _text("The same in two events that each name one of the two", required=False),
+        },
+    ),
+    "identity_unlinked": EventDefinition(
+        version=1,
+        description="Two identifiers were seen not to be one customer",
+        owner=_RESERVED,
+        properties={
+            "reason": _text("Why they are told apart"),
+            "pair": _text("The same in two events that each name one of the two", required=False),
+        },
     ),
     # The envelope's id is the decision's id, and its time the decision's time.
     "decision_made": EventDefinition(

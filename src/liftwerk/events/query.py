@@ -32,6 +32,7 @@ def query(
     purpose: str,
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
+    beside: Mapping[str, pyarrow.Table] | None = None,
 ) -> pyarrow.Table:
     """Run one reading statement over the events that a purpose may read.
 
@@ -47,6 +48,8 @@ def query(
         What may be known.
     derived : mapping of str to str, optional
         Further columns of every table, as SQL over the event's own.
+    beside : mapping of str to pyarrow.Table, optional
+        Relations that this SQL may read.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def query(
     known = schema_of(project).types
     apart = connect()
     used = _tables_of(apart, _only_statement(apart, sql), known)
-    with relations(project, stores, purpose, as_of, derived) as permitted:
+    with relations(project, stores, purpose, as_of, derived, None, beside) as permitted:
         for name in known:
             rows = permitted.sql(f"SELECT * FROM {quoted(name)}")
             if name not in used:

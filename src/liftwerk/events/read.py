@@ -38,6 +38,7 @@ def read(
     columns: Sequence[str] | None = None,
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
+    beside: Mapping[str, pyarrow.Table] | None = None,
 ) -> pyarrow.Table:
     """Read the events of one kind that may be read.
 
@@ -55,6 +56,8 @@ def read(
         What the reader may know: later events and withdrawals are left out.
     derived : mapping of str to str, optional
         Further columns, as SQL over the event's own.
+    beside : mapping of str to pyarrow.Table, optional
+        Relations that this SQL may read.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def read(
     UnknownName
         If the event, the purpose or a column is not declared.
     """
-    with relations(project, stores, purpose, as_of, derived, names=[name]) as connection:
+    with relations(project, stores, purpose, as_of, derived, [name], beside) as connection:
         known = connection.sql(f"SELECT * FROM {quoted(name)}").columns
         for column in columns or ():
             if column not in known:
@@ -86,6 +89,7 @@ def relations(
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
+    beside: Mapping[str, pyarrow.Table] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -101,6 +105,8 @@ def relations(
         Further columns of every view, as SQL over the event's own.
     names : sequence of str, optional
         Only these events; all known ones by default.
+    beside : mapping of str to pyarrow.Table, optional
+        Further relations of the connection, which ``derived`` may read; name them with a ``_``.
 
     Yields
     ------
@@ -119,6 +125,10 @@ def relations(
         snapshot = stores.ledger.latest_snapshot()
         connection = connect()
         _prepare(connection, schema, stores, snapshot)
+        for key, table in (beside or {}).items():
+            connection.register("_held", table)
+            connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
+            connection.unregister("_held")
         for kind in kinds:
             scan = _scan(schema, stores, snapshot, kind, purpose, basis, as_of)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())

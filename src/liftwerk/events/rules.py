@@ -53,6 +53,7 @@ SERVER_ONLY = frozenset(
         "features_served",
         "message_sent",
         "identity_linked",
+        "identity_unlinked",
     }
 )
 """What a public key must not say: a forged probability would teach."""
