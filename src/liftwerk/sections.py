@@ -13,6 +13,7 @@ from liftwerk.decisions.definition import ACTIONS, PLACEMENTS, POLICIES
 from liftwerk.definitions.define import Definitions
 from liftwerk.definitions.project import PROJECT
 from liftwerk.definitions.section import Section
+from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.features.definition import FEATURES
 from liftwerk.identity.definition import IDENTIFIERS
@@ -24,6 +25,7 @@ from liftwerk.store.definition import STORE
 SECTIONS: tuple[Section[Any], ...] = (
     PROJECT,
     PURPOSES,
+    CONSENT,
     STORE,
     SOURCES,
     EVENTS,

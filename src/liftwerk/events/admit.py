@@ -124,6 +124,8 @@ def admit(
                 sampled_out += 1
                 continue
             event.weight /= sample
+        if event.consent is not None:
+            event.consent = schema.resolve_consent(event.consent, received)
         event.source = source
         event.received = None
         if event.weight == FULL_WEIGHT:

@@ -27,6 +27,7 @@ from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
 WITHDRAWALS = "_withdrawals"
+GRANTS = "_grants"
 BURIED = "_buried"
 
 
@@ -174,20 +175,21 @@ def _prepare(
     stores: Stores,
     snapshot: Snapshot | None,
 ) -> None:
-    """Make the two relations that every scan is held against."""
+    """Make the relations that every scan is held against."""
     changes = _files(schema.types["consent_changed"], stores, snapshot)
-    selects = [
-        "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
-        ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
-    ]
-    if changes:
-        selects += [
-            f"SELECT {quoted(leaf)} AS leaf, unnest(withdrawn) AS purpose, time, known_at,"
-            f' "offset" FROM {parquet(changes)} WHERE {quoted(leaf)} IS NOT NULL'
-            for leaf in _present(schema.types["consent_changed"], stores, snapshot)
-            if leaf in leaf_columns(schema)
+    for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
+        selects = [
+            "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
+            ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
         ]
-    connection.execute(f"CREATE TABLE {WITHDRAWALS} AS {' UNION ALL '.join(selects)}")
+        if changes:
+            selects += [
+                f"SELECT {quoted(leaf)} AS leaf, unnest({purposes}) AS purpose, time, known_at,"
+                f' "offset" FROM {parquet(changes)} WHERE {quoted(leaf)} IS NOT NULL'
+                for leaf in _present(schema.types["consent_changed"], stores, snapshot)
+                if leaf in leaf_columns(schema)
+            ]
+        connection.execute(f"CREATE TABLE {relation} AS {' UNION ALL '.join(selects)}")
     connection.execute(f"CREATE TABLE {BURIED} (leaf BLOB)")
     buried = sorted(stores.ledger.buried())
     if buried:
@@ -223,6 +225,7 @@ def _scan(
             purpose,
             leaf_columns=leaf_columns(schema),
             withdrawals=WITHDRAWALS,
+            grants=GRANTS,
             agreed_column="consent_at",
             table="e",
             as_of_time=bounds.get("known_at"),

@@ -81,7 +81,7 @@ def _declared(schema: Schema, name: str) -> str:
     --------
     >>> from liftwerk.events.definition import RESERVED
     >>> kinds = {"assigned": EventType("assigned", RESERVED["assigned"], msgspec.Struct)}
-    >>> _declared(Schema(kinds, {}, {}, "EUR", msgspec.json.Decoder()), "assigned")
+    >>> _declared(Schema(kinds, {}, {}, "EUR", msgspec.json.Decoder(), None), "assigned")
     'version 1 is'
     """
     numbers = [str(kind.definition.version) for kind in schema.versions(name)]

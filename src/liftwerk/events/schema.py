@@ -18,6 +18,8 @@ import msgspec
 from msgspec import Meta, Struct, defstruct, structs
 
 from liftwerk.definitions.project import Project
+from liftwerk.events.consent.resolve import Resolver
+from liftwerk.events.consent.wire import Consent
 from liftwerk.events.definition import LIVE, SOURCES, EventDefinition, Source, known_events
 from liftwerk.events.earlier import EarlierVersion
 from liftwerk.events.identifiers import IDENTIFIERS, Namespace, normalise
@@ -26,15 +28,6 @@ from liftwerk.events.rules import RULES
 
 FULL_WEIGHT = 1.0
 """The default weight, one object: msgspec leaves out what *is* the default, not what equals it."""
-
-
-class Consent(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the customer had agreed to when the event was collected."""
-
-    granted: list[Annotated[str, Meta(min_length=1, max_length=200)]]
-    source: Literal["import", "tcf", "gcm", "api"]
-    version: Annotated[str, Meta(max_length=TEXT_LIMIT)] | None = None
-    at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +65,7 @@ class Schema:
     sources: Mapping[str, Source]
     currency: str
     decoder: Decoder
+    resolve_consent: Resolver
     earlier: Mapping[str, Sequence[EventType]] = field(default_factory=dict)
 
     def versions(self, name: str) -> Sequence[EventType]:
@@ -122,7 +116,7 @@ def schema_of(project: Project) -> Schema:
     decoder: Decoder = msgspec.json.Decoder(union)
     if earlier:
         decoder = _Versions(decoder, earlier)
-    return Schema(types, namespaces, sources, currency, decoder, earlier)
+    return Schema(types, namespaces, sources, currency, decoder, Resolver(project), earlier)
 
 
 def _earlier(definition: EventDefinition) -> list[tuple[EarlierVersion, EventDefinition]]:

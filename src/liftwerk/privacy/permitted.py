@@ -16,7 +16,9 @@ A withdrawal counts against an event if all of these hold:
 3. it reaches the event: where the purpose says ``retroactive``, every event; otherwise (``future``)
    events that happened at its time or later;
 4. the event does not rest on a consent given after it: someone who withdraws in May and agrees
-   again in June is heard both times.
+   again in June is heard both times;
+5. no later grant lifted it before the event: one that names the same purpose and leaf key, and was
+   known too. A grant reaches what happens from its time on, and never the past.
 
 An event whose consent is not known (null) is never permitted where the basis is consent. The same
 rule stands twice: as a Python function, and compiled to a DuckDB expression for scans; a test over
@@ -25,7 +27,7 @@ random data holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -36,8 +38,8 @@ _GRANTED = ("consent",)
 _WITHDRAWN = ("consent", "legitimate_interest")
 
 
-class Withdrawal(Struct, frozen=True):
-    """Someone took back a consent, or objected.
+class Change(Struct, frozen=True):
+    """Someone changed their mind about a purpose.
 
     Attributes
     ----------
@@ -60,6 +62,14 @@ class Withdrawal(Struct, frozen=True):
     offset: int
 
 
+class Withdrawal(Change, frozen=True):
+    """Someone took back a consent, or objected."""
+
+
+class Grant(Change, frozen=True):
+    """Someone agreed, or took back an objection."""
+
+
 class AsOf(Struct, frozen=True):
     """What a reader may know: up to a time, up to an offset, or both.
 
@@ -74,11 +84,11 @@ class AsOf(Struct, frozen=True):
     time: datetime | None = None
     offset: int | None = None
 
-    def knows(self, withdrawal: Withdrawal) -> bool:
-        """Say whether a withdrawal was known."""
-        if self.time is not None and withdrawal.known_at > self.time:
+    def knows(self, change: Change) -> bool:
+        """Say whether a change was known."""
+        if self.time is not None and change.known_at > self.time:
             return False
-        return self.offset is None or withdrawal.offset <= self.offset
+        return self.offset is None or change.offset <= self.offset
 
 
 NOW = AsOf()
@@ -93,6 +103,7 @@ def permitted(
     name: str,
     purpose: Purpose,
     withdrawals: Iterable[Withdrawal],
+    grants: Iterable[Grant] = (),
     as_of: AsOf = NOW,
     agreed: datetime | None = None,
 ) -> bool:
@@ -112,6 +123,8 @@ def permitted(
         The purpose.
     withdrawals : iterable of Withdrawal
         All withdrawals; of other people and purposes too.
+    grants : iterable of Grant
+        All grants that were told by themselves, not in an event.
     as_of : AsOf
         What the reader may know.
     agreed : datetime or None
@@ -140,11 +153,16 @@ def permitted(
     consent = None
     if purpose.basis in _GRANTED:
         consent = agreed
+    known = [grant for grant in grants if grant.purpose == name and as_of.knows(grant)]
     return not any(
         withdrawal.purpose == name
         and withdrawal.leaf in leaves
         and as_of.knows(withdrawal)
         and _reaches(withdrawal, purpose, time, consent)
+        and not any(
+            grant.leaf == withdrawal.leaf and withdrawal.time < grant.time <= time
+            for grant in known
+        )
         for withdrawal in withdrawals
     )
 
@@ -163,6 +181,7 @@ def permitted_sql(
     *,
     leaf_columns: Sequence[str],
     withdrawals: str,
+    grants: str | None = None,
     granted_column: str = "consent_granted",
     time_column: str = "time",
     agreed_column: str | None = None,
@@ -183,6 +202,8 @@ def permitted_sql(
     withdrawals : str
         A relation with columns ``leaf`` (BLOB), ``purpose``, ``time``, ``known_at``, ``offset``:
         a table's name, or a query in parentheses.
+    grants : str or None
+        A relation with the same columns; None when there are no grants.
     granted_column, time_column : str
         Columns with the granted purposes (VARCHAR[], may be null) and the event's time.
     agreed_column : str or None
@@ -215,11 +236,14 @@ def permitted_sql(
         contains = f"list_contains({column(granted_column)}, {_text(name)})"
         conditions.append(f"coalesce({contains}, FALSE)")
     if purpose.basis in _WITHDRAWN:
+        bounds = {"known_at": as_of_time, "offset": as_of_offset}
+        known = {key: bound for key, bound in bounds.items() if bound is not None}
         reach = [f"w_purpose = {_text(name)}"]
-        if as_of_time is not None:
-            reach.append(f"w_known_at <= {as_of_time}")
-        if as_of_offset is not None:
-            reach.append(f"w_offset <= {as_of_offset}")
+        reach += [f"w_{key} <= {bound}" for key, bound in known.items()]
+        relation = _renamed(withdrawals)
+        if grants is not None:
+            relation = _with_lifted(relation, grants, known)
+            reach.append(f"(w_lifted IS NULL OR {column(time_column)} < w_lifted)")
         if purpose.withdrawal == "future":
             reach.append(f"w_time <= {column(time_column)}")
         if agreed_column is not None and purpose.basis in _GRANTED:
@@ -227,7 +251,7 @@ def permitted_sql(
             reach.append(f"({agreed} IS NULL OR {agreed} <= w_time)")
         # One anti-join a column: each has an equality to hash on, where an OR would have none.
         conditions += [
-            f"NOT EXISTS (SELECT 1 FROM {_renamed(withdrawals)}"
+            f"NOT EXISTS (SELECT 1 FROM {relation}"
             f" WHERE {' AND '.join([f'w_leaf = {column(leaf)}', *reach])})"
             for leaf in leaf_columns
         ]
@@ -245,6 +269,16 @@ def _renamed(withdrawals: str) -> str:
     return (
         "(SELECT leaf AS w_leaf, purpose AS w_purpose, time AS w_time, known_at AS w_known_at,"
         f' "offset" AS w_offset FROM {withdrawals})'
+    )
+
+
+def _with_lifted(withdrawals: str, grants: str, known: Mapping[str, str]) -> str:
+    """Add to each withdrawal when the first known grant after it lifted it."""
+    conditions = ["g.leaf = w_leaf", "g.purpose = w_purpose", "g.time > w_time"]
+    conditions += [f'g."{key}" <= {bound}' for key, bound in known.items()]
+    return (
+        f"(SELECT *, (SELECT min(g.time) FROM {grants} AS g"
+        f" WHERE {' AND '.join(conditions)}) AS w_lifted FROM {withdrawals})"
     )
 
 
