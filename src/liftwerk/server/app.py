@@ -17,7 +17,7 @@ from litestar.static_files import create_static_files_router
 from liftwerk import __version__
 from liftwerk.server import api
 from liftwerk.server.answers import EXCEPTION_HANDLERS
-from liftwerk.server.collect import COLLECT_HANDLERS, collect_ready
+from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
 from liftwerk.server.pages.audit import audit_page
@@ -30,6 +30,7 @@ from liftwerk.server.pages.status import status_page
 from liftwerk.server.preflight import Preflight
 from liftwerk.server.reading import Reader
 from liftwerk.server.render import STATIC
+from liftwerk.server.segment import segment
 from liftwerk.server.source import ReportSource
 
 HANDLERS = (
@@ -50,6 +51,9 @@ HANDLERS = (
     api.live,
     api.ready,
 )
+
+COLLECTING = (events, segment)
+"""What a source's key opens."""
 
 
 def create_app(
@@ -110,7 +114,7 @@ def guard(
     dependencies = {"reader": Provide(give_reader)}
     lifespans: list[Any] = [lifespan]
     if opened is not None:
-        handlers += COLLECT_HANDLERS
+        handlers += COLLECTING
         dependencies["door"] = give_door(opened.door)
         lifespans.append(closing(opened))
     app = Litestar(
@@ -139,7 +143,7 @@ def collect_app(opened: OpenDoor) -> Preflight:
         An ASGI application.
     """
     app = Litestar(
-        route_handlers=[*COLLECT_HANDLERS, api.live, collect_ready],
+        route_handlers=[*COLLECTING, api.live, collect_ready],
         dependencies={"door": give_door(opened.door)},
         lifespan=[closing(opened)],
         exception_handlers={**EXCEPTION_HANDLERS},

@@ -13,6 +13,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 
+from liftwerk.connectors.segment.translate import Calls
 from liftwerk.errors import Forbidden, Unauthenticated
 from liftwerk.events.collect import Collected, Collector
 from liftwerk.events.definition import Source
@@ -40,15 +41,26 @@ class Door:
     keys : Keys
     sources : mapping of str to Source
         The declared ones.
+    calls : Calls
+        How Segment's calls become events.
     """
 
-    def __init__(self, collector: Collector, keys: Keys, sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self, collector: Collector, keys: Keys, sources: Mapping[str, Source], calls: Calls
+    ) -> None:
         self.collector = collector
         self.keys = keys
         self.sources = sources
+        self.calls = calls
 
-    def source_of(self, request: Request[Any, Any, Any]) -> str:
+    def source_of(self, request: Request[Any, Any, Any], inside: str = "") -> str:
         """Say which source a request comes from.
+
+        Parameters
+        ----------
+        request : Request
+        inside : str
+            A key from the body, for clients that put it there.
 
         Raises
         ------
@@ -57,7 +69,7 @@ class Door:
         Forbidden
             If it was sent from a page that the source does not name.
         """
-        secret = secret_of(request.headers, request.query_params)
+        secret = secret_of(request.headers, request.query_params) or inside
         source = None
         if secret:
             source = self.keys.source_of(secret)
@@ -116,7 +128,7 @@ class Receipt(msgspec.Struct, frozen=True):
     refused: list[RefusedEvent]
 
 
-_RESPONSES = {
+RESPONSES = {
     200: ResponseSpec(Receipt, description="Everything that was sent is durable"),
     **{
         status: ResponseSpec(dict[str, Any], description=words, media_type=MEDIA_TYPE)
@@ -139,7 +151,7 @@ _RESPONSES = {
     summary="Collect events: one, a list, or one a line",
     status_code=200,
     request_max_body_size=PACKED_BYTES,
-    responses=_RESPONSES,
+    responses=RESPONSES,
     security=[{"write key": []}],
 )
 async def events(request: Request[Any, Any, Any], door: NamedDependency[Door]) -> Response[bytes]:
@@ -161,9 +173,6 @@ async def events(request: Request[Any, Any, Any], door: NamedDependency[Door]) -
 def collect_ready() -> dict[str, str]:
     """Say that events can be taken: whoever answers has opened the inbox."""
     return {"status": "ready"}
-
-
-COLLECT_HANDLERS = (events,)
 
 
 def receipt(request: Request[Any, Any, Any], done: Collected, dry: bool) -> Response[bytes]:

@@ -12,6 +12,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from liftwerk.clock import SystemClock
+from liftwerk.connectors.segment.translate import Calls
 from liftwerk.definitions import load
 from liftwerk.definitions.project import Project
 from liftwerk.events.collect import Collector
@@ -70,7 +71,8 @@ class OpenDoor:
         clock = SystemClock()
         self.collector = Collector(self.project, self._stores, clock, dry=dry, processes=processes)
         keys = LiveKeys(self.project, self._stores, os.environ)
-        self.door = Door(self.collector, keys, self.project.get(SOURCES))
+        sources = self.project.get(SOURCES)
+        self.door = Door(self.collector, keys, sources, Calls.of(self.project))
 
     def close(self) -> None:
         """Write what waits, and close the stores."""

@@ -24,7 +24,16 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 COOKIE = "liftwerk_session"
 MINIMUM_TOKEN = 16
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-COLLECT_PATHS = ("/v1/events",)
+COLLECT_PATHS = (
+    "/v1/events",
+    "/v1/track",
+    "/v1/identify",
+    "/v1/page",
+    "/v1/screen",
+    "/v1/group",
+    "/v1/alias",
+    "/v1/batch",
+)
 """Where events come in: their sources' keys open these, not the token."""
 OPEN_PATHS = ("/static/", "/health/", "/sign-in", *COLLECT_PATHS)
 PROGRAM_PATHS = ("/v1", "/schema")

@@ -1,0 +1,84 @@
+"""Segment's addresses: its clients send here unchanged, and get the answers they know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+
+from liftwerk.connectors.segment.translate import KINDS, bodies, translate
+from liftwerk.errors import InputError, TooLarge
+from liftwerk.events.admit import Refusal
+from liftwerk.server.collect import PACKED_BYTES, RESPONSES, Door, allow_origin
+from liftwerk.server.payload import EVENTS, unpack
+
+_HINT = "send what Segment's clients send"
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@post(
+    [f"/v1/{kind}" for kind in (*KINDS, "batch")],
+    summary="Collect as Segment's API does: track, identify, page, screen, group, alias, batch",
+    status_code=200,
+    request_max_body_size=PACKED_BYTES,
+    responses=RESPONSES,
+    security=[{"write key": []}],
+)
+async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) -> Response[bytes]:
+    """Take Segment's calls; the answer comes when those accepted are durable.
+
+    A call that is refused does not make the client send the batch again: the answer is 200 and
+    names it under `refused`, and it is in quarantine.
+    """
+    document = _document(unpack(await request.body(), request.headers.get("content-encoding", "")))
+    source = door.source_of(request, str(document.get("writeKey") or ""))
+    kind = request.url.path.rpartition("/")[2]
+    messages, sent_at = [document], None
+    if kind == "batch":
+        messages, sent_at = _batch(document)
+    events: list[dict[str, Any]] = []
+    places: list[int] = []
+    refused: list[Refusal] = []
+    for index, message in enumerate(messages):
+        name = kind
+        if kind == "batch":
+            name = str(message.get("type") or "")
+        if name not in KINDS:
+            refused.append(Refusal(index, "no call of Segment's", "$.type"))
+            continue
+        made = translate(door.calls, name, message, sent_at)
+        events += made
+        places += [index] * len(made)
+    accepted = 0
+    if events:
+        agent = request.headers.get("user-agent", "")
+        done = await door.collector.collect(bodies(events), source, agent)
+        accepted = done.accepted
+        refused += [Refusal(places[one.index], one.reason, one.path) for one in done.refused]
+    answer = {"success": True, "accepted": accepted, "refused": refused}
+    return Response(
+        msgspec.json.encode(answer), media_type=MediaType.JSON, headers=allow_origin(request)
+    )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InputError("not a JSON object", "the request's body", _HINT) from None
+
+
+def _batch(document: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    messages = document.get("batch")
+    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
+        raise InputError("batch is not a list of objects", "the request's body", _HINT)
+    if len(messages) > EVENTS:
+        raise TooLarge("too many events", "the request's body", f"at most {EVENTS:,} at once")
+    sent_at = document.get("sentAt")
+    if not isinstance(sent_at, str):
+        return messages, None
+    return messages, sent_at
