@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from liftwerk.errors import HomeInUse, UnknownName
-from liftwerk.store.ledger import LEDGERS, STAGES, Ledger, Release, Snapshot, Step
+from liftwerk.store.ledger import LEDGERS, STAGES, Key, Ledger, Release, Snapshot, Step
 from liftwerk.store.urls import open_url
 
 Open = Callable[[], Ledger]
@@ -253,6 +253,76 @@ def test_the_pointer_names_a_known_release(reopen: Open) -> None:
     assert ledger.pointer("best_email") is None
     assert len(ledger.audit()) == 2
     ledger.close()
+
+
+# -------------------------------------------------------------------------------------------- keys
+
+
+def key(number: int = 1) -> Key:
+    return Key(f"{number:012x}", "web", bytes([number]) * 32, "shop server", AT)
+
+
+def end(ledger: Ledger, key_id: str, expires: datetime | None = None) -> bool:
+    """Let a key expire, or revoke it without an instant; says whether that changed it."""
+    with ledger.change("jane", "key.end", key_id, {}, AT) as tx:
+        if expires is None:
+            return ledger.revoke_key(tx, key_id)
+        return ledger.expire_key(tx, key_id, expires)
+
+
+def test_keys_are_listed_oldest_first(reopen: Open) -> None:
+    ledger = reopen()
+    assert ledger.keys() == []
+    made = [key(3), key(1), Key("f" * 12, "till", b"f" * 32, "", AT, AT, AT, "decide")]
+    for one in made:
+        with ledger.change("jane", "key.create", one.id, {}, AT) as tx:
+            ledger.add_key(tx, one)
+    ledger.close()
+    ledger = reopen()
+    assert ledger.keys() == made
+    ledger.close()
+
+
+def test_a_key_and_its_entry_are_one_transaction(reopen: Open) -> None:
+    ledger = reopen()
+    with suppress(ZeroDivisionError), ledger.change("jane", "key.create", "1", {}, AT) as tx:
+        ledger.add_key(tx, key())
+        1 / 0  # noqa: B018
+    assert (ledger.keys(), ledger.audit()) == ([], [])
+    ledger.close()
+
+
+def test_the_end_of_a_key_only_comes_nearer(reopen: Open) -> None:
+    ledger = reopen()
+    one, two = key(1), key(2)
+    with ledger.change("jane", "key.create", "two", {}, AT) as tx:
+        ledger.add_key(tx, one)
+        ledger.add_key(tx, two)
+    for hours, expected in ((5, 5), (9, 5), (2, 2)):
+        assert end(ledger, one.id, AT + timedelta(hours=hours))
+        assert ledger.keys()[0].expires == AT + timedelta(hours=expected)
+    assert end(ledger, one.id)
+    revoked = ledger.keys()[0]
+    assert revoked.revoked == AT
+    assert not end(ledger, one.id)  # the first time stays
+    assert not end(ledger, one.id, AT)
+    assert ledger.keys() == [revoked, two]
+    ledger.close()
+
+
+def test_an_unknown_key_is_not_repeated(reopen: Open) -> None:
+    ledger = reopen()
+    with ledger.change("jane", "key.create", "1", {}, AT) as tx:
+        ledger.add_key(tx, key())
+    for expires in (None, AT):
+        with pytest.raises(UnknownName, match="did you mean '000000000001'") as caught:
+            end(ledger, "000000000002", expires)
+        assert "000000000002" not in str(caught.value)
+    assert len(ledger.audit()) == 1
+    ledger.close()
+
+
+# -------------------------------------------------------------------------------------- tombstones
 
 
 def test_the_erased_stay_buried(reopen: Open) -> None:

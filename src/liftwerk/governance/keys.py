@@ -254,8 +254,7 @@ def list_keys(project: Project, stores: Stores, now: datetime) -> list[ListedKey
             key.expires,
             key.revoked,
         )
-        for key in stores.ledger.keys()
-        if key.kind == WRITE
+        for key in _kept(stores)
     ]
 
 
@@ -267,12 +266,17 @@ def _made(source: str, label: str, now: datetime) -> tuple[NewKey, Key]:
     return NewKey(key_id, secret, source), Key(key_id, source, hash_of(secret), label, now)
 
 
+def _kept(stores: Stores) -> list[Key]:
+    kept = stores.ledger.keys()
+    return [key for key in kept if key.kind == WRITE]
+
+
 def _key(stores: Stores, text: str) -> Key:
     """Find a key by its id or by itself."""
     key_id = id_in(text)
     if key_id is None:
         key_id = text
-    known = {key.id: key for key in stores.ledger.keys() if key.kind == WRITE}
+    known = {key.id: key for key in _kept(stores)}
     if key_id not in known:
         # What was typed is not repeated: it may be a secret.
         raise UnknownName("no such key", "keys", did_you_mean(key_id, known))
