@@ -24,6 +24,7 @@ SITES = (
     "decision_commit",
     "erase_collection",
     "tombstone_commit",
+    "key_commit",
 )
 """Every fault site there is; a test holds this list and the code together."""
 

@@ -18,6 +18,7 @@ import sys
 from cyclopts import CycloptsError
 
 from liftwerk.cli import (
+    access,
     decisions,
     definitions,
     events,
@@ -30,7 +31,17 @@ from liftwerk.cli import (
 from liftwerk.cli.app import app, err
 from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
 
-COMMAND_FILES = (definitions, operations, server, events, models, decisions, releases, governance)
+COMMAND_FILES = (
+    definitions,
+    operations,
+    server,
+    events,
+    models,
+    decisions,
+    releases,
+    governance,
+    access,
+)
 """Importing a file registers its commands; the order is that of ``--help``."""
 
 EXIT_CODES: tuple[tuple[type[LiftwerkError], int], ...] = (

@@ -103,7 +103,7 @@ def open_stores(home: Home) -> Stores:
 
 def _own_collections(decisions: Decisions) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
-    facts = ("audit", "audit_head", "snapshots", "steps", "leases", "releases", "pointers")
+    facts = ("audit", "audit_head", "snapshots", "steps", "leases", "releases", "pointers", "keys")
     return (
         Collection(
             name="ledger",
