@@ -19,6 +19,7 @@ SITES = (
     "snapshot_commit",
     "inbox_trim",
     "artefact_write",
+    "quarantine_release",
     "step_commit",
     "release_commit",
     "decision_commit",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, out
 from liftwerk.lazy import LazyModule
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from liftwerk import definitions, sections
     from liftwerk.connectors import propose as propose
     from liftwerk.definitions import templates
+    from liftwerk.events import json_schema, types
+    from liftwerk.project import check as checking
 else:
+    checking = LazyModule("liftwerk.project.check")
+    json_schema = LazyModule("liftwerk.events.json_schema")
+    types = LazyModule("liftwerk.events.types")
     definitions = LazyModule("liftwerk.definitions")
     sections = LazyModule("liftwerk.sections")
     templates = LazyModule("liftwerk.definitions.templates")
@@ -64,7 +69,7 @@ def init(
 @app.command(group="Project")
 def check(*, common: Common = DEFAULTS) -> int:
     """Check the project's definitions, all of them; exit 2 when something is wrong."""
-    found = definitions.problems(common.project, sections.SECTIONS)
+    found = checking.problems(common.project)
 
     def render() -> None:
         for problem in found:
@@ -80,10 +85,54 @@ def check(*, common: Common = DEFAULTS) -> int:
     return 0
 
 
-@app.command(group="Project")
-def schema(*, common: Common = DEFAULTS) -> None:
+schema = App(
+    name="schema",
+    help="Print the JSON Schema of liftwerk.toml, for editors; or what events look like.",
+    help_format="plaintext",
+    group="Project",
+)
+app.command(schema)
+
+
+@schema.default
+def project_file(*, common: Common = DEFAULTS) -> None:
     """Print the JSON Schema of liftwerk.toml, for editors."""
-    document = definitions.json_schema(sections.SECTIONS)
+    _print(definitions.json_schema(sections.SECTIONS), common)
+
+
+@schema.command
+def event(name: str, /, *, version: int | None = None, common: Common = DEFAULTS) -> None:
+    """Print the JSON Schema of an event as it is sent.
+
+    Parameters
+    ----------
+    name
+        The event.
+    version
+        An older version; by default the current one.
+    """
+    project = definitions.load(common.project, sections.SECTIONS)
+    _print(json_schema.event_schema(project, name, version), common)
+
+
+@schema.command(name="types")
+def types_(
+    *, language: Literal["typescript", "python"] = "typescript", common: Common = DEFAULTS
+) -> None:
+    """Print types of every event that may be sent, for the code that sends them.
+
+    Parameters
+    ----------
+    language
+        TypeScript interfaces, or Python's typed dictionaries.
+    """
+    project = definitions.load(common.project, sections.SECTIONS)
+    text = types.event_types(project, language)
+    document = {"language": language, "text": text}
+    emit(common, document, lambda: print(text, end=""))
+
+
+def _print(document: object, common: Common) -> None:
     printed = Common(common.project, True, common.debug)
     emit(printed, document, lambda: None)
 

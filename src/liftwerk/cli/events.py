@@ -1,15 +1,23 @@
-"""`import` and `sql`: what happened."""
+"""`import`, `sql` and `events`: what happened."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from liftwerk.cli import progress, show
-from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out
+from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
+
+if TYPE_CHECKING:
+    from liftwerk.project import compact as keeping
+else:
+    keeping = LazyModule("liftwerk.project.compact")
 
 
 @app.command(name="import", group="Events")
@@ -88,3 +96,132 @@ def _value(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     return value
+
+
+events = App(
+    name="events",
+    help="What was collected: sort it into tables, and mend what was refused.",
+    help_format="plaintext",
+    group="Events",
+)
+app.command(events)
+
+
+@events.command
+def compact(
+    *,
+    every: str | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Sort what was collected into tables, each event once, under a new snapshot.
+
+    Parameters
+    ----------
+    every
+        Go on until stopped, with this much time between: such as 5s.
+    """
+
+    def render(done: dict[str, Any]) -> None:
+        facts: dict[str, object] = {
+            f"new {name}": fmt.number(many) for name, many in done["events"].items()
+        }
+        for key in ("duplicates", "erased"):
+            facts[key] = fmt.number(done[key])
+        show.pairs("Compacted", facts)
+        for reason, many in done["quarantined"].items():
+            out.print(f"  quarantined: {fmt.number(many)} x {reason}", markup=False)
+
+    with open_project(common) as project:
+        if every is None:
+            done = project.compact()
+            emit(common, done, lambda: render(done))
+            return
+        ending = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ending.set())
+        keeping.keep_on(project.compact, every, ending, render)
+
+
+@events.command
+def quarantine(
+    *,
+    reason: str | None = None,
+    limit: int = 3,
+    show_: Annotated[bool, Parameter(name="--show", negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Show what was refused, grouped by reason, with examples.
+
+    Parameters
+    ----------
+    reason
+        Only reasons with this text in them.
+    limit
+        Most examples of each reason.
+    show_
+        Print the examples' whole bodies, which may be personal.
+    """
+    with open_project(common) as project:
+        groups = project.quarantine(reason, limit, show_)
+    if show_:
+        err.print("careful: bodies as they were sent; they may hold personal data")
+
+    def render() -> None:
+        if not groups:
+            out.print("nothing is in quarantine")
+        for group in groups:
+            _group(group)
+
+    emit(common, groups, render)
+
+
+def _group(group: dict[str, Any]) -> None:
+    sources = ", ".join(f"{name} {fmt.number(many)}" for name, many in group["sources"].items())
+    out.print(f"{fmt.number(group['count'])} x {group['reason']}", markup=False, style="bold")
+    out.print(
+        f"  from {sources}; {fmt.moment(group['first'])} to {fmt.moment(group['last'])}",
+        markup=False,
+    )
+    for example in group["examples"]:
+        named = [f"#{example['number']}", example["detail"]]
+        if example["id"] is not None:
+            named.append(f"id {example['id']}")
+        fields = ", ".join(example["fields"])
+        if example["undeclared"]:
+            fields += f" and {example['undeclared']} undeclared"
+        out.print("  " + "  ".join([*named, fields]).rstrip(), markup=False, soft_wrap=True)
+        if example["body"] is not None:
+            out.print(f"    {example['body']}", markup=False, soft_wrap=True)
+
+
+@events.command
+def replay(
+    *,
+    reason: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Judge what was refused again, by today's definitions; what passes becomes events.
+
+    Parameters
+    ----------
+    reason
+        Only what was refused for a reason with this text in it.
+    dry_run
+        Say what would pass, and change nothing.
+    """
+    with open_project(common) as project:
+        done = project.replay_quarantine(reason, dry_run)
+
+    def render() -> None:
+        title = "Replayed"
+        if dry_run:
+            title = "Would be replayed"
+        facts: dict[str, object] = {name: fmt.number(many) for name, many in done["events"].items()}
+        facts["known already"] = fmt.number(done["known"])
+        facts["erased since"] = fmt.number(done["erased"])
+        show.pairs(title, facts)
+        for why, many in done["stayed"].items():
+            out.print(f"  still refused: {fmt.number(many)} x {why}", markup=False)
+
+    emit(common, done, render)

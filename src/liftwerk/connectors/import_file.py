@@ -130,7 +130,7 @@ def import_file(
         mapped = compile_mapping(schema, name, definition, rows, controls)
         buried = stores.ledger.buried()
         judgement = Judgement(schema, definition.source, now, buried, mapped)
-        judged = judgement.of(_bodies(project, rows, mapped))
+        judged = judgement.of(bodies_of(project, rows, mapped))
         if judged.rows == 0:
             raise InputError("no rows under the header", label, "export it again")
         # What is still in the inbox must be compared with too.
@@ -159,7 +159,7 @@ def settle(stores: Stores, judged: Judged, rejected: Sequence[Rejected]) -> Impo
     )
 
 
-def _bodies(
+def bodies_of(
     project: Project, rows: Rows, mapped: Mapped
 ) -> Iterator[list[tuple[int, tuple[str | None, ...]]]]:
     """Return chunks of rows: each its number, and the JSON of its events or None."""

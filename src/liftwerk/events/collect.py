@@ -23,6 +23,7 @@ from liftwerk.events.admit import ERASED, Refusal, admit, source_named
 from liftwerk.events.group_commit import GroupCommit
 from liftwerk.events.schema import schema_of
 from liftwerk.events.throttle import Throttle
+from liftwerk.events.versions import demand_compatible
 from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.stores import Stores
 
@@ -87,6 +88,7 @@ class Collector:
         self.clock = clock
         self.dry = dry
         self.counts: Counter[tuple[str, str]] = Counter()
+        demand_compatible(project, stores.ledger)
         self._schema = schema_of(project)
         self._group = GroupCommit(stores.inbox)
         self._throttles = {

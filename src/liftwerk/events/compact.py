@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 import pyarrow
 import pyarrow.compute
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
@@ -27,6 +27,7 @@ from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.live import copy_live_decisions
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, Verdict, parquet, sort_out
+from liftwerk.events.versions import demand_compatible, to_publish
 from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.ledger.protocol import Snapshot
@@ -79,7 +80,13 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
     -------
     Compacted
         When nothing was new, the snapshot is the one from before.
+
+    Raises
+    ------
+    DefinitionError
+        If a version of which rows are kept is declared otherwise now; nothing was written.
     """
+    demand_compatible(project, stores.ledger)
     schema = schema_of(project)
     snapshot = stores.ledger.latest_snapshot() or Snapshot(0, {}, clock.now())
     stores.tables.restore(snapshot.tables)
@@ -100,7 +107,8 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         duplicates += batch.duplicates
         erased += batch.erased
     if copied.offset > snapshot.decisions_offset:  # every one of them was refused
-        _put_snapshot(stores, snapshot, {}, snapshot.inbox_offset, copied.offset, {}, clock.now())
+        alike = structs.replace(snapshot, decisions_offset=copied.offset, at=clock.now())
+        _put_snapshot(stores, alike, (), {})
     return Compacted(
         stores.ledger.latest_snapshot(),
         dict(sorted(events.items())),
@@ -111,22 +119,19 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
 
 
 def _put_snapshot(
-    stores: Stores,
-    before: Snapshot,
-    written: Mapping[str, int],
-    inbox_offset: int,
-    decisions_offset: int,
-    detail: Mapping[str, Any],
-    now: datetime,
-) -> Snapshot:
-    """Move what readers see on, with the entry that says by what."""
-    snapshot = Snapshot(inbox_offset, {**before.tables, **written}, now, decisions_offset)
+    stores: Stores, snapshot: Snapshot, kinds: Sequence[EventType], detail: dict[str, Any]
+) -> None:
+    """Move what readers see on, with the entry that says by what; what has rows is published."""
+    news = to_publish(stores.ledger, kinds, snapshot.at)
+    if news:
+        detail["published"] = [f"{one.name} {one.version}" for one in news]
     with (
         fault("snapshot_commit"),
-        stores.ledger.change(ACTOR, "events.compact", snapshot.id, detail, now) as change,
+        stores.ledger.change(ACTOR, "events.compact", snapshot.id, detail, snapshot.at) as change,
     ):
         stores.ledger.put_snapshot(change, snapshot)
-    return snapshot
+        for one in news:
+            stores.ledger.publish_schema(change, one)
 
 
 class _Batch:
@@ -137,6 +142,7 @@ class _Batch:
         self.stores = stores
         self.events: Counter[str] = Counter()
         self.rejected: list[Rejected] = []
+        self.written: list[EventType] = []
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
         bodies = rows.column("body").to_pylist()
@@ -172,9 +178,9 @@ class _Batch:
                 "quarantined": len(self.rejected),
                 "erased": self.erased,
             }
-            snapshot = _put_snapshot(
-                stores, before, written, self.last_offset, decisions_offset, detail, now
-            )
+            tables = {**before.tables, **written}
+            snapshot = Snapshot(self.last_offset, tables, now, decisions_offset)
+            _put_snapshot(stores, snapshot, self.written, detail)
         # Only now: what was dropped rests in a table or in quarantine.
         stores.inbox.trim(self.last_offset, _EVERYTHING)
         return snapshot
@@ -189,7 +195,6 @@ class _Batch:
             "sources", pyarrow.table({"source": [*trusts], "trust": [*trusts.values()]})
         )
         versions = {}
-        values = []
         for name in sorted(set(self.rows.column("name").to_pylist())):
             kinds = self.schema.versions(name)
             for kind in kinds:
@@ -202,10 +207,10 @@ class _Batch:
                     continue
                 self.events[name] += table.num_rows
                 versions[kind.table] = self.stores.tables.append(kind.table, table)
-                values.append(kind.table)
+                self.written.append(kind)
             self._reject_undeclared(connection, name, kinds)
-        if values:
-            table = self._new_values(connection, values, before)
+        if self.written:
+            table = self._new_values(connection, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
         return versions
@@ -225,15 +230,14 @@ class _Batch:
     def _new_values(
         self,
         connection: duckdb.DuckDBPyConnection,
-        tables: Sequence[str],
         before: Snapshot,
     ) -> pyarrow.Table:
         """Return the identifiers that were never seen before, beside their leaf keys."""
         seen = " UNION ALL ".join(
             f"SELECT unhex({leaf_hex(namespace)}) AS leaf, {text(namespace)} AS namespace,"
             f" j.identifiers.{quoted(namespace)} AS value, j.time::TIMESTAMPTZ AS time, o"
-            f" FROM {quoted(table)}"
-            for table in tables
+            f" FROM {quoted(kind.table)}"
+            for kind in self.written
             for namespace in self.schema.namespaces
         )
         known = "SELECT NULL::BLOB AS leaf WHERE FALSE"

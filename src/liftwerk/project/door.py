@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,11 +24,15 @@ import pyarrow as pa
 from liftwerk.clock import Clock, SystemClock
 from liftwerk.connectors.definition import IMPORTS
 from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.rows_again import rows_again
 from liftwerk.decisions.definition import PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.definitions import Project as Definitions
 from liftwerk.definitions import Section, load
-from liftwerk.errors import ProjectError, UnknownName, did_you_mean
+from liftwerk.errors import HomeInUse, ProjectError, UnknownName, did_you_mean
 from liftwerk.events.compact import compact
+from liftwerk.events.quarantine import quarantined
+from liftwerk.events.replay import replay
+from liftwerk.events.versions import demand_compatible
 from liftwerk.features.as_of import training_set
 from liftwerk.governance.erase import erase
 from liftwerk.identity.resolve import customer_of, query, read
@@ -35,6 +40,7 @@ from liftwerk.loop import Loop, controls
 from liftwerk.models.show import card, markdown
 from liftwerk.models.train import TrainedModel
 from liftwerk.operations.run import Progress, plan_steps
+from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.report import Report, last_report, report_of
@@ -90,9 +96,15 @@ class Project:
 
     @property
     def stores(self) -> Stores:
-        """Its stores, opened on first use."""
+        """Its stores, opened on first use; refused when a published version was changed."""
         if self._opened is None:
-            self._opened = open_stores(Home.open(self.definitions.home, create=True))
+            opened = open_stores(Home.open(self.definitions.home, create=True))
+            try:
+                demand_compatible(self.definitions, opened.ledger)
+            except ProjectError:
+                opened.close()
+                raise
+            self._opened = opened
         return self._opened
 
     # ------------------------------------------------------------------ run
@@ -296,6 +308,31 @@ class Project:
         counts = {"rows": done.rows, "new events": sum(done.events.values())}
         counts |= {"duplicates": done.duplicates, "quarantined": done.quarantined}
         return {"import": chosen, "counts": counts, "reasons": done.reasons}
+
+    def compact(self) -> dict[str, Any]:
+        """Move what was collected into the tables, under a new snapshot."""
+        with self.stores.home.hold("compact"):
+            return compacted(compact(self.definitions, self.stores, self.clock))
+
+    def quarantine(
+        self, reason: str | None = None, examples: int = 3, bodies: bool = False
+    ) -> list[dict[str, Any]]:
+        """List what was refused, by reason; bodies, which may be personal, only when asked for."""
+        found = quarantined(self.definitions, self.stores, reason, examples, bodies)
+        plain: list[dict[str, Any]] = msgspec.to_builtins(found)
+        return plain
+
+    def replay_quarantine(self, reason: str | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Judge what was refused again, by today's definitions; what passes is compacted."""
+        place = controls(self.definitions)
+        rows = rows_again(self.definitions, self.stores, self.clock, place)
+        done: dict[str, Any] = msgspec.to_builtins(
+            replay(self.definitions, self.stores, reason, dry_run, rows)
+        )
+        if done["events"] and not dry_run:
+            with suppress(HomeInUse):  # whoever holds it will compact
+                self.compact()
+        return done
 
     def advance(self, release: str) -> str:
         """Make a release the champion of its policy; refused when its gate did not pass."""

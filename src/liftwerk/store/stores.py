@@ -103,12 +103,13 @@ def open_stores(home: Home) -> Stores:
 
 def _own_collections(decisions: Decisions) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
-    facts = ("audit", "audit_head", "snapshots", "steps", "leases", "releases", "pointers", "keys")
+    audit = ("audit", "audit_head")
+    state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", "published_schemas")
     return (
         Collection(
             name="ledger",
             room="store",
-            holds=tuple(f"ledger.sqlite/{table}" for table in facts),
+            holds=tuple(f"ledger.sqlite/{table}" for table in (*audit, *state)),
             subject=NOBODY,
             purposes=("audit",),
             retention="as long as the home",

@@ -4,9 +4,9 @@ Rows are appended and read by offset; what could not be admitted is kept beside 
 What a body means, and which ids were seen before, is left to the events room.
 """
 
-from liftwerk.store.inbox.protocol import Inbox, InboxRow, Quarantined, Rejected
+from liftwerk.store.inbox.protocol import Inbox, InboxRow, Quarantined, QuarantineGroup, Rejected
 
 INBOXES = {"sqlite": "liftwerk.store.inbox.kinds.sqlite:SqliteInbox"}
 """URL scheme -> where the kind is; one line a kind."""
 
-__all__ = ["INBOXES", "Inbox", "InboxRow", "Quarantined", "Rejected"]
+__all__ = ["INBOXES", "Inbox", "InboxRow", "QuarantineGroup", "Quarantined", "Rejected"]

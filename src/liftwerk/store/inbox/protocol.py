@@ -48,6 +48,17 @@ class Quarantined(Struct, frozen=True):
     rejected: Rejected
 
 
+class QuarantineGroup(Struct, frozen=True):
+    """What is in quarantine for one reason from one source; ``examples`` are the first numbers."""
+
+    reason: str
+    source: str
+    count: int
+    first: datetime
+    last: datetime
+    examples: tuple[int, ...]
+
+
 class Inbox(Protocol):
     """The durable log of admitted events, and the quarantine beside it.
 
@@ -104,6 +115,21 @@ class Inbox(Protocol):
 
     def quarantine_erase(self, numbers: Iterable[int]) -> int:
         """Drop quarantined events so that no file holds their bytes any more."""
+        ...
+
+    def quarantine_groups(self, examples: int) -> list[QuarantineGroup]:
+        """Return a group for each reason and source, in this order, without reading a body.
+
+        Parameters
+        ----------
+        examples : int
+            Most numbers to name in each group: its first ones, in order; for `quarantine_list`.
+
+        Returns
+        -------
+        list of QuarantineGroup
+            ``first`` and ``last`` are the earliest and the latest time of receipt.
+        """
         ...
 
     def damage(self) -> list[str]:

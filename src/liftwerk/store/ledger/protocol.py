@@ -111,6 +111,15 @@ class Key(Struct, frozen=True):
     kind: str = "write"
 
 
+class PublishedSchema(Struct, frozen=True):
+    """The shape of a version of an event of which rows are kept, as the events room writes it."""
+
+    name: str
+    version: int
+    shape: str
+    at: datetime
+
+
 class Transaction(Protocol):
     """A change under way; hand it to the methods that take part in it."""
 
@@ -266,6 +275,14 @@ class Ledger(Protocol):
 
     def revoke_key(self, tx: Transaction, key_id: str) -> bool:
         """End a key at once, for good; False when it was revoked before."""
+        ...
+
+    def publish_schema(self, tx: Transaction, schema: PublishedSchema) -> None:
+        """Keep the shape of an event's version; a later one takes its place."""
+        ...
+
+    def published_schemas(self) -> list[PublishedSchema]:
+        """Return the shape of every published version, by name and version."""
         ...
 
     def bury(self, tx: Transaction, leaves: Sequence[bytes]) -> None:

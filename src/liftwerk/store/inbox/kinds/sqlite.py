@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow
 
 from liftwerk.faults import fault
-from liftwerk.store.inbox.protocol import InboxRow, Quarantined, Rejected
+from liftwerk.store.inbox.protocol import InboxRow, Quarantined, QuarantineGroup, Rejected
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.sqlite import Connect, Database, connect_sqlite
 
@@ -37,6 +38,17 @@ READ_SCHEMA = pyarrow.schema(
     ]
 )
 """The columns that `SqliteInbox.read` returns."""
+
+_GROUPS = """
+    select reason, source, count(*), min(received), max(received),
+        json_group_array(number) filter (where place <= ?)
+    from (
+        select number, reason, source, received,
+            row_number() over (partition by reason, source order by number) as place
+        from quarantine
+    )
+    group by reason, source order by reason, source
+"""
 
 
 class SqliteInbox:
@@ -128,6 +140,15 @@ class SqliteInbox:
     def quarantine_erase(self, numbers: Iterable[int]) -> int:
         """Drop quarantined events so that no file holds their bytes any more."""
         return self._erase("delete from quarantine where number = ?", numbers)
+
+    def quarantine_groups(self, examples: int) -> list[QuarantineGroup]:
+        """Return a group for each reason and source, in this order, without reading a body."""
+        found = []
+        for reason, source, count, first, last, numbers in self.database.rows(_GROUPS, (examples,)):
+            times = (from_microseconds(first), from_microseconds(last))
+            listed = tuple(sorted(json.loads(numbers)))
+            found.append(QuarantineGroup(reason, source, count, *times, listed))
+        return found
 
     def damage(self) -> list[str]:
         """Check every byte that is kept; returns a line for each thing that is wrong."""

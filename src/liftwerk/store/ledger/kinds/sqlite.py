@@ -20,10 +20,12 @@ from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
 from liftwerk.store.ledger.kinds import sqlite_keys as keys
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
 from liftwerk.store.ledger.kinds import sqlite_releases as releases
+from liftwerk.store.ledger.kinds import sqlite_schemas as schemas
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
     Key,
+    PublishedSchema,
     Release,
     Snapshot,
     Step,
@@ -52,6 +54,7 @@ SCHEMA = (
     leases.SCHEMA,
     *releases.SCHEMA,
     keys.SCHEMA,
+    schemas.SCHEMA,
     """create table if not exists tombstones (
         leaf blob primary key check (length(leaf) = 16), at integer not null
     ) strict, without rowid""",
@@ -249,6 +252,17 @@ class SqliteLedger:
     def revoke_key(self, tx: Transaction, key_id: str) -> bool:
         """End a key at once, for good; False when it was revoked before."""
         return keys.revoke(_connection(tx), key_id, tx.at)
+
+    # --------------------------------------------------------------------------- published schemas
+
+    def publish_schema(self, tx: Transaction, schema: PublishedSchema) -> None:
+        """Keep the shape of an event's version; a later one takes its place."""
+        schemas.publish(_connection(tx), schema)
+
+    def published_schemas(self) -> list[PublishedSchema]:
+        """Return the shape of every published version, by name and version."""
+        sql = f"{schemas.SELECT} order by name, version"
+        return [schemas.from_row(row) for row in self.database.rows(sql)]
 
     # ---------------------------------------------------------------------------------- tombstones
 

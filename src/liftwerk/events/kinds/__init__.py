@@ -1,0 +1,1 @@
+"""The languages that types of events are written in."""

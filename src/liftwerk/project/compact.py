@@ -1,0 +1,64 @@
+"""Compact, once or for as long as the process runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from liftwerk.definitions.typed import Duration
+from liftwerk.errors import HomeInUse, ProjectError
+from liftwerk.events.compact import Compacted
+
+
+def compacted(done: Compacted) -> dict[str, Any]:
+    """Say what a compaction did, as plain values."""
+    snapshot = None
+    if done.snapshot is not None:
+        snapshot = done.snapshot.id
+    return {
+        "events": done.events,
+        "duplicates": done.duplicates,
+        "quarantined": done.quarantined,
+        "erased": done.erased,
+        "snapshot": snapshot,
+    }
+
+
+def keep_on(
+    compact: Callable[[], dict[str, Any]],
+    every: str,
+    ending: threading.Event,
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
+    """Compact again and again until told to end; a compaction under way is finished.
+
+    Parameters
+    ----------
+    compact : callable
+        `liftwerk.project.Project.compact`.
+    every : str
+        Time between the end of one and the start of the next, such as ``5s``.
+    ending : threading.Event
+        Set by whoever wants it to end.
+    tell : callable
+        Told what each one did that found something to do.
+
+    Raises
+    ------
+    ProjectError
+        If the time is no duration.
+    """
+    try:
+        seconds = Duration(every).seconds
+    except ValueError as error:
+        raise ProjectError(f"--every is {every!r}", "events compact", str(error)) from None
+    while not ending.is_set():
+        try:
+            done = compact()
+        except HomeInUse:
+            pass  # a run or an import holds the home, and compacts too
+        else:
+            if done["events"] or done["duplicates"] or done["quarantined"] or done["erased"]:
+                tell(done)
+        ending.wait(seconds)
