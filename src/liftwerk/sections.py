@@ -16,7 +16,7 @@ from liftwerk.definitions.section import Section
 from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.features.definition import FEATURES
-from liftwerk.identity.definition import IDENTIFIERS
+from liftwerk.identity.definition import IDENTIFIERS, IDENTITY
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.models.definition import MODELS
 from liftwerk.privacy.definition import PURPOSES
@@ -30,6 +30,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     SOURCES,
     EVENTS,
     IDENTIFIERS,
+    IDENTITY,
     IMPORT_LIMITS,
     IMPORTS,
     FEATURES,

@@ -45,18 +45,17 @@ Rule = Literal[
 PHONE = "phone@1"
 """The rule that a region is for."""
 
-COUNTRIES = frozenset(
-    """
-    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
-    BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE
-    EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM
-    HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC
-    LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA
-    NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW
-    SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO
-    TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
-    """.split()
-)
+_CODES = """
+AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
+BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE
+EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM
+HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC
+LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA
+NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW
+SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO
+TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
+"""
+COUNTRIES = frozenset(_CODES.split())
 """ISO 3166-1, alpha-2."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -95,11 +94,7 @@ def normalise(rule: Rule, value: str, region: str | None = None) -> str:
     >>> normalise("phone", "030 123456", region="DE"), normalise("sku", "ab 12-x")
     ('+4930123456', 'AB12-X')
     """
-    versioned = with_version(rule)
-    if versioned == PHONE:
-        spelled = _phone(value.strip(), region)
-    else:
-        spelled = _SPELLINGS[versioned](value)
+    spelled = _spelled(with_version(rule), value, region)
     if not spelled:
         raise ValueError("an identifier is empty")
     return spelled
@@ -114,6 +109,12 @@ def with_version(rule: Rule) -> Rule:
     ('email@1', 'email@1')
     """
     return LATEST.get(rule, rule)
+
+
+def _spelled(rule: Rule, value: str, region: str | None) -> str:
+    if rule == PHONE:
+        return _phone(value.strip(), region)
+    return _SPELLINGS[rule](value)
 
 
 def _lower(value: str) -> str:

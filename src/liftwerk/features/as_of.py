@@ -14,7 +14,7 @@ from liftwerk.features.check import check_features
 from liftwerk.features.compile import compile_features
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.join import values_as_of
-from liftwerk.identity.resolve import relations
+from liftwerk.identity.history import histories
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
@@ -39,7 +39,8 @@ def training_set(
     stores : Stores
         Where the events are.
     spine : pyarrow.Table
-        ``customer`` (binary) and ``time`` (timestamp in UTC); further columns are kept.
+        ``customer`` (binary) and ``time`` (timestamp in UTC); further columns are kept. With a
+        ``decision`` (binary) the row is about the identifier that this decision was made for.
     features : sequence of str
         Which features.
     purpose : str
@@ -70,8 +71,8 @@ def training_set(
             raise DefinitionError(what, f"features.{name}", "choose another name")
     plans = compile_features(definitions, known_events(project), project.currency)
     names = [plan.event for plan in plans]
-    with relations(project, stores, purpose, as_of, names) as connection:
-        values = values_as_of(connection, plans, spine, project.currency)
+    with histories(project, stores, spine, purpose, as_of, names) as (connection, asked):
+        values = values_as_of(connection, plans, asked, project.currency)
     check_features(values, definitions)
     table = spine
     for name in definitions:

@@ -1,8 +1,9 @@
 """Which identifiers are one customer, since when, and known since when.
 
 Rows of events hold a leaf key for each identifier; this room says whose they are, and adds the
-``customer`` to what is read. Spelling and hashing an identifier belong to `liftwerk.events`, where
-the envelope is; erasing a customer to `liftwerk.governance`.
+``customer`` to what is read. Links come from events that name several identifiers, and no event is
+rewritten when customers are merged or told apart. Spelling and hashing an identifier belong to
+`liftwerk.events`, where the envelope is; erasing a customer to `liftwerk.governance`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from liftwerk.lazy import attach
 
 __all__ = [
     "customer_of",
-    "customer_sql",
+    "customers_of",
+    "histories",
+    "identity_map",
     "leaves_of",
     "names_of",
     "query",
@@ -19,6 +22,10 @@ __all__ = [
     "relations",
 ]
 
-_WHERE = dict.fromkeys(__all__, "liftwerk.identity.resolve")
+_WHERE = {
+    **dict.fromkeys(__all__, "liftwerk.identity.resolve"),
+    "histories": "liftwerk.identity.history",
+    "identity_map": "liftwerk.identity.mapping",
+}
 
 __getattr__ = attach(__name__, _WHERE)

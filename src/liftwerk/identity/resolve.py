@@ -1,9 +1,9 @@
 """Who an event is about: from the leaf keys in a row to one customer key.
 
-The rule of today is deterministic and needs no table: a customer is the leaf key of the first
-declared namespace that the event carries. Order the namespaces from the surest to the loosest. What
-grows here is ``identity_map(leaf, customer, valid_from, known_from)``: links between leaves, each
-with both times, so that a later merge teaches the past nothing.
+A row is about its surest identifier: the leaf key of the first declared namespace that it carries.
+Order the namespaces from the surest to the loosest. Whose that leaf is says
+`liftwerk.identity.mapping`, by the links that the reader may know. Where nothing is linked, a row's
+customer is that leaf key.
 """
 
 from __future__ import annotations
@@ -19,27 +19,59 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError, UnknownName, did_you_mean
 from liftwerk.events.columns import LEAF
 from liftwerk.events.engine import quoted
-from liftwerk.events.identifiers import IDENTIFIERS, leaf_key, normalise
+from liftwerk.events.identifiers import IDENTIFIERS, leaf_key
 from liftwerk.events.query import query as query_events
 from liftwerk.events.read import identifier_values
 from liftwerk.events.read import read as read_events
 from liftwerk.events.read import relations as event_relations
+from liftwerk.identity.definition import VISITOR, anonymous_namespaces
+from liftwerk.identity.links import tables_of
+from liftwerk.identity.mapping import Customers, customers_as_of
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
 CUSTOMER = "customer"
 """The column that says who: 16 bytes."""
 
+MERGED = "_merged"
+"""The relation of leaves that are known by another's key."""
 
-def customer_sql(project: Project) -> str:
-    """Return the customer key as SQL over an event's columns."""
+
+def leaf_sql(project: Project) -> str:
+    """Return the leaf key of a row's surest identifier as SQL over an event's columns."""
     leaves = [quoted(f"{LEAF}{name}") for name in project.get(IDENTIFIERS)]
     if not leaves:
         return "NULL::BLOB"
     return f"coalesce({', '.join(leaves)})"
 
 
-def resolve(project: Project, table: pyarrow.Table) -> pyarrow.Table:
+def customer_sql(project: Project, merged: str | None = None) -> str:
+    """Return the customer key as SQL over an event's columns.
+
+    Parameters
+    ----------
+    project : Project
+    merged : str, optional
+        A relation of ``leaf`` and ``customer``, for the leaves that are known by another's key.
+    """
+    leaf = leaf_sql(project)
+    if merged is None:
+        return leaf
+    found = f"(SELECT m.customer FROM {quoted(merged)} AS m WHERE m.leaf = {leaf})"
+    return f"coalesce({found}, {leaf})"
+
+
+def visitor_sql(project: Project) -> str | None:
+    """Return the anonymous unit's key as SQL; None where no namespace is anonymous."""
+    leaves = [quoted(f"{LEAF}{name}") for name in anonymous_namespaces(project)]
+    if not leaves:
+        return None
+    return f"coalesce({', '.join(leaves)})"
+
+
+def resolve(
+    project: Project, table: pyarrow.Table, customers: Customers | None = None
+) -> pyarrow.Table:
     """Add the customer to rows that hold leaf keys.
 
     Parameters
@@ -47,6 +79,8 @@ def resolve(project: Project, table: pyarrow.Table) -> pyarrow.Table:
     project : Project
     table : pyarrow.Table
         From `liftwerk.events.read.read`, with its leaf columns.
+    customers : Customers, optional
+        From `liftwerk.identity.mapping.customers_as_of`; without them nothing is merged.
 
     Returns
     -------
@@ -57,7 +91,12 @@ def resolve(project: Project, table: pyarrow.Table) -> pyarrow.Table:
     leaves = [table.column(name) for name in columns if name in table.column_names]
     if not leaves:
         return table.append_column(CUSTOMER, pyarrow.nulls(table.num_rows, pyarrow.binary()))
-    return table.append_column(CUSTOMER, pyarrow.compute.coalesce(*leaves))
+    leaf = pyarrow.compute.coalesce(*leaves)
+    if customers is None:
+        return table.append_column(CUSTOMER, leaf)
+    place = pyarrow.compute.index_in(leaf, customers.merged.column("leaf"))
+    customer = customers.merged.column("customer").take(place)
+    return table.append_column(CUSTOMER, pyarrow.compute.coalesce(customer, leaf))
 
 
 def read(
@@ -69,8 +108,8 @@ def read(
     as_of: AsOf = NOW,
 ) -> pyarrow.Table:
     """Read events as `liftwerk.events.read.read` does, each with its ``customer``."""
-    derived = {CUSTOMER: customer_sql(project)}
-    return read_events(project, stores, name, purpose, columns, as_of, derived)
+    how = _Reading(project, stores, as_of)
+    return read_events(project, stores, name, purpose, columns, how.as_of, how.derived, how.beside)
 
 
 @contextmanager
@@ -81,9 +120,15 @@ def relations(
     as_of: AsOf = NOW,
     names: Sequence[str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open views as `liftwerk.events.read.relations` does, each with its ``customer``."""
-    derived = {CUSTOMER: customer_sql(project)}
-    with event_relations(project, stores, purpose, as_of, derived, names) as connection:
+    """Open views as `liftwerk.events.read.relations` does, each with its ``customer``.
+
+    The customer is whom the row was about by all that the reader may know: for counting. What is
+    known row by row, as of many times, is `liftwerk.identity.history.histories`.
+    """
+    how = _Reading(project, stores, as_of)
+    with event_relations(
+        project, stores, purpose, how.as_of, how.derived, names, how.beside
+    ) as connection:
         yield connection
 
 
@@ -91,7 +136,27 @@ def query(
     project: Project, stores: Stores, sql: str, purpose: str, as_of: AsOf = NOW
 ) -> pyarrow.Table:
     """Answer a question as `liftwerk.events.query.query` does, over rows with a ``customer``."""
-    return query_events(project, stores, sql, purpose, as_of, {CUSTOMER: customer_sql(project)})
+    how = _Reading(project, stores, as_of)
+    return query_events(project, stores, sql, purpose, how.as_of, how.derived, how.beside)
+
+
+class _Reading:
+    """What a read needs beyond the events: the columns to add, and what they look into."""
+
+    def __init__(self, project: Project, stores: Stores, as_of: AsOf) -> None:
+        self.as_of = as_of
+        self.beside: dict[str, pyarrow.Table] = {}
+        merged = None
+        customers = customers_as_of(project, stores, as_of)
+        if customers is not None:
+            self.as_of = customers.as_of
+            if customers.merged.num_rows:
+                merged = MERGED
+                self.beside[MERGED] = customers.merged
+        self.derived = {CUSTOMER: customer_sql(project, merged)}
+        visitor = visitor_sql(project)
+        if visitor is not None:
+            self.derived[VISITOR] = visitor
 
 
 def leaf_of(project: Project, identifier: str, namespace: str | None = None) -> bytes:
@@ -117,6 +182,23 @@ def leaf_of(project: Project, identifier: str, namespace: str | None = None) -> 
     InputError
         If the identifier is not what its namespace demands.
     """
+    namespace, value = named_identifier(project, identifier, namespace)
+    try:
+        return leaf_key(namespace, project.get(IDENTIFIERS)[namespace].spell(value))
+    except ValueError as error:
+        raise InputError(str(error), f"identifiers.{namespace}", "check its spelling") from None
+
+
+def named_identifier(
+    project: Project, identifier: str, namespace: str | None = None
+) -> tuple[str, str]:
+    """Part an identifier as a person writes it into its namespace and its value.
+
+    Raises
+    ------
+    UnknownName
+        If no such namespace is declared.
+    """
     known: Mapping[str, object] = project.get(IDENTIFIERS)
     if not known:
         raise UnknownName("no identifier is declared", "[identifiers]", "add [identifiers.NAME]")
@@ -129,15 +211,45 @@ def leaf_of(project: Project, identifier: str, namespace: str | None = None) -> 
     if namespace not in known:
         hint = did_you_mean(namespace, known)
         raise UnknownName(f"no identifier {namespace!r}", "[identifiers]", hint)
-    try:
-        return leaf_key(namespace, normalise(project.get(IDENTIFIERS)[namespace].normalise, value))
-    except ValueError as error:
-        raise InputError(str(error), f"identifiers.{namespace}", "check its spelling") from None
+    return namespace, value
 
 
 def customer_of(project: Project, identifier: str, namespace: str | None = None) -> bytes:
-    """Return the customer key of an identifier: its leaf key, until leaves are linked."""
+    """Return the key that an identifier has by itself: its leaf key, the unit of a decision.
+
+    Whose it is now say `customers_of` and the rows that are read.
+    """
     return leaf_of(project, identifier, namespace)
+
+
+def customers_of(
+    project: Project, stores: Stores, leaves: Sequence[bytes], as_of: AsOf = NOW
+) -> dict[bytes, bytes]:
+    """Say whose some leaf keys are.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    leaves : sequence of bytes
+        Leaf keys, customer keys among them.
+    as_of : AsOf
+        What may be known.
+
+    Returns
+    -------
+    dict of bytes to bytes
+        Leaf key -> customer key; a leaf that was never linked is its own.
+    """
+    found = {leaf: leaf for leaf in leaves}
+    customers = customers_as_of(project, stores, as_of)
+    if customers is not None:
+        merged = customers.merged
+        asked = pyarrow.array(list(found), pyarrow.binary())
+        rows = merged.filter(pyarrow.compute.is_in(merged.column("leaf"), asked))
+        for row in rows.to_pylist():
+            found[row["leaf"]] = row["customer"]
+    return found
 
 
 def names_of(
@@ -165,34 +277,39 @@ def names_of(
 
 
 def leaves_of(project: Project, stores: Stores, customer: bytes) -> list[bytes]:
-    """Return every leaf key that only this customer was seen with; for erasure.
+    """Return every leaf key of a customer and of nobody else; for erasure.
 
     Parameters
     ----------
     project : Project
     stores : Stores
     customer : bytes
-        The customer key.
+        The customer key, or any of its leaf keys.
 
     Returns
     -------
     list of bytes
-        The customer key first. A leaf that other customers were seen with too (a shared device) is
-        not the customer's alone; one that was also seen by itself is.
+        The customer key first. Beside those that are linked to it there are those that were seen
+        with no other customer, though nothing links them; not one that others were seen with too
+        (a shared device).
     """
-    columns = [f"{LEAF}{name}" for name in project.get(IDENTIFIERS)]
-    if len(columns) < 2:
+    customers = customers_as_of(project, stores)
+    if customers is None:
         return [customer]
+    key = customers_of(project, stores, [customer])[customer]
+    merged = customers.merged
+    linked = merged.filter(pyarrow.compute.field("customer") == key).column("leaf").to_pylist()
+    columns = [f"{LEAF}{name}" for name in project.get(IDENTIFIERS)]
     with relations(project, stores, "erasure") as connection:
         seen = " UNION ".join(
             f"SELECT {CUSTOMER}, {quoted(column)} AS leaf FROM {quoted(view)}"
-            for (view,) in connection.execute("SHOW TABLES").fetchall()
-            if not view.startswith("_")
+            for view in tables_of(connection)
             for column in columns
         )
         rows = connection.execute(
             f"SELECT leaf FROM ({seen}) WHERE leaf <> {CUSTOMER} GROUP BY leaf"
-            f" HAVING count(DISTINCT {CUSTOMER}) = 1 AND first({CUSTOMER}) = ? ORDER BY leaf",
-            [customer],
+            f" HAVING count(DISTINCT {CUSTOMER}) = 1 AND first({CUSTOMER}) = ?",
+            [key],
         ).fetchall()
-    return [customer, *(leaf for (leaf,) in rows)]
+    others = {customer, *linked, *(leaf for (leaf,) in rows)} - {key}
+    return [key, *sorted(others)]
