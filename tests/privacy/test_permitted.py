@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from liftwerk.privacy.definition import Basis, Purpose
 from liftwerk.privacy.definition import Withdrawal as Reach
-from liftwerk.privacy.permitted import NOW, AsOf, Withdrawal, permitted, permitted_sql
+from liftwerk.privacy.permitted import NOW, AsOf, Grant, Withdrawal, permitted, permitted_sql
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 ADA, BOB = b"ada", b"bob"
@@ -28,6 +28,7 @@ class Case(NamedTuple):
     withdrawals: list[Withdrawal]
     name: str = "ads"
     as_of: AsOf = NOW
+    grants: tuple[Grant, ...] = ()
 
 
 def ask_python(case: Case) -> list[bool]:
@@ -39,6 +40,7 @@ def ask_python(case: Case) -> list[bool]:
             name=case.name,
             purpose=case.purpose,
             withdrawals=case.withdrawals,
+            grants=case.grants,
             as_of=case.as_of,
             agreed=agreed,
         )
@@ -49,12 +51,16 @@ def ask_python(case: Case) -> list[bool]:
 def ask_sql(sql: duckdb.DuckDBPyConnection, case: Case, table: str | None = None) -> list[bool]:
     sql.execute("DELETE FROM events")
     sql.execute("DELETE FROM withdrawals")
+    sql.execute("DELETE FROM grants")
     for place, (granted, time, email, device, agreed) in enumerate(case.events):
         row = [place, granted, naive(time), email, device, naive(agreed)]
         sql.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
     for w in case.withdrawals:
         row = [w.leaf, w.purpose, naive(w.time), naive(w.known_at), w.offset]
         sql.execute("INSERT INTO withdrawals VALUES (?, ?, ?, ?, ?)", row)
+    for g in case.grants:
+        row = [g.leaf, g.purpose, naive(g.time), naive(g.known_at), g.offset]
+        sql.execute("INSERT INTO grants VALUES (?, ?, ?, ?, ?)", row)
     bounds = {"as_of_time": naive(case.as_of.time), "as_of_offset": case.as_of.offset}
     given_bounds = {key: value for key, value in bounds.items() if value is not None}
     expression = permitted_sql(
@@ -62,6 +68,7 @@ def ask_sql(sql: duckdb.DuckDBPyConnection, case: Case, table: str | None = None
         case.purpose,
         leaf_columns=["leaf_email", "leaf_device"],
         withdrawals="withdrawals",
+        grants="grants",
         agreed_column="consent_at",
         table=table,
         **{key: f"${key}" for key in given_bounds},
@@ -84,10 +91,11 @@ def sql() -> duckdb.DuckDBPyConnection:
         "CREATE TABLE events (place INTEGER, consent_granted VARCHAR[], time TIMESTAMP,"
         " leaf_email BLOB, leaf_device BLOB, consent_at TIMESTAMP)"
     )
-    connection.execute(
-        "CREATE TABLE withdrawals (leaf BLOB, purpose VARCHAR, time TIMESTAMP, known_at TIMESTAMP,"
-        ' "offset" BIGINT)'
-    )
+    for relation in ("withdrawals", "grants"):
+        connection.execute(
+            f"CREATE TABLE {relation} (leaf BLOB, purpose VARCHAR, time TIMESTAMP,"
+            ' known_at TIMESTAMP, "offset" BIGINT)'
+        )
     return connection
 
 
@@ -100,8 +108,10 @@ def ada(
     agreed: int | None = None,
     leaf: bytes = ADA,
     of: str = "ads",
+    grant: tuple[int, int] | None = None,
+    grant_leaf: bytes = ADA,
 ) -> Case:
-    """One event of Ada on day 10, and at most one withdrawal (its day, the day it was known)."""
+    """One event of Ada on day 10, at most one withdrawal and grant (its day, when it was known)."""
     withdrawals = []
     if withdrawn is not None:
         done, known = withdrawn
@@ -110,7 +120,11 @@ def ada(
     if agreed is not None:
         agreed_at = day(agreed)
     event = (granted, day(10), ADA, None, agreed_at)
-    return Case(purpose, [event], withdrawals, as_of=as_of)
+    grants: tuple[Grant, ...] = ()
+    if grant is not None:
+        done, known = grant
+        grants = (Grant(grant_leaf, of, day(done), day(known), offset=known),)
+    return Case(purpose, [event], withdrawals, as_of=as_of, grants=grants)
 
 
 CONSENT = Purpose("consent")
@@ -144,6 +158,31 @@ ORDER = Purpose("legal_obligation")
         (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 6}, True),
         (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 5}, False),
         (RETROACTIVE, {"granted": ["ads"], "withdrawn": (5, 5), "agreed": 6}, True),
+        # A grant lifts a withdrawal before it, for what happens from then on ...
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "grant": (10, 10)}, True),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "grant": (11, 11)}, False),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (5, 5), "grant": (5, 5)}, False),
+        (CONSENT, {"granted": ["ads"], "withdrawn": (8, 8), "grant": (7, 9)}, False),
+        (RETROACTIVE, {"granted": ["ads"], "withdrawn": (5, 5), "grant": (7, 7)}, True),
+        (RETROACTIVE, {"granted": ["ads"], "withdrawn": (11, 11), "grant": (12, 12)}, False),
+        (INTEREST, {"granted": None, "withdrawn": (5, 5), "grant": (7, 7)}, True),
+        # ... where it names the same key, and was known; it does not replace consent.
+        (
+            CONSENT,
+            {"granted": ["ads"], "withdrawn": (5, 5), "grant": (7, 7), "grant_leaf": BOB},
+            False,
+        ),
+        (
+            CONSENT,
+            {"granted": ["ads"], "withdrawn": (5, 5), "grant": (7, 20), "as_of": AsOf(day(19))},
+            False,
+        ),
+        (
+            CONSENT,
+            {"granted": ["ads"], "withdrawn": (5, 5), "grant": (7, 20), "as_of": AsOf(offset=20)},
+            True,
+        ),
+        (CONSENT, {"granted": [], "grant": (7, 7)}, False),
         # Other bases ask for no grant; interest can be objected to, a duty can't.
         (INTEREST, {"granted": None}, True),
         (INTEREST, {"granted": None, "withdrawn": (5, 5)}, False),
@@ -183,7 +222,8 @@ PURPOSES = st.builds(Purpose, st.sampled_from(BASES), st.sampled_from(REACHES))
 AS_OF = st.builds(AsOf, st.none() | DAYS, st.none() | st.integers(0, 3))
 
 
-CASES = st.builds(Case, PURPOSES, EVENTS, WITHDRAWALS, NAMES, AS_OF)
+GRANTS = st.lists(st.builds(Grant, LEAVES, NAMES, DAYS, DAYS, st.integers(0, 3)), max_size=4)
+CASES = st.builds(Case, PURPOSES, EVENTS, WITHDRAWALS, NAMES, AS_OF, GRANTS.map(tuple))
 
 
 @given(CASES, st.none() | st.just("e"))

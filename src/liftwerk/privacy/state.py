@@ -48,7 +48,7 @@ class Statement(Struct, frozen=True):
     dated : bool
         Whether the time is that of the consent itself.
     leaves : frozenset of bytes
-        The leaf keys that a change names.
+        The customer's leaf keys that a change names.
     event : str
         The event it stands in.
     source : str

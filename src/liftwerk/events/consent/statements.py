@@ -69,7 +69,11 @@ def _about(columns: Sequence[str]) -> str:
 
 
 def _changes(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> list[Statement]:
-    listed = ", ".join(map(quoted, columns))
+    # Only the asked ones: what else a change names is somebody else's business.
+    listed = ", ".join(
+        f"CASE WHEN {quoted(column)} IN (SELECT leaf FROM _asked) THEN {quoted(column)} END"
+        for column in columns
+    )
     rows = connection.sql(
         f'SELECT time, known_at, "offset", granted, withdrawn, source, consent_source,'
         f" consent_version AS version, [{listed}] AS leaves FROM {quoted(CHANGE)}"
