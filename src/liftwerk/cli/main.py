@@ -25,6 +25,7 @@ from liftwerk.cli import (
     governance,
     models,
     operations,
+    privacy,
     releases,
     server,
 )
@@ -40,6 +41,7 @@ COMMAND_FILES = (
     decisions,
     releases,
     governance,
+    privacy,
     access,
 )
 """Importing a file registers its commands; the order is that of ``--help``."""

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
-from liftwerk.errors import HomeInUse, InputError, UnknownName, did_you_mean
-from liftwerk.events.admit import TRUSTED
+from liftwerk.errors import InputError, UnknownName, did_you_mean
 from liftwerk.events.append import append_event
-from liftwerk.events.compact import compact
 from liftwerk.events.consent.statements import CHANGE
-from liftwerk.events.definition import SOURCES
 from liftwerk.privacy.definition import PURPOSES
 from liftwerk.store.stores import Stores
 
@@ -69,41 +66,3 @@ def change_consent(
         "properties": {"granted": sorted(set(granted)), "withdrawn": sorted(set(withdrawn))},
     }
     return append_event(project, stores, event, source, clock)
-
-
-def trusted_source(project: Project) -> str:
-    """Name the source that a person at the keyboard speaks as: the first that is trusted.
-
-    Raises
-    ------
-    UnknownName
-        If none is declared.
-    """
-    for trust in TRUSTED:
-        for name, source in project.get(SOURCES).items():
-            if source.trust == trust:
-                return name
-    hint = 'declare one with trust = "server"'
-    raise UnknownName("no trusted source is declared", "[sources]", hint)
-
-
-def count_now(project: Project, stores: Stores, clock: Clock) -> bool:
-    """Make the change count at once, unless another process is at it.
-
-    Parameters
-    ----------
-    project : Project
-    stores : Stores
-    clock : Clock
-
-    Returns
-    -------
-    bool
-        False if another process holds the home: its next compaction does it.
-    """
-    try:
-        with stores.home.hold("consent"):
-            compact(project, stores, clock)
-    except HomeInUse:
-        return False
-    return True
