@@ -23,6 +23,7 @@ SITES = (
     "step_commit",
     "release_commit",
     "decision_commit",
+    "forward_commit",
     "erase_collection",
     "tombstone_commit",
     "key_commit",

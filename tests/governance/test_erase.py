@@ -98,6 +98,7 @@ def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: 
     assert done.found == []
     assert done.counts == {
         "live decisions": 1,
+        "outbox": 0,
         "inbox": 1,
         "quarantine": 3,
         "events": 6,  # four rows, and two identifiers

@@ -166,7 +166,9 @@ def test_a_killed_holder_leaves_no_lock(home: Home) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", ["inbox.sqlite", "ledger.sqlite", "decisions.sqlite"])
+@pytest.mark.parametrize(
+    "name", ["inbox.sqlite", "ledger.sqlite", "decisions.sqlite", "outbox.sqlite"]
+)
 def test_a_damaged_database_is_one_line(home: Home, name: str) -> None:
     (home.path / name).write_bytes(b"this is not a database, whatever it is" * 200)
     with pytest.raises(StoreFault, match="not a database") as fault:

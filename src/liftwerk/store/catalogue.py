@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from liftwerk.faults import fault
-from liftwerk.store.home import DATABASES, FOLDERS, FORMAT_FILE, LOCK, Home
+from liftwerk.store.home import DATABASES, FOLDERS, FORMAT_FILE, FORWARD_LOCK, LOCK, Home
 from liftwerk.store.sqlite import Database
 
 NOBODY = "none"
@@ -128,5 +128,5 @@ def _contents(home: Path) -> Iterator[str]:
             database.close()
         elif entry.name in FOLDERS:
             yield from (f"{entry.name}/{child.name}" for child in sorted(entry.iterdir()))
-        elif entry.name not in {FORMAT_FILE, LOCK, *side_files}:
+        elif entry.name not in {FORMAT_FILE, LOCK, FORWARD_LOCK, *side_files}:
             yield entry.name

@@ -9,9 +9,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liftwerk.errors import HomeFormat, HomeInUse, StoreFault
+from liftwerk.store.definition import inbox_url
 from liftwerk.store.durable import make_folder, sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    from liftwerk.definitions.project import Project
 
 FORMAT = 1
 """The format that this version reads and writes."""
@@ -23,8 +28,10 @@ UNFIT = "%[]*"
 """Delta and DuckDB read these in a path as something else than themselves."""
 
 FOLDERS = ("artefacts", "tables")
-DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite")
+DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite")
 LOCK = "lock"
+FORWARD_LOCK = "forward.lock"
+"""Held by the one process that tells other systems, beside whoever writes the home."""
 FORMAT_FILE = "format"
 _BESIDE = "format.new"
 
@@ -42,11 +49,12 @@ class Home:
     ['artefacts', 'format', 'lock', 'tables']
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, inbox: str | None = None) -> None:
         self.path = path
+        self.inbox = inbox
 
     @classmethod
-    def open(cls, path: Path, create: bool = False) -> Home:
+    def open(cls, path: Path, create: bool = False, inbox: str | None = None) -> Home:
         """Open a home, migrating an older one after a backup.
 
         Parameters
@@ -55,6 +63,8 @@ class Home:
             The folder.
         create : bool
             Make it when it isn't there; one whose making was interrupted is completed.
+        inbox : str, optional
+            URL of a server that keeps the inbox; by default a file in the home does.
 
         Raises
         ------
@@ -64,7 +74,8 @@ class Home:
         HomeInUse
             If it has to be migrated and another process holds it.
         StoreFault
-            If the folder can't be read or written, or its path holds one of `UNFIT`.
+            If the folder can't be read or written, or its path holds one of `UNFIT`, or if it has
+            an inbox already and a server shall keep it.
         """
         path = path.absolute()
         unfit = sorted(set(UNFIT) & set(str(path)))
@@ -72,10 +83,22 @@ class Home:
             what = f"a home's path cannot hold {' '.join(unfit)}"
             raise StoreFault(what, str(path), "move the project, or set [store] home elsewhere")
         try:
-            return cls._opened(path, create)
+            home = cls._opened(path, create)
         except OSError as error:
             what = f"the home cannot be opened ({error.strerror})"
             raise StoreFault(what, str(path), "check the path and its permissions") from error
+        own = path / "inbox.sqlite"
+        if inbox is not None and own.exists():
+            # Another inbox counts its offsets anew, and what still waits in this one would be lost.
+            hint = "begin with a new home, or take [store] inbox out"
+            raise StoreFault("the home has an inbox of its own", str(own), hint)
+        home.inbox = inbox
+        return home
+
+    @classmethod
+    def of(cls, project: Project, create: bool = False) -> Home:
+        """Open a project's home, with the inbox where ``[store]`` says; see `open`."""
+        return cls.open(project.home, create, inbox_url(project))
 
     @classmethod
     def _opened(cls, path: Path, create: bool) -> Home:
@@ -112,31 +135,36 @@ class Home:
     @property
     def urls(self) -> dict[str, str]:
         """Promise -> URL of the store that keeps it."""
+        inbox = f"sqlite:{self.path / 'inbox.sqlite'}"
+        if self.inbox is not None:
+            inbox = self.inbox
         return {
-            "inbox": f"sqlite:{self.path / 'inbox.sqlite'}",
+            "inbox": inbox,
             "tables": f"delta:{self.tables}",
             "ledger": f"sqlite:{self.path / 'ledger.sqlite'}",
             "decisions": f"sqlite:{self.path / 'decisions.sqlite'}",
+            "outbox": f"sqlite:{self.path / 'outbox.sqlite'}",
             "artefacts": f"file:{self.artefacts}",
         }
 
     @contextmanager
-    def hold(self, purpose: str) -> Iterator[None]:
+    def hold(self, purpose: str, lock: str = LOCK) -> Iterator[None]:
         """Be the only writer; readers go on.
 
         Parameters
         ----------
         purpose : str
             The command, shown to whoever finds the home held.
+        lock : str
+            `LOCK`, or `FORWARD_LOCK` to be the only one who forwards.
 
         Raises
         ------
         HomeInUse
             If another process (or another part of this one) holds it, naming its pid.
         """
-        lock = self.path / LOCK
         # Never unlinked: two processes could then hold two files of the same name.
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.path / lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from liftwerk.store.decisions import DECISIONS, Decisions
 from liftwerk.store.home import Home
 from liftwerk.store.inbox import INBOXES, Inbox
 from liftwerk.store.ledger import LEDGERS, Ledger
+from liftwerk.store.outbox import OUTBOXES, Outbox
 from liftwerk.store.tables import TABLES, Tables
 from liftwerk.store.urls import open_url
 
@@ -30,6 +31,7 @@ class Stores:
     tables: Tables
     ledger: Ledger
     decisions: Decisions
+    outbox: Outbox
     artefacts: Artefacts
     catalogue: Catalogue
 
@@ -38,16 +40,26 @@ class Stores:
         self.inbox.scrub()
         self.ledger.scrub()
         self.decisions.scrub()
+        self.outbox.scrub()
 
     def damage(self) -> list[str]:
         """Read everything through; returns a line for each thing that is torn or changed."""
-        stores = (self.inbox, self.tables, self.ledger, self.decisions, self.artefacts)
-        return [line for store in stores for line in store.damage()]
+        return [line for store in self._all() for line in store.damage()]
 
     def close(self) -> None:
         """Close them all."""
-        for store in (self.inbox, self.tables, self.ledger, self.decisions, self.artefacts):
+        for store in self._all():
             store.close()
+
+    def _all(self) -> Sequence[Inbox | Tables | Ledger | Decisions | Outbox | Artefacts]:
+        return (
+            self.inbox,
+            self.tables,
+            self.ledger,
+            self.decisions,
+            self.outbox,
+            self.artefacts,
+        )
 
     def __enter__(self) -> Stores:
         return self
@@ -93,15 +105,17 @@ def open_stores(home: Home) -> Stores:
         opened.callback(ledger.close)
         decisions: Decisions = open_url("decisions", DECISIONS, urls["decisions"])
         opened.callback(decisions.close)
+        outbox: Outbox = open_url("outbox", OUTBOXES, urls["outbox"])
+        opened.callback(outbox.close)
         artefacts: Artefacts = open_url("artefacts", ARTEFACTS, urls["artefacts"])
         opened.pop_all()  # all are open: from here on the caller closes them
     catalogue = Catalogue()
-    for collection in _own_collections(decisions):
+    for collection in _own_collections(decisions, outbox):
         catalogue.register(collection)
-    return Stores(home, inbox, tables, ledger, decisions, artefacts, catalogue)
+    return Stores(home, inbox, tables, ledger, decisions, outbox, artefacts, catalogue)
 
 
-def _own_collections(decisions: Decisions) -> Sequence[Collection]:
+def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
     audit = ("audit", "audit_head")
     state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", "published_schemas")
@@ -146,5 +160,22 @@ def _own_collections(decisions: Decisions) -> Sequence[Collection]:
             purposes=("guardrails", "measurement"),
             retention="until it rests in the event tables",
             erase=decisions.erase,
+        ),
+        Collection(
+            name="forwarding",
+            room="store",
+            holds=("outbox.sqlite/destinations", "outbox.sqlite/counts"),
+            subject=NOBODY,
+            purposes=("audit",),
+            retention="as long as the home",
+        ),
+        Collection(
+            name="outbox",
+            room="store",
+            holds=("outbox.sqlite/entries", "outbox.sqlite/conversions"),
+            subject="lane",
+            purposes=("deduplication",),
+            retention="until the destination has it; a conversion's key as long as the home",
+            erase=outbox.erase,
         ),
     )
