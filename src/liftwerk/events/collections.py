@@ -14,7 +14,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.columns import LEAF, leaf_columns
 from liftwerk.events.definition import known_events
 from liftwerk.events.engine import connect, quoted
-from liftwerk.events.identifiers import leaf_key, normalise
+from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, parquet
 from liftwerk.privacy.definition import PURPOSES
@@ -179,6 +179,6 @@ def _leaves(schema: Schema, value: str) -> Iterator[bytes]:
     """Make the keys that a value would have in every namespace."""
     for name, namespace in schema.namespaces.items():
         try:
-            yield leaf_key(name, normalise(namespace.normalise, value))
+            yield leaf_key(name, namespace.spell(value))
         except ValueError:
             continue

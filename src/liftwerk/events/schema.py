@@ -22,7 +22,7 @@ from liftwerk.events.consent.resolve import Resolver
 from liftwerk.events.consent.wire import Consent
 from liftwerk.events.definition import LIVE, SOURCES, EventDefinition, Source, known_events
 from liftwerk.events.earlier import EarlierVersion
-from liftwerk.events.identifiers import IDENTIFIERS, Namespace, normalise
+from liftwerk.events.identifiers import IDENTIFIERS, Namespace
 from liftwerk.events.records import TEXT_LIMIT, record, utc_fields
 from liftwerk.events.rules import RULES
 
@@ -231,15 +231,15 @@ def _event(
 def _identifiers(namespaces: Mapping[str, Namespace]) -> type[Struct]:
     """Make the struct of ``identifiers``: one optional text a namespace, normalised as it comes."""
     value = Annotated[str, Meta(min_length=1, max_length=1000)]
-    rules = [(f"{name}_", namespace.normalise) for name, namespace in namespaces.items()]
+    rules = [(f"{name}_", namespace.spell) for name, namespace in namespaces.items()]
 
     def spell(self: Any) -> None:
         found = False
-        for attribute, rule in rules:
+        for attribute, spelled in rules:
             given = getattr(self, attribute)
             if given is not None:
                 found = True
-                setattr(self, attribute, normalise(rule, given))
+                setattr(self, attribute, spelled(given))
         if not found:
             raise ValueError("an event names at least one identifier")
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
-from liftwerk.events.identifiers import IDENTIFIERS, normalise
+from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.faults import fault
 from liftwerk.governance.catalogue import fill_catalogue
 from liftwerk.governance.prove import Find, prove
@@ -92,4 +92,4 @@ def _spelled(project: Project, customer: str) -> list[tuple[str, str]]:
     before, colon, rest = customer.partition(":")
     if colon and before in namespaces:
         name, value = before, rest
-    return [(name, value), (name, normalise(namespaces[name].normalise, value))]
+    return [(name, value), (name, namespaces[name].spell(value))]
