@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgresql import NoServer, PostgresqlServer, private_server
 
 # The same examples on every run: a failure found once is found again. The soak draws new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
@@ -45,3 +48,24 @@ def chromium() -> str:
 def strace() -> str:
     """Path of strace."""
     return need_program("strace")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server for this run alone; skipped where there is none, failed where CI is."""
+    try:
+        with private_server() as server:
+            yield server
+    except NoServer as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresqlServer) -> str:
+    """URL of a database in which nothing of ours stands yet."""
+    with postgresql.connect() as connection:
+        connection.execute("set client_min_messages = warning")
+        connection.execute("drop schema if exists liftwerk cascade")
+    return postgresql.url

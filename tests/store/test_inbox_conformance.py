@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow
 import pytest
 
-from liftwerk.store.inbox import INBOXES, Inbox, Rejected
+from liftwerk.store.inbox import INBOXES, Inbox, QuarantineGroup, Rejected
 from liftwerk.store.urls import open_url
 
 Open = Callable[[], Inbox]
+Search = Callable[[bytes], bool]
 RECEIVED = 1_772_357_400_123_456
 
 
 @pytest.fixture(params=sorted(INBOXES))
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    return lambda: open_url("inbox", INBOXES, f"{request.param}:{tmp_path / 'inbox'}")
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def reopen(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    url = f"{kind}:{tmp_path / 'inbox'}"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgresql_url")
+    with ExitStack() as opened:
+
+        def reopened() -> Inbox:
+            inbox: Inbox = open_url("inbox", INBOXES, url)
+            opened.callback(inbox.close)
+            return inbox
+
+        yield reopened
+
+
+@pytest.fixture
+def in_a_file(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Search:
+    """Say whether some bytes are in a file: of a server, in one of the tables' files."""
+    if kind == "postgresql":
+        search: Search = request.getfixturevalue("postgresql").holds
+        return search
+    return lambda secret: any(secret in path.read_bytes() for path in tmp_path.iterdir())
 
 
 def row(number: int, body: bytes = b"{}") -> tuple[bytes, str, int, bytes]:
@@ -74,7 +100,7 @@ def test_nothing_appended_is_an_empty_range(reopen: Open) -> None:
 
 def test_a_batch_is_whole_or_not_there(reopen: Open) -> None:
     inbox = reopen()
-    with pytest.raises(Exception, match="CHECK"):
+    with pytest.raises(Exception, match=r"CHECK|16 bytes"):
         inbox.append([row(1), (b"short", "visit", RECEIVED, b"{}")])
     assert inbox.count() == 0
     assert list(inbox.append([row(1)])) == [1]
@@ -107,26 +133,26 @@ def test_an_id_may_come_twice(reopen: Open) -> None:
     inbox.close()
 
 
-def test_erased_bytes_are_in_no_file(reopen: Open, tmp_path: Path) -> None:
+def test_erased_bytes_are_in_no_file(reopen: Open, in_a_file: Search) -> None:
     inbox = reopen()
     secret = b"jane.doe@example.org"
     inbox.append([row(1, b"keep"), row(2, b'{"mail":"' + secret + b'"}'), row(3, secret * 3000)])
-    assert any(secret in path.read_bytes() for path in tmp_path.iterdir())
+    assert in_a_file(secret)
     assert inbox.erase([2, 3, 99]) == 2
-    assert not any(secret in path.read_bytes() for path in tmp_path.iterdir())
+    assert not in_a_file(secret)
     assert inbox.read(0, 10).column("body").to_pylist() == [b"keep"]
     inbox.close()
 
 
 def test_trimmed_bytes_are_gone_after_an_erasure_that_finds_nothing(
-    reopen: Open, tmp_path: Path
+    reopen: Open, in_a_file: Search
 ) -> None:
     inbox = reopen()
     secret = b"jane.doe@example.org"
     inbox.append([row(1, secret)])
     inbox.trim(1, RECEIVED + 10)
     assert inbox.erase([]) == 0
-    assert not any(secret in path.read_bytes() for path in tmp_path.iterdir())
+    assert not in_a_file(secret)
     inbox.close()
 
 
@@ -148,18 +174,60 @@ def test_quarantine_keeps_each_rejection_once(reopen: Open) -> None:
     inbox.close()
 
 
+def test_any_text_can_be_quarantined(reopen: Open) -> None:
+    inbox = reopen()
+    assert inbox.quarantine_put([rejected("row \x00", b"\x00"), rejected("row ∎ 𝄞", b"\xff")]) == 2
+    assert inbox.quarantine_put([rejected("row \x00", b"\x00")]) == 0
+    assert [one.rejected.body for one in inbox.quarantine_list()] == [b"\x00", b"\xff"]
+    assert inbox.quarantine_list()[1].rejected.detail == "row ∎ 𝄞"
+    inbox.close()
+
+
+def test_what_is_whole_is_not_called_damaged(reopen: Open) -> None:
+    inbox = reopen()
+    assert inbox.damage() == []
+    inbox.append([row(number, b"x" * 5000) for number in range(20)])
+    inbox.quarantine_put([rejected("row 1")])
+    inbox.scrub()
+    assert inbox.damage() == []
+    assert (inbox.count(), inbox.quarantine_count()) == (20, {"not JSON": 1})
+    inbox.close()
+
+
+def test_quarantine_is_grouped_without_its_bodies(reopen: Open) -> None:
+    inbox = reopen()
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    hours = [at + timedelta(hours=number) for number in range(6)]
+    put = [
+        Rejected("web", hours[2], "b", "1", b"x"),
+        Rejected("till", hours[1], "b", "2", b"x"),
+        Rejected("web", hours[0], "b", "3", b"x"),
+        Rejected("web", hours[3], "a", "4", b"x"),
+        Rejected("web", hours[5], "b", "5", b"x"),
+    ]
+    inbox.quarantine_put(put)
+    numbers = {one.rejected.detail: one.number for one in inbox.quarantine_list()}
+    assert inbox.quarantine_groups(2) == [
+        QuarantineGroup("a", "web", 1, hours[3], hours[3], (numbers["4"],)),
+        QuarantineGroup("b", "till", 1, hours[1], hours[1], (numbers["2"],)),
+        QuarantineGroup("b", "web", 3, hours[0], hours[5], (numbers["1"], numbers["3"])),
+    ]
+    assert [group.examples for group in inbox.quarantine_groups(0)] == [(), (), ()]
+    inbox.close()
+
+
 def test_quarantine_parts_are_not_confused() -> None:
     at = datetime(2026, 3, 1, tzinfo=UTC)
     assert Rejected("a", at, "bc", "", b"").key != Rejected("ab", at, "c", "", b"").key
 
 
-def test_erased_quarantine_is_in_no_file(reopen: Open, tmp_path: Path) -> None:
+def test_erased_quarantine_is_in_no_file(reopen: Open, in_a_file: Search) -> None:
     inbox = reopen()
     secret = b"jane.doe@example.org"
     inbox.quarantine_put([rejected("row 1", secret), rejected("row 2")])
     (number,) = [one.number for one in inbox.quarantine_list() if one.rejected.body == secret]
     assert inbox.quarantine_erase([number]) == 1
-    assert not any(secret in path.read_bytes() for path in tmp_path.iterdir())
+    assert not in_a_file(secret)
     assert inbox.quarantine_count() == {"not JSON": 1}
     inbox.close()
 

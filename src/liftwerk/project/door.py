@@ -98,7 +98,7 @@ class Project:
     def stores(self) -> Stores:
         """Its stores, opened on first use; refused when a published version was changed."""
         if self._opened is None:
-            opened = open_stores(Home.open(self.definitions.home, create=True))
+            opened = open_stores(Home.of(self.definitions, create=True))
             try:
                 demand_compatible(self.definitions, opened.ledger)
             except ProjectError:

@@ -47,7 +47,7 @@ def examine(path: Path) -> list[dict[str, Any]]:
     if not project.home.exists():
         return [*findings, _row("home", True, "none yet: `liftwerk run` makes it")]
     try:
-        with open_stores(Home.open(project.home)) as stores:
+        with open_stores(Home.of(project)) as stores:
             findings.append(_row("home", True, str(project.home)))
             damage = stores.damage()
             findings += [_row("store", False, one) for one in damage]

@@ -67,7 +67,7 @@ class OpenDoor:
 
     def __init__(self, path: Path, *, dry: bool = False, processes: int = 1) -> None:
         self.project = load(path, SECTIONS)
-        self._stores = open_stores(Home.open(self.project.home, create=True))
+        self._stores = open_stores(Home.of(self.project, create=True))
         clock = SystemClock()
         self.collector = Collector(self.project, self._stores, clock, dry=dry, processes=processes)
         keys = LiveKeys(self.project, self._stores, os.environ)

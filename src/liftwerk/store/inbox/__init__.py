@@ -6,7 +6,10 @@ What a body means, and which ids were seen before, is left to the events room.
 
 from liftwerk.store.inbox.protocol import Inbox, InboxRow, Quarantined, QuarantineGroup, Rejected
 
-INBOXES = {"sqlite": "liftwerk.store.inbox.kinds.sqlite:SqliteInbox"}
+INBOXES = {
+    "postgresql": "liftwerk.store.inbox.kinds.postgresql:PostgresqlInbox",
+    "sqlite": "liftwerk.store.inbox.kinds.sqlite:SqliteInbox",
+}
 """URL scheme -> where the kind is; one line a kind."""
 
 __all__ = ["INBOXES", "Inbox", "InboxRow", "QuarantineGroup", "Quarantined", "Rejected"]

@@ -10,6 +10,7 @@ import pyarrow
 
 from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import InboxRow, Quarantined, QuarantineGroup, Rejected
+from liftwerk.store.inbox.rows import table_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.sqlite import Connect, Database, connect_sqlite
 
@@ -27,17 +28,6 @@ SCHEMA = (
 )
 
 _READ = 'select "offset", event_id, name, received, body from inbox'
-
-READ_SCHEMA = pyarrow.schema(
-    [
-        ("offset", pyarrow.int64()),
-        ("event_id", pyarrow.binary(16)),
-        ("name", pyarrow.string()),
-        ("received", pyarrow.timestamp("us", tz="UTC")),
-        ("body", pyarrow.binary()),
-    ]
-)
-"""The columns that `SqliteInbox.read` returns."""
 
 _GROUPS = """
     select reason, source, count(*), min(received), max(received),
@@ -70,15 +60,7 @@ class SqliteInbox:
     def read(self, after: int, limit: int) -> pyarrow.Table:
         """Return rows behind an offset, in order."""
         sql = f'{_READ} where "offset" > ? order by "offset" limit ?'
-        rows = self.database.rows(sql, (after, limit))
-        columns = list(zip(*rows, strict=True))
-        if not rows:
-            columns = [() for _ in READ_SCHEMA]
-        arrays = [
-            pyarrow.array(column, type=field.type)
-            for column, field in zip(columns, READ_SCHEMA, strict=True)
-        ]
-        return pyarrow.Table.from_arrays(arrays, schema=READ_SCHEMA)
+        return table_of(self.database.rows(sql, (after, limit)))
 
     def last_offset(self) -> int:
         """Return the last offset given out, 0 before the first."""
