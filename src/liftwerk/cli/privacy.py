@@ -110,7 +110,7 @@ def _change(customer: str, granted: list[str], withdrawn: list[str], common: Com
             out.print(f"granted: {', '.join(granted)}, for what happens from now on")
         if withdrawn:
             out.print(f"withdrawn: {', '.join(withdrawn)}")
-        out.print(f"told of {fmt.number(done['identifiers'])} identifiers of the customer")
+        out.print(f"identifiers of the customer it was told of: {fmt.number(done['identifiers'])}")
         if done["counts"]:
             out.print("next: liftwerk run, to learn again with it")
             return
