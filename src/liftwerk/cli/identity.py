@@ -14,15 +14,15 @@ from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
+    from liftwerk import privacy
     from liftwerk.definitions import decode
     from liftwerk.identity import show as customers
     from liftwerk.identity import unmerge as separation
-    from liftwerk.privacy import permitted
 else:
     decode = LazyModule("liftwerk.definitions.decode")
     customers = LazyModule("liftwerk.identity.show")
     separation = LazyModule("liftwerk.identity.unmerge")
-    permitted = LazyModule("liftwerk.privacy.permitted")
+    privacy = LazyModule("liftwerk.privacy")
 
 identity = App(
     name="identity",
@@ -76,10 +76,10 @@ def resolve(
     identifier
         VALUE, or NAMESPACE:VALUE.
     """
-    known = permitted.AsOf(time=None)
+    known = privacy.AsOf(time=None)
     if as_of is not None:
         try:
-            known = permitted.AsOf(time=decode.instant(as_of))
+            known = privacy.AsOf(time=decode.instant(as_of))
         except ValueError as error:
             raise InputError("not a time", "--as-of", str(error)) from None
     with open_project(common) as project:
