@@ -222,6 +222,18 @@ def test_a_rotated_key_works_for_seven_days_more(stores: Stores, clock: FixedClo
     )
 
 
+def test_rotating_again_prolongs_nothing(stores: Stores, clock: FixedClock) -> None:
+    old = make(stores, clock)
+    ends = [
+        rotate_key(SHOP, stores, clock, "jane", old.id, grace).until - NOW
+        for grace in (2 * DAY, 9 * DAY, DAY)
+    ]
+    assert ends == [2 * DAY, 2 * DAY, DAY]
+    said = [entry.detail["expires"] for entry in stores.ledger.audit(after=1)]
+    assert said == [(NOW + end).isoformat() for end in ends]
+    assert source_of(stores, old.secret, NOW + DAY) is None
+
+
 @pytest.mark.parametrize("grace", [-timedelta(microseconds=1), GRACE_MAX + DAY, timedelta.max])
 def test_a_grace_is_neither_negative_nor_endless(
     stores: Stores, clock: FixedClock, grace: timedelta
