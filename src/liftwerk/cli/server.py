@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -18,6 +19,9 @@ else:
     collector = LazyModule("liftwerk.server.collector")
     workers = LazyModule("liftwerk.server.workers")
     compactor = LazyModule("liftwerk.server.compactor")
+
+EVERY = "5s"
+"""How often what was collected is sorted into tables."""
 
 
 @app.command(group="Project")
@@ -55,7 +59,10 @@ def serve(
         serve_pages(common, host, port)
         return
     err.print("ctrl-c stops it")
-    with compactor.beside(common.project, wanted=compact and not dry):
+    command: list[str] = []
+    if compact and not dry:
+        command = [sys.executable, "-m", "liftwerk.cli", *_compact(common)]
+    with compactor.beside(command):
         if only == "collect":
             workers.serve_collectors(
                 common.project, host=host, port=port, workers=workers_, dry=dry, announce=_say
@@ -63,6 +70,10 @@ def serve(
             return
         opened = collector.OpenDoor(common.project, dry=dry)
         server.serve(lambda: source_of(open_project(common)), host=host, port=port, opened=opened)
+
+
+def _compact(common: Common) -> tuple[str, ...]:
+    return ("events", "compact", "--every", EVERY, "--project", str(common.project))
 
 
 def _say(address: str) -> None:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-EVERY = "5s"
 RESTART_SECONDS = 1.0
 END_SECONDS = 30.0
 
 
 @contextmanager
-def beside(path: Path, *, wanted: bool) -> Iterator[None]:
-    """Keep `liftwerk events compact --every` running while the server does.
+def beside(command: Sequence[str]) -> Iterator[None]:
+    """Keep a process running while the server does; it is told to end when the server ends.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The project's folder or its liftwerk.toml.
-    wanted : bool
-        Whether it should run at all.
+    command : sequence of str
+        What to run, such as ``liftwerk events compact --every 5s``; nothing if it is empty.
     """
-    if not wanted:
+    if not command:
         yield
         return
-    keeper = _Keeper(path)
+    keeper = _Keeper(command)
     keeper.start()
     try:
         yield
@@ -39,10 +34,9 @@ def beside(path: Path, *, wanted: bool) -> Iterator[None]:
 class _Keeper(threading.Thread):
     """Starts the process again when it ends before its time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         super().__init__(name="compactor", daemon=True)
-        arguments = ("events", "compact", "--every", EVERY, "--project", str(path))
-        self._command = [sys.executable, "-m", "liftwerk.cli", *arguments]
+        self._command = list(command)
         self._ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
