@@ -166,11 +166,6 @@ class Server:
         with self._one_line("try again"), self._lent() as connection:
             return connection.execute(sql, parameters, binary=True).fetchall()
 
-    def run(self, statement: LiteralString) -> None:
-        """Run one statement that may not stand in a transaction."""
-        with self._one_line("try again"), self._lent() as connection:
-            connection.execute(statement)
-
     def close(self) -> None:
         """Close the connections that nobody has borrowed."""
         for connection in self._idle.pop(os.getpid(), []):
@@ -203,12 +198,14 @@ class Server:
                 connection.close()  # broken, or interrupted: the server undoes it
 
     def _taken(self) -> Connection:
-        idle = self._idle.get(os.getpid(), [])
-        while idle:
-            connection = idle.pop()
-            if _is_silent(connection):
-                return connection
-            connection.close()
+        idle = self._idle.setdefault(os.getpid(), [])
+        # Not "while idle": another thread may take the last one in between.
+        with suppress(IndexError):
+            while True:
+                connection = idle.pop()
+                if _is_silent(connection):
+                    return connection
+                connection.close()
         return self._opened()
 
     def _opened(self) -> Connection:

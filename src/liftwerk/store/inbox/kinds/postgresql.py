@@ -34,7 +34,7 @@ import pyarrow
 
 from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
-from liftwerk.store.inbox.protocol import InboxRow, Quarantined, Rejected
+from liftwerk.store.inbox.protocol import InboxRow, Quarantined, QuarantineGroup, Rejected
 from liftwerk.store.inbox.rows import table_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.postgresql import Connect, Server, connect_postgresql
@@ -202,8 +202,24 @@ class PostgresqlInbox:
 
     def quarantine_count(self) -> dict[str, int]:
         """Return reason -> how many."""
-        sql = "select reason, count(*) from liftwerk.quarantine group by reason order by reason"
+        sql = (
+            "select reason, count(*) from liftwerk.quarantine"
+            ' group by reason order by reason collate "C"'
+        )
         return {str(reason): int(count) for reason, count in self.server.rows(sql)}
+
+    def quarantine_groups(self, examples: int) -> list[QuarantineGroup]:
+        """Return a group for each reason and source, in this order, without reading a body."""
+        sql = (
+            "select reason, source, count(*), min(received), max(received),"
+            " (array_agg(number order by number))[1:%s] from liftwerk.quarantine"
+            ' group by reason, source order by reason collate "C", source collate "C"'
+        )
+        found = []
+        for reason, source, count, first, last, numbers in self.server.rows(sql, (examples,)):
+            times = (from_microseconds(first), from_microseconds(last))
+            found.append(QuarantineGroup(reason, source, count, *times, tuple(numbers)))
+        return found
 
     def quarantine_erase(self, numbers: Iterable[int]) -> int:
         """Drop quarantined events so that no file of the tables holds their bytes any more."""
