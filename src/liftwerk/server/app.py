@@ -19,6 +19,7 @@ from liftwerk.server import api
 from liftwerk.server.answers import EXCEPTION_HANDLERS
 from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door
+from liftwerk.server.consent import consent
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
@@ -32,6 +33,7 @@ from liftwerk.server.reading import Reader
 from liftwerk.server.render import STATIC
 from liftwerk.server.segment import segment
 from liftwerk.server.source import ReportSource
+from liftwerk.server.tracker import tracker
 
 HANDLERS = (
     report_page,
@@ -52,7 +54,7 @@ HANDLERS = (
     api.ready,
 )
 
-COLLECTING = (events, segment)
+COLLECTING = (events, segment, consent, tracker)
 """What a source's key opens."""
 
 

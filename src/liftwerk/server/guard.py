@@ -33,6 +33,8 @@ COLLECT_PATHS = (
     "/v1/group",
     "/v1/alias",
     "/v1/batch",
+    "/v1/consent",
+    "/t.js",
 )
 """Where events come in: their sources' keys open these, not the token."""
 OPEN_PATHS = ("/static/", "/health/", "/sign-in", *COLLECT_PATHS)

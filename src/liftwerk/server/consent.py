@@ -1,0 +1,71 @@
+"""`POST /v1/consent`: a customer changes their mind, told by a server that they trust."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+
+from liftwerk.errors import InputError
+from liftwerk.events.consent.change import change_consent
+from liftwerk.server.collect import RESPONSES, Door, allow_origin
+from liftwerk.server.payload import unpack
+
+MOST_BYTES = 100_000
+
+
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a customer granted and withdrew, from now on.
+
+    Attributes
+    ----------
+    identifiers : dict of str to str
+        Declared namespace -> value: whom it is about.
+    granted, withdrawn : list of str
+        Declared purposes.
+    """
+
+    identifiers: dict[str, str]
+    granted: list[str] = []
+    withdrawn: list[str] = []
+
+
+_decode = msgspec.json.Decoder(Change).decode
+
+
+@post(
+    "/v1/consent",
+    summary="Grant or withdraw a customer's consent",
+    status_code=200,
+    request_max_body_size=MOST_BYTES,
+    responses=RESPONSES,
+    security=[{"write key": []}],
+)
+async def consent(request: Request[Any, Any, Any], door: NamedDependency[Door]) -> Response[bytes]:
+    """Take a change of consent; the answer comes when it is durable.
+
+    The body is `{"identifiers": {NAMESPACE: VALUE}, "granted": [PURPOSE], "withdrawn": [PURPOSE]}`.
+    Only a source with `trust = "server"` may say so: a browser's key is public.
+    """
+    source = door.source_of(request)
+    body = unpack(await request.body(), request.headers.get("content-encoding", ""))
+    try:
+        said = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        hint = 'send {"identifiers": {…}, "granted": […], "withdrawn": […]}'
+        raise InputError("not a change of consent", "the request's body", hint) from None
+    collector = door.collector
+    told = (said.identifiers, said.granted, said.withdrawn)
+    event_id = None
+    if not collector.dry:
+        event_id = await asyncio.to_thread(
+            change_consent, collector.project, collector.stores, *told, source, collector.clock
+        )
+    answer = {"accepted": 1, "event": event_id}
+    return Response(
+        msgspec.json.encode(answer), media_type=MediaType.JSON, headers=allow_origin(request)
+    )
