@@ -1,4 +1,4 @@
-"""`POST /v1/consent`: a customer changes their mind, told by a server that they trust."""
+"""`POST /v1/consent`: a customer changes their mind."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def consent(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     """Take a change of consent; the answer comes when it is durable.
 
     The body is `{"identifiers": {NAMESPACE: VALUE}, "granted": [PURPOSE], "withdrawn": [PURPOSE]}`.
-    Only a source with `trust = "server"` may say so: a browser's key is public.
+    It becomes a `consent_changed` event of the key's source.
     """
     source = door.source_of(request)
     body = unpack(await request.body(), request.headers.get("content-encoding", ""))
