@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from liftwerk.errors import HomeInUse, UnknownName
-from liftwerk.store.ledger import LEDGERS, STAGES, Key, Ledger, Release, Snapshot, Step
+from liftwerk.store.ledger import (
+    LEDGERS,
+    STAGES,
+    Key,
+    Ledger,
+    PublishedSchema,
+    Release,
+    Snapshot,
+    Step,
+)
 from liftwerk.store.urls import open_url
 
 Open = Callable[[], Ledger]
@@ -32,6 +41,32 @@ def reopen(url: str) -> Open:
 
 def release(number: int = 1, **changed: str) -> Release:
     return Release(f"r{number}", changed.get("policy", "best_email"), b'{"n":%d}' % number, AT)
+
+
+# --------------------------------------------------------------------------- published schemas
+
+
+def test_a_published_schema_is_kept_with_its_entry_and_replaced_by_a_later_one(
+    reopen: Open,
+) -> None:
+    ledger = reopen()
+    later = AT + timedelta(days=1)
+    shapes = [
+        PublishedSchema("visit", 2, "{}", AT),
+        PublishedSchema("visit", 1, "{}", AT),
+        PublishedSchema("order", 1, "{}", AT),
+        PublishedSchema("visit", 1, '{"a":1}', later),
+    ]
+    for shape in shapes:
+        with ledger.change("sequencer", "events.compact", "s1", {}, shape.at) as tx:
+            ledger.publish_schema(tx, shape)
+    with suppress(ZeroDivisionError), ledger.change("sequencer", "c", "s2", {}, AT) as tx:
+        ledger.publish_schema(tx, PublishedSchema("lost", 1, "{}", AT))
+        1 / 0  # noqa: B018
+    ledger.close()
+    ledger = reopen()
+    assert ledger.published_schemas() == [shapes[2], shapes[3], shapes[0]]
+    ledger.close()
 
 
 # ---------------------------------------------------------------------------------------- the audit

@@ -47,6 +47,16 @@ _DESCRIPTIONS = {
     "properties": "What the event says",
 }
 
+_CONSENT: list[Document] = [
+    {
+        "required": ["source"],
+        "properties": {"source": {"type": "string"}, "tcf": False, "gcm": False},
+    },
+    {"required": ["tcf"], "properties": {"granted": {"type": "null"}, "gcm": False}},
+    {"required": ["gcm"], "properties": {"granted": {"type": "null"}, "tcf": False}},
+]
+"""Consent is said in one way: by us, or as a consent manager gives it."""
+
 SET_BY_US = ("received", "source")
 """Fields of the envelope that a sender has no say in."""
 
@@ -90,6 +100,7 @@ def event_schema(project: Project, name: str, version: int | None = None) -> Doc
     namespaces["anyOf"] = [
         {"required": [one], "properties": {one: {"type": "string"}}} for one in schema.namespaces
     ]
+    definitions["Consent"]["anyOf"] = _CONSENT
     properties = definitions[f"{name}_properties"]["properties"]
     for key, definition in kind.definition.properties.items():
         properties[key] = {**properties[key], **_said(definition, schema.currency)}
