@@ -31,9 +31,6 @@ export interface WireEvent extends Options {
 }
 
 const CAMPAIGN = ["source", "medium", "campaign", "term", "content"];
-const enum Limit {
-  TEXT = 500,
-}
 
 /** What `identify` said. It lasts as long as the page does. */
 let known: Record<string, string> = {};
@@ -51,14 +48,14 @@ function context(): Context {
   let campaign: Record<string, string> | undefined;
   for (const part of CAMPAIGN) {
     const value = asked.get(`utm_${part}`);
-    if (value) (campaign ??= {})[part] = value.slice(0, Limit.TEXT);
+    if (value) (campaign ??= {})[part] = value;
   }
   // Of the page before only the host, and no query: they hold names, tokens and searches.
   const referrer = document.referrer && new URL(document.referrer).hostname;
   return {
     page: {
-      path: location.pathname.slice(0, Limit.TEXT),
-      title: document.title.slice(0, Limit.TEXT),
+      path: location.pathname,
+      title: document.title,
       referrer: (referrer !== location.hostname && referrer) || undefined,
     },
     campaign,

@@ -73,4 +73,7 @@ function start(): void {
   if (settings.spa !== undefined) watchHistory(liftwerk.page!);
 }
 
-guard(start)();
+// A page that the browser makes ready in advance has not been seen yet.
+if ((document as { prerendering?: boolean }).prerendering) {
+  document.addEventListener("prerenderingchange", guard(start));
+} else guard(start)();

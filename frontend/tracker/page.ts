@@ -5,9 +5,8 @@ const script = document.currentScript as HTMLScriptElement | null;
 /** The `data-…` attributes of the script tag. */
 export const settings: DOMStringMap = script?.dataset ?? {};
 
-/** Beside the script, wherever a shop's proxy puts it. */
-export const endpoint = (): URL =>
-  new URL(`v1/events?key=${encodeURIComponent(settings.key!)}`, script!.src);
+/** Beside the script, wherever a shop's proxy puts it. Keys are made of what an address may hold. */
+export const endpoint = (): URL => new URL(`v1/events?key=${settings.key}`, script!.src);
 
 /** Do Not Track or Global Privacy Control: what a page presumes is then no consent. */
 export const objects =

@@ -10,7 +10,6 @@ const enum Limit {
   TIMEOUT_MS = 30_000,
   BACK_OFF_LEAST_MS = 500,
   BACK_OFF_MOST_MS = 150_000,
-  RETRY_AFTER_MS = 3_600_000,
   /** Browsers let 64 KiB outlive a page. */
   BATCH_BYTES = 60_000,
 }
@@ -52,6 +51,7 @@ function schedule(): void {
 const oneTab = async (): Promise<void> => navigator.locks.request("liftwerk", sendAll);
 
 export function flush(): void {
+  if (mayNotSend()) return;
   // Where the browser gives no locks, what a closed page left may be sent by two tabs.
   turn = turn.then(oneTab).catch(sendAll).catch(warn);
 }
@@ -109,8 +109,7 @@ async function sendAll(): Promise<void> {
     for (const key of keys) mine.set(key, false);
     // Half of it is drawn, so that browsers which failed together do not come back together.
     const backOff = Math.min(Limit.BACK_OFF_MOST_MS, Limit.BACK_OFF_LEAST_MS * 2 ** failures++);
-    pause = Math.min(Limit.RETRY_AFTER_MS, pause) + backOff * (1 + Math.random());
-    quietUntil = performance.now() + pause;
+    quietUntil = performance.now() + pause + backOff * (1 + Math.random());
     unreachable = !status;
     schedule();
   }
@@ -129,7 +128,7 @@ function hand(): void {
 export function watchPage(): void {
   const leave = guard(hand);
   addEventListener("pagehide", leave);
-  document.addEventListener("visibilitychange", () => {
+  addEventListener("visibilitychange", () => {
     if (document.hidden) leave();
   });
   addEventListener("online", () => {

@@ -207,6 +207,18 @@ def test_nothing_that_a_page_does_breaks_it(browser: Chromium) -> None:
         visited.said.clear()
 
 
+def test_page_made_ready_in_advance_is_viewed_when_it_is_shown(browser: Chromium) -> None:
+    shown = "document.dispatchEvent(new Event('prerenderingchange'))"
+    with visit(browser) as visited:
+        page = visited.open(
+            tag=f'onload="window.isWaiting = Array.isArray(liftwerk); {shown}"',
+            before="Object.defineProperty(document, 'prerendering', { value: true });",
+            after=GRANTED,
+        )
+        assert page.evaluate("isWaiting")
+        visited.collector.until_events(1)
+
+
 def test_script_twice_on_a_page_is_one(browser: Chromium) -> None:
     with visit(browser) as visited:
         page = visited.open(after=GRANTED)

@@ -27,6 +27,9 @@ BODY_BYTES = 65_536
 
 GRANTED = "liftwerk.push(['consent', {granted: ['analytics']}]);"
 
+DEALT_WITH = "navigator.locks.request('liftwerk', () => 0)"
+"""The lock is free once the tracker has dealt with the answer."""
+
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Chromium]:
@@ -58,8 +61,9 @@ def test_request_needs_no_preflight_and_carries_no_cookie(browser: Chromium) -> 
 
 def test_network_cut_and_restored_brings_every_event_once_in_order(browser: Chromium) -> None:
     with visit(browser) as visited:
-        page = visited.open(after=GRANTED)
+        page = visited.open(after=GRANTED, frozen=True)
         track(page, "before")
+        page.clock.run_for(1000)
         visited.collector.until_events(1)
         until_empty(page)
         cut(visited, page)
@@ -67,6 +71,9 @@ def test_network_cut_and_restored_brings_every_event_once_in_order(browser: Chro
         track(page, *names)
         ids = waiting_ids(page)
         page.evaluate("liftwerk.flush()")
+        page.clock.fast_forward(MINUTE)
+        assert len(visited.collector.arrivals) == 1
+        # Time stands still: that the network is back is enough.
         visited.context.set_offline(False)
         events = visited.collector.until_events(31)
         until_empty(page)
@@ -105,7 +112,7 @@ def test_page_that_goes_hands_over_what_waits(browser: Chromium, way: str) -> No
             page.evaluate(
                 """() => {
                   Object.defineProperty(document, "hidden", { value: true });
-                  document.dispatchEvent(new Event("visibilitychange"));
+                  document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
                 }"""
             )
         visited.collector.until_events(2)
@@ -166,9 +173,33 @@ def test_answers_that_pass_are_tried_again_later_and_later(browser: Chromium) ->
             assert len(visited.collector.arrivals) == count
             page.clock.run_for(least)
             visited.collector.until(lambda recorder, n=count: len(recorder.arrivals) > n)  # type: ignore[misc]
-            # The lock is free once the answer has been dealt with.
-            page.evaluate("navigator.locks.request('liftwerk', () => 0)")
+            page.evaluate(DEALT_WITH)
         assert [event["name"] for event in visited.collector.events()] == ["one"]
+
+
+def test_network_that_is_back_ends_a_pause_unless_the_collector_asked_for_it(
+    browser: Chromium,
+) -> None:
+    with visit(browser) as visited:
+        page = visited.open(after=GRANTED, frozen=True)
+        for answer, name in ((Answer(0), "one"), (Answer(503, {"retry-after": "60"}), "two")):
+            visited.collector.tell(answer)
+            tried = len(visited.collector.arrivals)
+            track(page, name)
+            page.clock.run_for(1000)
+            visited.collector.until(lambda recorder, n=tried: len(recorder.arrivals) > n)  # type: ignore[misc]
+            page.evaluate(DEALT_WITH)
+            cut(visited, page)
+            visited.context.set_offline(False)
+            page.wait_for_function("navigator.onLine")
+            if name == "one":
+                visited.collector.until_events(1)
+                until_empty(page)
+        page.clock.run_for(50_000)
+        page.evaluate(DEALT_WITH)
+        assert len(visited.collector.events()) == 1
+        page.clock.run_for(15_000)
+        visited.collector.until_events(2)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
@@ -288,7 +319,7 @@ def test_events_too_old_to_be_told_from_repeats_are_dropped(browser: Chromium) -
         new, last = visited.collector.until_events(2)
         assert (new["name"], last["name"]) == ("new", "last")
         assert last["context"]["lost"] == 1
-        page.evaluate("navigator.locks.request('liftwerk', () => 0)")
+        page.evaluate(DEALT_WITH)
         assert len(visited.collector.events()) == 2
 
 
