@@ -230,7 +230,7 @@ def test_rows_of_a_version_that_is_gone_wait_in_quarantine(
         (
             ("read", "channel"),
             None,
-            "bought: version 1 says nothing of 'channel', which is required:"
+            "events.bought: version 1 says nothing of 'channel', which is required:"
             ' add to read: channel = "an older property" or channel = { default = … }',
         ),
         (
@@ -248,13 +248,15 @@ def test_rows_of_a_version_that_is_gone_wait_in_quarantine(
         (
             ("read", "paid"),
             None,
-            "bought: 'paid' of version 1 may be missing, and is read as 'paid', which is required:"
+            "events.bought: "
+            "'paid' of version 1 may be missing, and is read as 'paid', which is required:"
             " add default = … to read.paid, or let paid be missing",
         ),
         (
             ("read", "revenue"),
             "order_id",
-            "bought: 'order_id' of version 1 is string and is read as 'revenue', which is money:"
+            "events.bought: "
+            "'order_id' of version 1 is string and is read as 'revenue', which is money:"
             " read it from a property of the same type, or give a default",
         ),
         (
@@ -265,7 +267,7 @@ def test_rows_of_a_version_that_is_gone_wait_in_quarantine(
         (
             ("read", "mass"),
             None,
-            "bought: 'mass' of version 1 counts 'kg' and is read as 'g':"
+            "events.bought: 'mass' of version 1 counts 'kg' and is read as 'g':"
             " add times = … (1 when only the word changed)",
         ),
         (
@@ -288,7 +290,8 @@ def test_rows_of_a_version_that_is_gone_wait_in_quarantine(
         (
             ("properties", "total", "privacy"),
             "personal",
-            "bought: 'total' of version 1 is personal and is read as 'revenue', which is none:"
+            "events.bought: "
+            "'total' of version 1 is personal and is read as 'revenue', which is none:"
             ' tag revenue privacy = "personal"',
         ),
         (

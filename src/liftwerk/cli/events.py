@@ -186,10 +186,11 @@ def _group(group: dict[str, Any]) -> None:
         named = [f"#{example['number']}", example["detail"]]
         if example["id"] is not None:
             named.append(f"id {example['id']}")
-        fields = ", ".join(example["fields"])
+        fields = list(example["fields"])
         if example["undeclared"]:
-            fields += f" and {example['undeclared']} undeclared"
-        out.print("  " + "  ".join([*named, fields]).rstrip(), markup=False, soft_wrap=True)
+            fields.append(f"{example['undeclared']} undeclared")
+        line = "  ".join([*named, ", ".join(fields)]).rstrip()
+        out.print(f"  {line}", markup=False, soft_wrap=True)
         if example["body"] is not None:
             out.print(f"    {example['body']}", markup=False, soft_wrap=True)
 

@@ -140,7 +140,7 @@ def _check_reading(
 ) -> Iterable[Problem]:
     """Find what keeps one property from being filled with what it says it holds."""
     path: Path = (*here, "read", key)
-    name = here[1]
+    name = f"events.{here[1]}"
     reading = old.read.get(key, AS_IT_IS)
     source = old.source_of(key)
     if source is not None and source not in old.properties:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
+from liftwerk.events.replay import is_row
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.store.inbox.protocol import Quarantined, QuarantineGroup
 from liftwerk.store.stores import Stores
@@ -129,7 +130,7 @@ def _example(schema: Schema, kept: Quarantined, bodies: bool) -> Example:
     with suppress(ValueError, RecursionError):  # no JSON: there is nothing to name in it
         said = msgspec.json.decode(rejected.body)
     named: tuple[str | None, str | None, tuple[str, ...], int] = (None, None, (), 0)
-    if isinstance(said, dict):
+    if isinstance(said, dict) and not is_row(rejected.body):
         named = (_event(schema, said), _id(said), *_fields(schema, said))
     return Example(
         kept.number, rejected.source, rejected.received, rejected.detail, *named, body=body

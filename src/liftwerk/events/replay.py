@@ -165,7 +165,7 @@ def _judge(
         rejected = kept.rejected
         if rejected.source == LIVE:
             continue  # its unit stands beside the body, where no door lets it in
-        if _is_row(rejected.body):
+        if is_row(rejected.body):
             rest.append(kept)
         else:
             was_admitted = rejected.reason in (CLASH, UNDECLARED)
@@ -184,7 +184,7 @@ def _judge(
     return judged
 
 
-def _is_row(body: bytes) -> bool:
+def is_row(body: bytes) -> bool:
     """Say whether a body is a row of a file, as `liftwerk.connectors` keeps it."""
     if head_of(body) != (None, None):
         return False

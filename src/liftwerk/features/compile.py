@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
-from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.engine import quoted
+from liftwerk.events.properties import PropertyDefinition
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.kinds import AGGREGATES, Aggregate
 from liftwerk.features.kinds.aggregate import DAY, WEIGHT_SCALE, Operand

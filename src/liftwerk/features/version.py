@@ -56,7 +56,8 @@ def feature_version(project: Project, name: str) -> str:
     -------
     str
         SHA-256 in hexadecimal digits, over the parts of the definition that decide its values, the
-        event's version, key and property, and the currency where the property is money.
+        event's version, key and property, how its older versions are read, and the currency where
+        the property is money.
 
     Raises
     ------
@@ -71,6 +72,8 @@ def feature_version(project: Project, name: str) -> str:
     if feature.window is not None and feature.hop is None:
         definition["hop"] = f"{DEFAULT_HOP}us"  # written or not, it is the same feature
     depends: dict[str, Any] = {"version": event.version, "unique": list(event.unique)}
+    if event.earlier:
+        depends["earlier"] = plain_value(event.earlier)
     if feature.property is not None:
         read = event.properties[feature.property]
         depends["property"] = {"type": read.type, "unit": read.unit}
