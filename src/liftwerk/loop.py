@@ -40,6 +40,7 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.features.as_of import training_set
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.version import feature_versions
+from liftwerk.identity.definition import IDENTITY
 from liftwerk.identity.resolve import relations
 from liftwerk.metrics.count import per_decision
 from liftwerk.metrics.definition import METRICS
@@ -147,9 +148,10 @@ class Loop:
         tables: Mapping[str, int] = {}
         if snapshot is not None:
             tables = snapshot.tables
-        sections = (PROJECT, PURPOSES, EVENTS, FEATURES, METRICS, MODELS, PLACEMENTS, ACTIONS)
+        data = (PROJECT, PURPOSES, EVENTS, IDENTIFIERS, IDENTITY)
+        asked = (FEATURES, METRICS, MODELS, PLACEMENTS, ACTIONS)
         return {
-            "definitions": self.project.section_hash(*sections),
+            "definitions": self.project.section_hash(*data, *asked),
             "policy": self.policy_name,
             "tables": dict(tables),
             "buried": len(self.stores.ledger.buried()),
