@@ -154,6 +154,18 @@ def test_an_order_imported_later_is_not_told_again(shop: Shop, vendor: Vendor) -
     assert shop.status().dropped == {TOLD_BEFORE: 1}
 
 
+def test_an_order_imported_while_it_waits_is_told_by_the_import(shop: Shop, vendor: Vendor) -> None:
+    shop.put(shop.order("ada", "o1"), shop.event())
+    vendor.down = UNAVAILABLE
+    shop.forward()
+    shop.put(shop.order("ada", "o1", time="2026-02-01T00:00:00Z"), source="file")
+    shop.forward()
+    vendor.down = None
+    shop.until(is_done)
+    assert numbers(vendor) == [2, 3]
+    assert shop.status().dropped == {TOLD_BEFORE: 1}
+
+
 def test_an_erased_customer_leaves_the_outbox(shop: Shop, vendor: Vendor, stores: Stores) -> None:
     shop.put(shop.event(), shop.event("bob"))
     vendor.down = UNAVAILABLE

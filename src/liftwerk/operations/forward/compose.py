@@ -14,7 +14,7 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
 from liftwerk.events.read import identifier_values
 from liftwerk.identity.resolve import relations
-from liftwerk.operations.forward.take import WITHDRAWN
+from liftwerk.operations.forward.take import TOLD_BEFORE, WITHDRAWN
 from liftwerk.store.outbox.protocol import Entry
 from liftwerk.store.stores import Stores
 
@@ -46,11 +46,14 @@ def messages_of(
     rows = _rows(project, stores, destination, [one for one in entries if one.event in sent])
     values = _values(project, stores, destination, list(rows.values()))
     declared = known_events(project)
+    spoken = {one.conversion for one in entries if one.offset in rows} - {None}
     pairs, dropped = [], {}
     for entry in entries:
         row = rows.get(entry.offset)
         if entry.event not in sent:
             dropped[entry.offset] = NO_LONGER_SENT
+        elif row is None and entry.conversion in spoken:
+            dropped[entry.offset] = TOLD_BEFORE
         elif row is None:
             dropped[entry.offset] = WITHDRAWN
         else:

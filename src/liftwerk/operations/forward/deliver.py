@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy
@@ -58,7 +58,7 @@ class Line:
     clock: Clock
     name: str
     destination: Destination
-    secret: str
+    secret: str = field(repr=False)
     generator: numpy.random.Generator
     pause: Pause
 

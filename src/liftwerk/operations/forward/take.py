@@ -32,7 +32,7 @@ OPEN_MOST = 1000
 TEST_TRAFFIC = "test traffic"
 NO_CONSENT = "no consent"
 WITHDRAWN = "consent withdrawn, or erased"
-TOLD_BEFORE = "a conversion that was told before"
+TOLD_BEFORE = "a conversion that another event tells"
 MODELLED = "modelled, not seen"
 NOT_IN_SAMPLE = "not in the sample"
 
@@ -228,7 +228,7 @@ def in_sample(destination: str, lane: bytes, share: Fraction) -> bool:
     Examples
     --------
     >>> sum(in_sample("crm", b"%d" % number, Fraction(1, 10)) for number in range(10_000))
-    989
+    963
     """
     digest = hashlib.sha256(f"sample\0{destination}\0".encode() + lane).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64

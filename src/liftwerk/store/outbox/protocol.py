@@ -155,7 +155,10 @@ class Outbox(Protocol):
         ...
 
     def told(self, destination: str, conversions: Collection[bytes]) -> set[bytes]:
-        """Return which conversions were taken before."""
+        """Return which conversions were taken before, and have no entry any more.
+
+        While an entry is open, which of several events speaks for the conversion can still change.
+        """
         ...
 
     def due(self, destination: str, at: datetime, limit: int) -> list[Entry]:

@@ -27,6 +27,8 @@ SCHEMA = (
         primary key (destination, "offset")
     ) strict""",
     'create index if not exists lanes on entries (destination, dead, lane, "offset")',
+    """create index if not exists open_conversions on entries (destination, conversion)
+    where conversion is not null""",
     """create table if not exists conversions (
         destination text not null, key blob not null, lane blob not null,
         primary key (destination, key)
@@ -106,8 +108,11 @@ class SqliteOutbox:
                 _count(connection, destination, at, "dropped", reason, many)
 
     def told(self, destination: str, conversions: Collection[bytes]) -> set[bytes]:
-        """Return which conversions were taken before."""
-        sql = "select key from conversions where destination = ? and key = ?"
+        """Return which conversions were taken before, and have no entry any more."""
+        sql = (
+            "select key from conversions where destination = ?1 and key = ?2 and not exists"
+            " (select 1 from entries where destination = ?1 and conversion = ?2)"
+        )
         return {
             found for key in conversions for (found,) in self.database.rows(sql, (destination, key))
         }
