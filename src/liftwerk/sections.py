@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from liftwerk.connectors.definition import IMPORT_LIMITS, IMPORTS
+from liftwerk.connectors.destinations.definition import DESTINATIONS
+from liftwerk.connectors.segment.definition import SEGMENT
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS, POLICIES
 from liftwerk.definitions.define import Definitions
 from liftwerk.definitions.project import PROJECT
@@ -33,6 +35,8 @@ SECTIONS: tuple[Section[Any], ...] = (
     IDENTITY,
     IMPORT_LIMITS,
     IMPORTS,
+    SEGMENT,
+    DESTINATIONS,
     FEATURES,
     METRICS,
     GOAL,
