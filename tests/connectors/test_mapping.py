@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from liftwerk.connectors.definition import Cell
 from liftwerk.connectors.mapping import UNMAPPED, _cell
-from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.engine import connect
 from liftwerk.events.ids import made_id, made_id_sql
+from liftwerk.events.properties import PropertyDefinition
 
 SAID = st.one_of(
     st.text(max_size=8),
