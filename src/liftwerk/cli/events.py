@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,6 +112,7 @@ app.command(events)
 def compact(
     *,
     every: str | None = None,
+    until_eof: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
 ) -> None:
     """Sort what was collected into tables, each event once, under a new snapshot.
@@ -119,6 +121,8 @@ def compact(
     ----------
     every
         Go on until stopped, with this much time between: such as 5s.
+    until_eof
+        With --every: end when standard input ends, as it does when whoever started this is gone.
     """
 
     def render(done: dict[str, Any]) -> None:
@@ -139,7 +143,14 @@ def compact(
         ending = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
+        if until_eof:
+            threading.Thread(target=_wait_for_eof, args=(ending,), daemon=True).start()
         keeping.keep_on(project.compact, every, ending, render)
+
+
+def _wait_for_eof(ending: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    ending.set()
 
 
 @events.command

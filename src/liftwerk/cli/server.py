@@ -73,7 +73,8 @@ def serve(
 
 
 def _compact(common: Common) -> tuple[str, ...]:
-    return ("events", "compact", "--every", EVERY, "--project", str(common.project))
+    project = ("--project", str(common.project))
+    return ("events", "compact", "--every", EVERY, "--until-eof", *project)
 
 
 def _say(address: str) -> None:

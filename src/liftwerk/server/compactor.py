@@ -46,7 +46,10 @@ class _Keeper(threading.Thread):
             with self._guard:
                 if self._ending.is_set():
                     return
-                self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+                # Its standard input ends with us, also when we are killed.
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+                )
             self._process.wait()
             self._ending.wait(RESTART_SECONDS)
 
