@@ -168,6 +168,8 @@ class Load:
             again = rng.random() < 0.1
             for _ in range(1 + again):
                 connection = self._until_taken(connection, body, ids)
+        if connection is not None:
+            connection.close()
 
     def _until_taken(
         self, connection: http.client.HTTPConnection | None, body: bytes, ids: list[str]
@@ -182,6 +184,8 @@ class Load:
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException):
+                if connection is not None:
+                    connection.close()
                 connection = None
                 if self._end.is_set():
                     return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from liftwerk.errors import HomeFormat, HomeInUse, StoreFault
 from liftwerk.store.definition import inbox_url
 from liftwerk.store.durable import make_folder, sync_folder, write_atomically
+from liftwerk.store.flock import exclusive
 
 if TYPE_CHECKING:
     from liftwerk.definitions.project import Project
@@ -201,15 +202,19 @@ def _written_format(path: Path) -> int | None:
 
 def _create(path: Path) -> None:
     """Make a home; the format file comes last, so that without it the making is just repeated."""
-    ours = {*FOLDERS, LOCK, _BESIDE}
-    if path.is_dir():
+    for folder in (*reversed(path.parents), path):
+        make_folder(folder)
+    with exclusive(path):
+        if _written_format(path) is not None:
+            return  # another process was making it too, and was first
+        ours = {*FOLDERS, LOCK, _BESIDE}
         foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
         if foreign:
             what = f"not a liftwerk home (it holds {foreign[0]!r})"
             raise HomeFormat(what, str(path), "choose an empty folder for [store] home")
-    for folder in (*reversed(path.parents), path, *(path / name for name in FOLDERS)):
-        make_folder(folder)
-    write_atomically(path / FORMAT_FILE, f"{FORMAT}\n".encode(), path / _BESIDE)
+        for name in FOLDERS:
+            make_folder(path / name)
+        write_atomically(path / FORMAT_FILE, f"{FORMAT}\n".encode(), path / _BESIDE)
 
 
 def _migrate(path: Path) -> None:
