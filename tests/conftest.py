@@ -14,6 +14,8 @@ from tests.postgresql import NoServer, PostgresqlServer, private_server
 
 # The same examples on every run: a failure found once is found again. The soak draws new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+# `scripts/test fast` asks for the second: fewer of the same examples.
+settings.register_profile("few", settings.get_profile("fixed"), max_examples=20)
 settings.load_profile("fixed")
 
 

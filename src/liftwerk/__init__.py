@@ -8,7 +8,7 @@ The rooms, in the order in which data pass them:
 - `store`: all state the project keeps, a folder for each promise, and the catalogue of it.
 - `events`: the log: admitted, deduplicated, compacted, and read for a purpose only.
 - `identity`: which identifiers are one customer, since when and known since when.
-- `connectors`: ways in: a file's rows become events by a declared mapping.
+- `connectors`: ways in and out: files, Segment's calls and the browser tracker in; vendors told out.
 - `features`: what was known of a customer as of a time.
 - `metrics`: every number that counts, from its one definition.
 - `models`: what an action is likely to change, learnt and explained.
@@ -16,10 +16,10 @@ The rooms, in the order in which data pass them:
 - `decisions`: what to do for one customer, now, and what another policy would have earned.
 - `releases`: what may go live, and the one pointer to what is live.
 - `operations`: the runner that skips what is unchanged and lets one process at a time work.
-- `governance`: proofs and rights: the audit trail and erasure.
+- `governance`: proofs and rights: the audit trail, write keys, consent and erasure.
 - `loop`: the whole loop on one page, and the only place that wires the rooms.
 - `project`: the Python door to all of it.
-- `server`: the pages and what they read, over HTTP.
+- `server`: the pages, what they read, and the door that events come in by, over HTTP.
 - `cli`: the commands, one file for each room.
 
 Beside them stand `errors`, `clock`, `money`, `faults` and `lazy`, which every room may use,

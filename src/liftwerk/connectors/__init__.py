@@ -1,6 +1,7 @@
-"""Ways in: a file's rows become events by a declared mapping, or a file of events goes in as it is.
+"""Ways in and out: files, Segment's calls and the browser tracker in; vendors told out.
 
-A file is read through before anything is written, and every row is judged as a whole. What an event
+A file's rows become events by a declared mapping, or a file of events goes in as it is. A
+file is read through before anything is written, and every row is judged as a whole. What an event
 must look like is left to `liftwerk.events`, whose admission every way in goes through.
 """
 
