@@ -14,6 +14,8 @@ from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
 from tests.events.shop import event, order, put, shop
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_several_machines_collect_becomes_one_table(
     tmp_path: Path, postgresql_url: str, clock: FixedClock, monkeypatch: pytest.MonkeyPatch

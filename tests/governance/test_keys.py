@@ -36,6 +36,8 @@ from tests.events import shop as shops
 from tests.events.shop import NOW
 from tests.system.conftest import call
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 LETTERS = string.ascii_letters + string.digits + "-_"
 SHOP = shops.shop()

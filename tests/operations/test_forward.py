@@ -30,6 +30,8 @@ from tests.connectors.vendors import Asked, Reply, Vendor, serving
 from tests.events import shop as shops
 from tests.operations.forwarding import HOOK, Shop, is_done, number, numbers
 
+pytestmark = pytest.mark.slow
+
 UNAVAILABLE: Reply = (503, {}, b"")
 
 

@@ -16,6 +16,8 @@ from liftwerk.store.inbox.kinds.postgresql import PostgresqlInbox
 from liftwerk.store.postgresql import connect_postgresql
 from tests.postgresql import PostgresqlServer, until
 
+pytestmark = pytest.mark.slow
+
 Admin = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[bytes, str, int, bytes]
 SIZE = 5

@@ -19,6 +19,8 @@ from liftwerk.store.inbox.kinds.postgresql import PostgresqlInbox
 from liftwerk.store.urls import open_url
 from tests.postgresql import PostgresqlServer, until
 
+pytestmark = pytest.mark.slow
+
 Admin = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[bytes, str, int, bytes]
 
