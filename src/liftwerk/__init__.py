@@ -8,7 +8,7 @@ The rooms, in the order in which data pass them:
 - `store`: all state the project keeps, a folder for each promise, and the catalogue of it.
 - `events`: the log: admitted, deduplicated, compacted, and read for a purpose only.
 - `identity`: which identifiers are one customer, since when and known since when.
-- `connectors`: ways in and out: files, Segment's calls and the browser tracker in; vendors told out.
+- `connectors`: ways in and out: files, Segment's calls, the browser tracker; vendors are told.
 - `features`: what was known of a customer as of a time.
 - `metrics`: every number that counts, from its one definition.
 - `models`: what an action is likely to change, learnt and explained.

@@ -38,6 +38,8 @@ from liftwerk.store.stores import Stores, open_stores
 
 from . import trials
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -12,6 +12,8 @@ from liftwerk.privacy.definition import Withdrawal as Reach
 from liftwerk.privacy.permitted import Grant, Withdrawal, permitted
 from liftwerk.privacy.state import ConsentState, Statement, state_of, turns
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 5, 1, tzinfo=UTC)
 ADA, PHONE = b"ada", b"phone"
 CUSTOMER = frozenset({ADA, PHONE})

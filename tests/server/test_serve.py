@@ -15,6 +15,8 @@ from liftwerk.server.serve import serve, take_port
 from tests.server.conftest import running
 from tests.server.trial import TrialSource
 
+pytestmark = pytest.mark.slow
+
 
 def get(address: str) -> bytes:
     with urllib.request.urlopen(address, timeout=10) as answer:

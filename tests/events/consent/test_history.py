@@ -28,6 +28,8 @@ from liftwerk.store.stores import Stores, open_stores
 from tests.events.consent.tc_strings import saying
 from tests.events.shop import NOW, event, granted, put, shop
 
+pytestmark = pytest.mark.slow
+
 SHOP = shop()
 START = datetime(2026, 2, 1, tzinfo=UTC)
 ADA = {"email": "ada@example.com", "device": "phone"}
