@@ -24,6 +24,8 @@ from tests.connectors import vendors
 from tests.connectors.vendors import SECRET, Vendor, serving
 from tests.events import shop as shops
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 EMAIL, DEVICE = b"e" * 16, b"d" * 16
 VALUES = {EMAIL: "ada@example.com", DEVICE: "GA1.2.3"}

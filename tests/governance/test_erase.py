@@ -26,6 +26,8 @@ from liftwerk.store.stores import Stores
 from tests.connectors.trial_file import CONTROLS, project, rows, write
 from tests.events.shop import NOW, event, granted, put
 
+pytestmark = pytest.mark.slow
+
 ADA = leaf_key("email", "ada@example.com")
 BOB = leaf_key("email", "bob@example.com")
 PHONE = leaf_key("device", "phone")

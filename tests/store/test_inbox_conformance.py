@@ -14,6 +14,8 @@ import pytest
 from liftwerk.store.inbox import INBOXES, Inbox, QuarantineGroup, Rejected
 from liftwerk.store.urls import open_url
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[[], Inbox]
 Search = Callable[[bytes], bool]
 RECEIVED = 1_772_357_400_123_456
