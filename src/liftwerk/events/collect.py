@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -87,7 +86,6 @@ class Collector:
         self.stores = stores
         self.clock = clock
         self.dry = dry
-        self.counts: Counter[tuple[str, str]] = Counter()
         demand_compatible(project, stores.ledger)
         self._schema = schema_of(project)
         self._group = GroupCommit(stores.inbox)
@@ -98,11 +96,6 @@ class Collector:
         }
         self._buried: frozenset[bytes] = stores.ledger.buried()
         self._buried_at = time.monotonic()
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that wait for the disk."""
-        return self._group.waiting
 
     async def collect(
         self, bodies: Sequence[bytes | msgspec.Raw], source: str, user_agent: str = ""
@@ -134,7 +127,6 @@ class Collector:
         sender = source_named(self._schema, source)
         self._throttle(source, len(bodies))
         if sender.bots == "drop" and _BOT.search(user_agent):
-            self.counts[source, "bot"] += len(bodies)
             return Collected(0, [], len(bodies))
         received = self.clock.now()
         admitted = admit(bodies, self._schema, source, received, self._known_buried())
@@ -147,9 +139,6 @@ class Collector:
             size += sum(len(one.body) for one in rejected)
             if rows or rejected:
                 await self._group.append(rows, rejected, size)
-        self.counts[source, "accepted"] += len(rows)
-        self.counts[source, "refused"] += len(told)
-        self.counts[source, "sampled_out"] += admitted.sampled_out
         # To the sender an erased customer's event looks like any other: that they were erased is
         # nobody's business.
         return Collected(len(rows) + forgotten, told, admitted.sampled_out)
@@ -164,7 +153,6 @@ class Collector:
             return
         seconds = throttle.wait(events, time.monotonic())
         if seconds:
-            self.counts[source, "throttled"] += events
             what = "more events than the source may send"
             where = f"sources.{source}.rate_limit"
             raise Throttled(what, where, "send the same again later", retry_after=seconds)
