@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from liftwerk.connectors.destinations.demands import foreign, sha256_hex
 from liftwerk.connectors.destinations.exchange import Answer, Message, Request, Response, judge
-from liftwerk.connectors.destinations.kinds.webhook import foreign, sha256_hex
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted
 from liftwerk.definitions.project import Project

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from liftwerk.connectors.destinations.demands import foreign, is_sha256, sha256_hex
 from liftwerk.connectors.destinations.exchange import (
     ANY_SIZE,
     Answer,
@@ -24,7 +25,6 @@ from liftwerk.connectors.destinations.exchange import (
     Response,
     judge,
 )
-from liftwerk.connectors.destinations.kinds.webhook import foreign, is_sha256, sha256_hex
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted
 from liftwerk.definitions.project import Project
