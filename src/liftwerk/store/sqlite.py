@@ -126,6 +126,25 @@ class Database:
         with self._one_line():
             return self._connection().execute(sql, parameters).fetchall()
 
+    def erase(self, deletions: Sequence[str], keys: Iterable[Any]) -> int:
+        """Delete by keys so that no file holds the bytes any more; returns how many rows went.
+
+        Parameters
+        ----------
+        deletions : sequence of str
+            ``delete`` statements with one placeholder, each run for every key.
+        keys : iterable
+        """
+        parameters = [(key,) for key in keys]
+        with self.transaction() as connection:
+            before: int = connection.execute("select total_changes()").fetchall()[0][0]
+            for deletion in deletions:
+                connection.executemany(deletion, parameters)
+            after: int = connection.execute("select total_changes()").fetchall()[0][0]
+        # Even when nothing was there: rows dropped earlier may still stand in the log.
+        self.scrub()
+        return after - before
+
     def scrub(self) -> None:
         """Empty the write-ahead log, which still holds pages as they were before an erasure.
 

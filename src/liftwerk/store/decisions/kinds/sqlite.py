@@ -113,13 +113,7 @@ class SqliteDecisions:
 
     def erase(self, units: Iterable[bytes]) -> int:
         """Drop every record of some units so that no file holds their bytes any more."""
-        with self.database.transaction() as connection:
-            before: int = connection.execute("select total_changes()").fetchall()[0][0]
-            sql = "delete from decisions where unit = ?"
-            connection.executemany(sql, [(unit,) for unit in units])
-            after: int = connection.execute("select total_changes()").fetchall()[0][0]
-        self.scrub()
-        return after - before
+        return self.database.erase(["delete from decisions where unit = ?"], units)
 
     def damage(self) -> list[str]:
         """Check every byte that is kept; returns a line for each thing that is wrong."""

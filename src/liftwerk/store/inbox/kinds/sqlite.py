@@ -82,7 +82,7 @@ class SqliteInbox:
 
     def erase(self, offsets: Iterable[int]) -> int:
         """Drop rows so that no file holds their bytes any more; returns how many."""
-        return self._erase('delete from inbox where "offset" = ?', offsets)
+        return self.database.erase(['delete from inbox where "offset" = ?'], offsets)
 
     def quarantine_put(self, rejected: Sequence[Rejected]) -> int:
         """Keep rejected events, each once; returns how many were new."""
@@ -121,7 +121,7 @@ class SqliteInbox:
 
     def quarantine_erase(self, numbers: Iterable[int]) -> int:
         """Drop quarantined events so that no file holds their bytes any more."""
-        return self._erase("delete from quarantine where number = ?", numbers)
+        return self.database.erase(["delete from quarantine where number = ?"], numbers)
 
     def quarantine_groups(self, examples: int) -> list[QuarantineGroup]:
         """Return a group for each reason and source, in this order, without reading a body."""
@@ -143,12 +143,3 @@ class SqliteInbox:
     def close(self) -> None:
         """Close the connections."""
         self.database.close()
-
-    def _erase(self, sql: str, keys: Iterable[int]) -> int:
-        with self.database.transaction() as connection:
-            before: int = connection.execute("select total_changes()").fetchall()[0][0]
-            connection.executemany(sql, [(key,) for key in keys])
-            after: int = connection.execute("select total_changes()").fetchall()[0][0]
-        # Even when nothing was there: rows trimmed earlier may still stand in the log.
-        self.scrub()
-        return after - before

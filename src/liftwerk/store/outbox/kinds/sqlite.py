@@ -205,14 +205,8 @@ class SqliteOutbox:
 
     def erase(self, lanes: Sequence[bytes]) -> int:
         """Drop everything of some customers so that no file holds their keys any more."""
-        with self.database.transaction() as connection:
-            before: int = connection.execute("select total_changes()").fetchall()[0][0]
-            for table in ("entries", "conversions"):
-                sql = f"delete from {table} where lane = ?"
-                connection.executemany(sql, [(lane,) for lane in lanes])
-            after: int = connection.execute("select total_changes()").fetchall()[0][0]
-        self.scrub()
-        return after - before
+        tables = ("entries", "conversions")
+        return self.database.erase([f"delete from {one} where lane = ?" for one in tables], lanes)
 
     def damage(self) -> list[str]:
         """Check every byte that is kept; returns a line for each thing that is wrong."""
