@@ -8,6 +8,7 @@ versions, cores and ``bars``; `BENCHMARKS` lists them.
 from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
+    "collect": "benchmarks.collect",
     "ope": "benchmarks.ope",
     "uplift": "benchmarks.uplift",
 }

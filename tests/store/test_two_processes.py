@@ -15,6 +15,7 @@ import pytest
 
 from liftwerk.errors import HomeInUse
 from liftwerk.store.home import Home
+from liftwerk.store.inbox.kinds.sqlite import TRIM_ROWS, SqliteInbox
 from liftwerk.store.ledger import Snapshot
 from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
 from liftwerk.store.stores import Stores, open_stores
@@ -118,3 +119,34 @@ def test_threads_have_a_connection_each_and_leave_none_behind(home: Home) -> Non
             thread.join()
         database = stores.ledger.database  # type: ignore[attr-defined]
         assert len(database._open) <= 2  # this thread's, and the last one's
+
+
+@pytest.mark.slow
+def test_a_long_trim_lets_others_write_in_between(tmp_path: Path) -> None:
+    inbox, other = (SqliteInbox(tmp_path / "inbox.sqlite") for _ in range(2))
+    many = 20 * TRIM_ROWS
+    inbox.append([_row(number) for number in range(many)])
+    ended = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        while not ended.is_set():
+            written.append(other.append([_row(many + len(written))])[0])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        before = len(written)
+        assert inbox.trim(up_to=many, received_before_us=2**62) == many
+        between = len(written) - before
+    finally:
+        ended.set()
+        thread.join()
+    assert between >= 2
+    assert inbox.read(many, 10**6).column("offset").to_pylist() == written
+    inbox.close()
+    other.close()
+
+
+def _row(number: int) -> tuple[bytes, str, int, bytes]:
+    return (number.to_bytes(16, "big"), "visit", number, b"{}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -149,7 +149,9 @@ def compact(
 
 
 def _wait_for_eof(ending: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock would be held when this process ends for another reason.
+    while os.read(0, 1024):
+        pass
     ending.set()
 
 

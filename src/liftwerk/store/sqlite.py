@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ PRAGMAS = (
     "pragma wal_autocheckpoint=1000",
 )
 """What every connection is set to."""
+
+PATIENCE_SECONDS = 30.0
+"""How long one waits for another process that writes."""
+
+LOOK_SECONDS = 0.001
 
 _FAULTS = {
     sqlite3.SQLITE_FULL: (
@@ -78,7 +84,9 @@ Connect = Callable[[Path], Connection]
 def connect_sqlite(path: Path) -> Connection:
     """Open a file with the standard library; transactions are begun by us alone."""
     # Closing at the end may come from another thread than the one that used it.
-    return sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        path, timeout=PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+    )
 
 
 class Database:
@@ -211,7 +219,7 @@ class Database:
     @contextmanager
     def _begun(self) -> Iterator[Connection]:
         connection = self._connection()
-        connection.execute("begin immediate")
+        _take_turn(connection)
         try:
             yield connection
             connection.execute("commit")
@@ -231,6 +239,28 @@ class Database:
                 raise  # a mistake of ours, not of the machine
             what, hint = _FAULTS[code]
             raise StoreFault(what, str(self.path), hint) from error
+
+
+def _take_turn(connection: Connection) -> None:
+    """Begin to write as soon as whoever writes now is through.
+
+    SQLite's own waiting sleeps up to 100 ms between two looks: a busy neighbour then writes many
+    times before it is our turn.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    connection.execute("pragma busy_timeout=0").fetchall()
+    try:
+        while True:
+            try:
+                connection.execute("begin immediate")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > deadline:
+                    raise
+            time.sleep(LOOK_SECONDS)
+    finally:
+        connection.execute(f"pragma busy_timeout={PATIENCE_SECONDS * 1000:.0f}").fetchall()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import InboxRow, Quarantined, QuarantineGroup, Rejected
 from liftwerk.store.inbox.rows import table_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
-from liftwerk.store.sqlite import Connect, Database, connect_sqlite
+from liftwerk.store.sqlite import LOOK_SECONDS, Connect, Database, connect_sqlite
 
 SCHEMA = (
     # autoincrement: an offset is never given twice, not even after a trim has emptied the table.
@@ -26,6 +27,11 @@ SCHEMA = (
         received integer not null, reason text not null, detail text not null, body blob not null
     ) strict""",
 )
+
+TRIM_ROWS = 5_000
+"""Most rows that are dropped in one transaction."""
+
+GIVE_WAY_SECONDS = 2 * LOOK_SECONDS
 
 _READ = 'select "offset", event_id, name, received, body from inbox'
 
@@ -74,10 +80,19 @@ class SqliteInbox:
 
     def trim(self, up_to: int, received_before_us: int) -> int:
         """Drop rows at or below an offset that were received before an instant."""
-        with fault("inbox_trim"), self.database.transaction() as connection:
-            sql = 'delete from inbox where "offset" <= ? and received < ?'
-            connection.execute(sql, (up_to, received_before_us))
-            gone: int = connection.execute("select changes()").fetchall()[0][0]
+        gone = 0
+        with fault("inbox_trim"):
+            first = self.database.rows('select min("offset") from inbox')[0][0]
+            if first is None:
+                return 0
+            # In small transactions, with room between them: others collect meanwhile.
+            for start in range(first, up_to + 1, TRIM_ROWS):
+                last = min(start + TRIM_ROWS - 1, up_to)
+                with self.database.transaction() as connection:
+                    sql = 'delete from inbox where "offset" between ? and ? and received < ?'
+                    connection.execute(sql, (start, last, received_before_us))
+                    gone += connection.execute("select changes()").fetchall()[0][0]
+                time.sleep(GIVE_WAY_SECONDS)
         return gone
 
     def erase(self, offsets: Iterable[int]) -> int:
