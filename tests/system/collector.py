@@ -34,6 +34,7 @@ class Server:
     """`liftwerk serve` in a process group of its own."""
 
     def __init__(self, project: Path, *options: str, port: int = 0) -> None:
+        self.folder = project
         command = [sys.executable, "-m", "liftwerk.cli", "serve", "--port", str(port), *options]
         self.process = subprocess.Popen(
             [*command, "--project", str(project)],

@@ -6,6 +6,7 @@ since the last compaction are not there yet; they come from the store that recor
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +22,7 @@ from liftwerk.decisions.frame import Frame
 from liftwerk.decisions.learned import Learned, ordered_actions, policy_rule
 from liftwerk.decisions.replay import Replayed, replay
 from liftwerk.definitions import Project
-from liftwerk.errors import LiftwerkError, UnknownName
+from liftwerk.errors import InputError, LiftwerkError, UnknownName
 from liftwerk.events.definition import known_events
 from liftwerk.features.as_of import training_set
 from liftwerk.identity.resolve import customer_of, names_of, relations
@@ -39,6 +40,8 @@ KIND = """
          WHEN stage = 'champion' OR release IS NULL THEN 'live'
          ELSE 'draft' END
 """
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 _ROW = """
     id, customer, time, placement, action, probability, release, stage, draw, control_action,
@@ -83,7 +86,7 @@ class DecisionLog:
             conditions.append(condition)
             values += [value]
             if condition.endswith("?)"):
-                values[-1:] = [int(part) for part in value.split("-")]
+                values[-1:] = _place(value)
         if customer is not None:
             conditions.append("customer IN (?, ?)")
             values += [customer_of(self.project, customer), _key(customer)]
@@ -289,6 +292,15 @@ class DecisionLog:
                         }
                     )
         return sorted(found, key=lambda outcome: outcome["time"])
+
+
+def _place(cursor: str) -> tuple[int, int]:
+    """Read a row's cursor: its time in microseconds, and its place among those of that time."""
+    moment, _, place = cursor.partition("-")
+    numbers = tuple(int(part) for part in (moment, place) if _NUMBER.fullmatch(part))
+    if len(numbers) != 2:
+        raise InputError("no such cursor", cursor[:60], "take the one that a row shows")
+    return numbers
 
 
 def _uuid(text: str) -> bytes | None:

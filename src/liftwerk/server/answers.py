@@ -31,7 +31,7 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any
     detail = error.detail
     if error.status_code == 404:
         detail = "there is nothing at this address"
-    return _say(request, error.status_code, detail, {}, {})
+    return _say(request, error.status_code, detail, {}, error.headers or {})
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -49,7 +49,9 @@ def _say(
 ) -> Response[Any]:
     path = request.url.path
     if not path.startswith(PROGRAM_PATHS):
-        return page("error.html", status_code=status, here="", code=status, detail=detail)
+        answer = page("error.html", status_code=status, here="", code=status, detail=detail)
+        answer.headers.update(headers)
+        return answer
     if path.startswith(COLLECT_PATHS):
         headers = {**headers, **allow_origin(request)}
     if status == 401:

@@ -7,17 +7,25 @@ from typing import Annotated, Any, cast
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.server import figures
+from liftwerk.server.openapi import problems
 from liftwerk.server.reading import Reader
 from liftwerk.server.source import Decision, DecisionRow, Document
+
+BROKEN = problems(
+    {400: "The question is not asked rightly", 503: "The stores cannot be read just now"}
+)
+MISSING = {**BROKEN, **problems({404: "There is no such thing, or not yet"})}
+UNREADY = {503: ResponseSpec(dict[str, str], description="Not yet, or not just now")}
 
 NO_REPORT = ("there is no report yet", "report", "run `liftwerk run` first")
 
 
-@get("/v1/report", summary="The last run's report")
+@get("/v1/report", summary="The last run's report", responses=MISSING)
 async def report(reader: NamedDependency[Reader]) -> Document:
     """Give the document that `liftwerk run --json` prints."""
     found = await reader.ask(lambda source: source.report())
@@ -26,7 +34,12 @@ async def report(reader: NamedDependency[Reader]) -> Document:
     return cast(Document, found["document"])
 
 
-@get("/v1/figures/{name:str}", summary="A figure of the report, as CSV", media_type="text/csv")
+@get(
+    "/v1/figures/{name:str}",
+    summary="A figure of the report, as CSV",
+    media_type="text/csv",
+    responses=MISSING,
+)
 async def figure(reader: NamedDependency[Reader], name: FromPath[str]) -> Response[str]:
     """Give the rows of one figure; `policies.csv`, `differences.csv`, `profit-curve.csv` …."""
     found = await reader.ask(lambda source: source.report())
@@ -44,14 +57,19 @@ async def figure(reader: NamedDependency[Reader], name: FromPath[str]) -> Respon
 
 
 Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Most rows to give")]
-Before = Annotated[str | None, QueryParameter(description="A row's cursor: only older rows")]
-After = Annotated[str | None, QueryParameter(description="A cursor: rows that are just newer")]
+CURSOR = "^[0-9]{1,18}-[0-9]{1,18}$"
+Before = Annotated[
+    str | None, QueryParameter(pattern=CURSOR, description="A row's cursor: only older rows")
+]
+After = Annotated[
+    str | None, QueryParameter(pattern=CURSOR, description="A cursor: rows that are just newer")
+]
 OfAction = Annotated[str | None, QueryParameter(description="Only this action")]
-OfCustomer = Annotated[str | None, QueryParameter(description="Only this customer")]
+OfCustomer = Annotated[str | None, QueryParameter(min_length=1, description="Only this customer")]
 OfKind = Annotated[str | None, QueryParameter(description="Only imported, live or draft")]
 
 
-@get("/v1/decisions", summary="The decision log, newest first")
+@get("/v1/decisions", summary="The decision log, newest first", responses=BROKEN)
 async def decisions(
     reader: NamedDependency[Reader],
     limit: Limit = 50,
@@ -71,7 +89,11 @@ async def decisions(
     return [cast(DecisionRow, {key: row[key] for key in keys if key in row}) for row in rows]
 
 
-@get("/v1/decisions/{decision_id:str}", summary="One decision, with why and what came of it")
+@get(
+    "/v1/decisions/{decision_id:str}",
+    summary="One decision, with why and what came of it",
+    responses=MISSING,
+)
 async def decision(reader: NamedDependency[Reader], decision_id: FromPath[str]) -> Decision:
     """Give everything that is kept of one decision."""
     found = await reader.ask(lambda source: source.decision(decision_id))
@@ -86,7 +108,7 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/health/ready", summary="The project can be read")
+@get("/health/ready", summary="The project can be read", responses=UNREADY)
 async def ready(reader: NamedDependency[Reader]) -> Response[dict[str, Any]]:
     """Say whether the project can be read: 200, or 503."""
     if reader.ready:

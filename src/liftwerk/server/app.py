@@ -9,18 +9,15 @@ from typing import Any
 from litestar import Litestar
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 
-from liftwerk import __version__
 from liftwerk.server import api
 from liftwerk.server.answers import EXCEPTION_HANDLERS
 from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door
 from liftwerk.server.consent import consent
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
+from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
 from liftwerk.server.pages.docs import docs_page
@@ -115,7 +112,9 @@ def guard(
     handlers: list[Any] = [*HANDLERS, static]
     dependencies = {"reader": Provide(give_reader)}
     lifespans: list[Any] = [lifespan]
+    project = None
     if opened is not None:
+        project = opened.project
         handlers += COLLECTING
         dependencies["door"] = give_door(opened.door)
         lifespans.append(closing(opened))
@@ -125,7 +124,9 @@ def guard(
         lifespan=lifespans,
         state=State({"token": token}),
         exception_handlers={**EXCEPTION_HANDLERS},
-        openapi_config=_openapi("What the closed loop knows, and the door events come in by."),
+        openapi_config=openapi(
+            "What the closed loop knows, and the door events come in by.", project
+        ),
         logging_config=None,
     )
     return Guard(Preflight(app), token=token, hosts=hosts)
@@ -149,24 +150,7 @@ def collect_app(opened: OpenDoor) -> Preflight:
         dependencies={"door": give_door(opened.door)},
         lifespan=[closing(opened)],
         exception_handlers={**EXCEPTION_HANDLERS},
-        openapi_config=_openapi("The door events come in by."),
+        openapi_config=openapi("The door events come in by.", opened.project),
         logging_config=None,
     )
     return Preflight(app)
-
-
-def _openapi(description: str) -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="liftwerk",
-        version=__version__,
-        description=f"{description} Errors are RFC 9457 documents.",
-        path="/schema",
-        render_plugins=[JsonRenderPlugin(path="/")],
-        components=Components(
-            security_schemes={
-                "write key": SecurityScheme(
-                    type="http", scheme="bearer", description="A source's write key"
-                )
-            }
-        ),
-    )

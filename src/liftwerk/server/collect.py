@@ -17,6 +17,7 @@ from liftwerk.connectors.segment.translate import Calls
 from liftwerk.errors import Forbidden, Unauthenticated
 from liftwerk.events.collect import Collected, Collector
 from liftwerk.events.definition import Source
+from liftwerk.server.openapi import problems
 from liftwerk.server.payload import cut, unpack
 from liftwerk.server.problems import MEDIA_TYPE, problem
 
@@ -128,21 +129,23 @@ class Receipt(msgspec.Struct, frozen=True):
     refused: list[RefusedEvent]
 
 
+REFUSALS = problems(
+    {
+        400: "The body is not what it says",
+        401: "No write key that works",
+        403: "Pages of this origin may not send",
+        413: "More than one request may hold",
+        415: "A content type, character set or encoding that is not read",
+        422: "Some events are refused, by index and reason; the rest is durable",
+        429: "More than the source may send; Retry-After says when it may again",
+        503: "It cannot be kept just now; send the same again after Retry-After",
+    }
+)
+"""What every address that collects answers with when it does not take what came."""
+
 RESPONSES = {
     200: ResponseSpec(Receipt, description="Everything that was sent is durable"),
-    **{
-        status: ResponseSpec(dict[str, Any], description=words, media_type=MEDIA_TYPE)
-        for status, words in (
-            (400, "The body is not what it says"),
-            (401, "No write key that works"),
-            (403, "Pages of this origin may not send"),
-            (413, "More than one request may hold"),
-            (415, "A content type, character set or encoding that is not read"),
-            (422, "Some events are refused, by index and reason; the rest is durable"),
-            (429, "More than the source may send; Retry-After says when it may again"),
-            (503, "It cannot be kept just now; send the same again after Retry-After"),
-        )
-    },
+    **REFUSALS,
 }
 
 

@@ -9,10 +9,11 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
 
-from liftwerk.errors import InputError
+from liftwerk.errors import InputError, UnknownName
 from liftwerk.events.consent.change import change_consent
-from liftwerk.server.collect import RESPONSES, Door, allow_origin
+from liftwerk.server.collect import REFUSALS, Door, allow_origin
 from liftwerk.server.payload import unpack
 
 MOST_BYTES = 100_000
@@ -34,6 +35,13 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     withdrawn: list[str] = []
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """The change was taken; ``event`` is null where nothing is stored (``serve --dry``)."""
+
+    accepted: int
+    event: str | None
+
+
 _decode = msgspec.json.Decoder(Change).decode
 
 
@@ -42,7 +50,7 @@ _decode = msgspec.json.Decoder(Change).decode
     summary="Grant or withdraw a customer's consent",
     status_code=200,
     request_max_body_size=MOST_BYTES,
-    responses=RESPONSES,
+    responses={200: ResponseSpec(Changed, description="The change is durable"), **REFUSALS},
     security=[{"write key": []}],
 )
 async def consent(request: Request[Any, Any, Any], door: NamedDependency[Door]) -> Response[bytes]:
@@ -62,9 +70,13 @@ async def consent(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     told = (said.identifiers, said.granted, said.withdrawn)
     event_id = None
     if not collector.dry:
-        event_id = await asyncio.to_thread(
-            change_consent, collector.project, collector.stores, *told, source, collector.clock
-        )
+        try:
+            event_id = await asyncio.to_thread(
+                change_consent, collector.project, collector.stores, *told, source, collector.clock
+            )
+        except UnknownName as error:
+            # The address is there: what is unknown stands in the body.
+            raise InputError(error.what, error.where, error.hint) from None
     answer = {"accepted": 1, "event": event_id}
     return Response(
         msgspec.json.encode(answer), media_type=MediaType.JSON, headers=allow_origin(request)

@@ -38,7 +38,7 @@ COLLECT_PATHS = (
 )
 """Where events come in: their sources' keys open these, not the token."""
 OPEN_PATHS = ("/static/", "/health/", "/sign-in", *COLLECT_PATHS)
-PROGRAM_PATHS = ("/v1", "/schema")
+PROGRAM_PATHS = ("/v1", "/schema", "/health/", "/metrics", "/t.js")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [

@@ -8,14 +8,31 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
 
 from liftwerk.connectors.segment.translate import KINDS, bodies, translate
 from liftwerk.errors import InputError, TooLarge
 from liftwerk.events.admit import Refusal
-from liftwerk.server.collect import PACKED_BYTES, RESPONSES, Door, allow_origin
+from liftwerk.server.collect import (
+    PACKED_BYTES,
+    REFUSALS,
+    Door,
+    RefusedEvent,
+    allow_origin,
+    secret_of,
+)
 from liftwerk.server.payload import EVENTS, unpack
 
 _HINT = "send what Segment's clients send"
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What Segment's clients look at, and what became of each call."""
+
+    success: bool
+    accepted: int
+    refused: list[RefusedEvent]
+
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -25,7 +42,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
     summary="Collect as Segment's API does: track, identify, page, screen, group, alias, batch",
     status_code=200,
     request_max_body_size=PACKED_BYTES,
-    responses=RESPONSES,
+    responses={200: ResponseSpec(Taken, description="What is accepted is durable"), **REFUSALS},
     security=[{"write key": []}],
 )
 async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) -> Response[bytes]:
@@ -34,8 +51,7 @@ async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     A call that is refused does not make the client send the batch again: the answer is 200 and
     names it under `refused`, and it is in quarantine.
     """
-    document = _document(unpack(await request.body(), request.headers.get("content-encoding", "")))
-    source = door.source_of(request, str(document.get("writeKey") or ""))
+    source, document = await _known(request, door)
     kind = request.url.path.rpartition("/")[2]
     messages, sent_at = [document], None
     if kind == "batch":
@@ -63,6 +79,23 @@ async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     return Response(
         msgspec.json.encode(answer), media_type=MediaType.JSON, headers=allow_origin(request)
     )
+
+
+async def _known(request: Request[Any, Any, Any], door: Door) -> tuple[str, dict[str, Any]]:
+    """Return the source and the body; a key that stands before the body is judged before it."""
+    source = None
+    if secret_of(request.headers, request.query_params):
+        source = door.source_of(request)
+    packed = await request.body()
+    try:
+        document = _document(unpack(packed, request.headers.get("content-encoding", "")))
+    except InputError:
+        if source is None:
+            door.source_of(request)  # whoever sends nothing that is read has no key in it either
+        raise
+    if source is None:
+        source = door.source_of(request, str(document.get("writeKey") or ""))
+    return source, document
 
 
 def _document(body: bytes) -> dict[str, Any]:
