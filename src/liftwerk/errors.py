@@ -5,6 +5,7 @@
     │   ├── DefinitionError  the project file: unknown key, bad value, missing reference
     │   ├── InputError       a file or a body that cannot be read as declared
     │   │   ├── TooLarge     more than may come at once
+    │   │   ├── TooSlow      a body that did not come in time
     │   │   └── UnknownForm  a content type, character set or encoding that is not read
     │   └── UnknownName      a name that nothing declares or no store holds
     ├── Refused              the work ran and the answer is "no"
@@ -67,6 +68,10 @@ class InputError(ProjectError):
 
 class TooLarge(InputError):
     """More than may come at once; nothing of it was taken."""
+
+
+class TooSlow(InputError):
+    """A body that did not come in time; nothing of it was taken."""
 
 
 class UnknownForm(InputError):

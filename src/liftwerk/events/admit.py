@@ -22,7 +22,7 @@ from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
 from liftwerk.events.schema import FULL_WEIGHT, Schema
-from liftwerk.events.skew import AHEAD, happened
+from liftwerk.events.skew import AHEAD, EARLIEST, happened
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.instants import to_microseconds
 
@@ -191,14 +191,18 @@ def _place(event: Any, fields: Sequence[tuple[str, str]]) -> float:
 def _untimely(
     event: Any, sender: Source, latest: tuple[datetime, datetime]
 ) -> tuple[str, str] | None:
-    """Refuse what has not happened yet; an import may hold plans of its own."""
+    """Refuse what has not happened yet, by our clock; an import may hold plans of its own."""
+    if sender.trust == "import":
+        return None
     received, most = latest
-    if event.time <= most or sender.trust == "import":
-        return None
-    if happened(event.time, event.sent_at, received, sender.trust) <= most:
-        return None
-    name = type(event).__struct_config__.tag
-    return f"{name}.time lies more than a day ahead", "$.time"
+    at = happened(event.time, event.sent_at, received, sender.trust)
+    if at > most:
+        name = type(event).__struct_config__.tag
+        return f"{name}.time lies more than a day ahead", "$.time"
+    if at < EARLIEST:
+        name = type(event).__struct_config__.tag
+        return f"{name}.time lies before 1970, once its clock is set right", "$.sent_at"
+    return None
 
 
 def _refusal(

@@ -8,13 +8,16 @@ told, so that a retry is the same event; the tables' ``time`` is corrected.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 TOLERANCE = timedelta(seconds=10)
 """A smaller difference may be the time on the wire, and is left alone."""
 
 AHEAD = timedelta(hours=24)
 """An event that lies further in the future than this did not happen."""
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+"""No event is told of a time before this; a clock that is set right must not make one."""
 
 CORRECTED = "browser"
 """The trust whose clocks are corrected: servers keep theirs right, imports tell of the past."""

@@ -17,6 +17,7 @@ from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door
 from liftwerk.server.consent import consent
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
+from liftwerk.server.in_time import InTime
 from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
@@ -129,7 +130,7 @@ def guard(
         ),
         logging_config=None,
     )
-    return Guard(Preflight(app), token=token, hosts=hosts)
+    return Guard(Preflight(InTime(app)), token=token, hosts=hosts)
 
 
 def collect_app(opened: OpenDoor) -> Preflight:
@@ -153,4 +154,4 @@ def collect_app(opened: OpenDoor) -> Preflight:
         openapi_config=openapi("The door events come in by.", opened.project),
         logging_config=None,
     )
-    return Preflight(app)
+    return Preflight(InTime(app))

@@ -134,6 +134,7 @@ REFUSALS = problems(
         400: "The body is not what it says",
         401: "No write key that works",
         403: "Pages of this origin may not send",
+        408: "The body did not come in time",
         413: "More than one request may hold",
         415: "A content type, character set or encoding that is not read",
         422: "Some events are refused, by index and reason; the rest is durable",

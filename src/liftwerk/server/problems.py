@@ -19,6 +19,7 @@ from liftwerk.errors import (
     Refused,
     Throttled,
     TooLarge,
+    TooSlow,
     Unauthenticated,
     UnknownForm,
     UnknownName,
@@ -29,6 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: tuple[tuple[type[LiftwerkError], int], ...] = (
     (UnknownName, 404),
     (TooLarge, 413),
+    (TooSlow, 408),
     (UnknownForm, 415),
     (InputError, 400),
     (ProjectError, 422),
