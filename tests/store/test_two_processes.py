@@ -142,7 +142,7 @@ def test_a_long_trim_lets_others_write_in_between(tmp_path: Path) -> None:
     finally:
         ended.set()
         thread.join()
-    assert between >= 2
+    assert between >= 10
     assert inbox.read(many, 10**6).column("offset").to_pylist() == written
     inbox.close()
     other.close()
