@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow
 import pytest
 
 from liftwerk.clock import FixedClock
@@ -11,6 +12,7 @@ from liftwerk.errors import InputError, UnknownName
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import read as read_events
+from liftwerk.identity.history import histories
 from liftwerk.identity.mapping import customers_as_of, identity_map
 from liftwerk.identity.resolve import (
     customer_of,
@@ -27,6 +29,7 @@ from liftwerk.store.stores import Stores
 from tests.events import shop as shops
 from tests.events.shop import NOW, event, put
 
+_TIME = pyarrow.timestamp("us", "UTC")
 ADA = leaf_key("email", "ada@example.com")
 BOB = leaf_key("email", "bob@example.com")
 PHONE = leaf_key("device", "phone")
@@ -178,3 +181,57 @@ def test_one_namespace_needs_no_look(stores: Stores) -> None:
 def test_namespaces_keep_values_apart() -> None:
     assert leaf_key("email", "x") != leaf_key("device", "x")
     assert len(leaf_key("email", "x")) == 16
+
+
+def test_a_withdrawal_reaches_identifiers_that_were_linked_later(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    yes = {"granted": ["ads"], "source": "api"}
+    by_phone = {"identifiers": {"device": "phone"}, "consent": yes}
+    others = {"identifiers": {"device": "alone"}, "consent": yes}
+    gone = {"granted": [], "withdrawn": ["ads"]}
+    early, late = NOW, NOW + timedelta(days=2)
+    put(
+        shop,
+        stores,
+        event(
+            "consent_changed",
+            1,
+            identifiers={"email": "ada@example.com"},
+            properties=gone,
+            time="2026-01-10T12:00:00Z",
+        ),
+        event(number=2, **by_phone),
+        event(number=3, **others),
+        at=early,
+    )
+    compact(shop, stores, clock)
+    assert read(shop, stores, "page_viewed", "ads", ["offset"]).column(0).to_pylist() == [2, 3]
+    put(shop, stores, event(number=4, identifiers=PEOPLE[0], consent=yes), at=late)
+    compact(shop, stores, clock)
+    assert read(shop, stores, "page_viewed", "ads", ["offset"]).column(0).to_pylist() == [3]
+    assert query(shop, stores, "SELECT count(*) AS n FROM page_viewed", "ads").to_pylist() == [
+        {"n": 1}
+    ]
+    # Who knew no link knew no withdrawal of this phone.
+    known = read(shop, stores, "page_viewed", "ads", ["offset"], AsOf(time=early))
+    assert known.column(0).to_pylist() == [2, 3]
+    spine = pyarrow.table({"customer": [PHONE], "time": pyarrow.array([late], _TIME)})
+    with histories(shop, stores, spine, "ads", names=["page_viewed"]) as (connection, _):
+        assert connection.execute("SELECT count(*) FROM page_viewed").fetchall() == [(0,)]
+    # A later grant by any of the identifiers is theirs too.
+    again = {"granted": ["ads"], "withdrawn": []}
+    put(
+        shop,
+        stores,
+        event(
+            "consent_changed",
+            5,
+            identifiers={"device": "phone"},
+            properties=again,
+            time="2026-01-20T12:00:00Z",
+        ),
+        at=late,
+    )
+    compact(shop, stores, clock)
+    assert read(shop, stores, "page_viewed", "ads", ["offset"]).column(0).to_pylist() == [2, 3, 4]

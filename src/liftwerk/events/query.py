@@ -33,6 +33,7 @@ def query(
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
+    one_customer: pyarrow.Table | None = None,
 ) -> pyarrow.Table:
     """Run one reading statement over the events that a purpose may read.
 
@@ -50,6 +51,8 @@ def query(
         Further columns of every table, as SQL over the event's own.
     beside : mapping of str to pyarrow.Table, optional
         Relations that this SQL may read.
+    one_customer : pyarrow.Table, optional
+        As `liftwerk.events.read.relations` takes it.
 
     Returns
     -------
@@ -71,7 +74,9 @@ def query(
     known = schema_of(project).types
     apart = connect()
     used = _tables_of(apart, _only_statement(apart, sql), known)
-    with relations(project, stores, purpose, as_of, derived, None, beside) as permitted:
+    with relations(
+        project, stores, purpose, as_of, derived, None, beside, one_customer
+    ) as permitted:
         for name in known:
             rows = permitted.sql(f"SELECT * FROM {quoted(name)}")
             if name not in used:

@@ -40,6 +40,7 @@ def read(
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
+    one_customer: pyarrow.Table | None = None,
 ) -> pyarrow.Table:
     """Read the events of one kind that may be read.
 
@@ -59,6 +60,9 @@ def read(
         Further columns, as SQL over the event's own.
     beside : mapping of str to pyarrow.Table, optional
         Relations that this SQL may read.
+    one_customer : pyarrow.Table, optional
+        ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
+        a customer is about all of them.
 
     Returns
     -------
@@ -70,7 +74,9 @@ def read(
     UnknownName
         If the event, the purpose or a column is not declared.
     """
-    with relations(project, stores, purpose, as_of, derived, [name], beside) as connection:
+    with relations(
+        project, stores, purpose, as_of, derived, [name], beside, one_customer
+    ) as connection:
         known = connection.sql(f"SELECT * FROM {quoted(name)}").columns
         for column in columns or ():
             if column not in known:
@@ -91,6 +97,7 @@ def relations(
     derived: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
+    one_customer: pyarrow.Table | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -108,6 +115,9 @@ def relations(
         Only these events; all known ones by default.
     beside : mapping of str to pyarrow.Table, optional
         Further relations of the connection, which ``derived`` may read; name them with a ``_``.
+    one_customer : pyarrow.Table, optional
+        ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
+        a customer is about all of them.
 
     Yields
     ------
@@ -125,7 +135,7 @@ def relations(
     with stores.tables.reading():
         snapshot = stores.ledger.latest_snapshot()
         connection = connect()
-        _prepare(connection, schema, stores, snapshot)
+        _prepare(connection, schema, stores, snapshot, one_customer)
         for key, table in (beside or {}).items():
             connection.register("_held", table)
             connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
@@ -174,6 +184,7 @@ def _prepare(
     schema: Schema,
     stores: Stores,
     snapshot: Snapshot | None,
+    one_customer: pyarrow.Table | None = None,
 ) -> None:
     """Make the relations that every scan is held against."""
     changes = _files(schema.types["consent_changed"], stores, snapshot)
@@ -189,11 +200,31 @@ def _prepare(
                 for leaf in _present(schema.types["consent_changed"], stores, snapshot)
                 if leaf in leaf_columns(schema)
             ]
-        connection.execute(f"CREATE TABLE {relation} AS {' UNION ALL '.join(selects)}")
+        changed = " UNION ALL ".join(selects)
+        if one_customer is not None:
+            connection.register("_one_customer", one_customer)
+            changed = _about_all_leaves(changed)
+        connection.execute(f"CREATE TABLE {relation} AS {changed}")
     connection.execute(f"CREATE TABLE {BURIED} (leaf BLOB)")
     buried = sorted(stores.ledger.buried())
     if buried:
         connection.execute(f"INSERT INTO {BURIED} SELECT unnest(?::BLOB[])", [buried])
+
+
+def _about_all_leaves(changed: str) -> str:
+    """Let a change of consent that names one leaf of a customer name each of them."""
+    return f"""
+        WITH changed AS ({changed}),
+        whose AS (
+            SELECT leaf, customer FROM _one_customer
+            UNION SELECT customer, customer FROM _one_customer
+        )
+        SELECT * FROM changed
+        UNION
+        SELECT other.leaf, purpose, time, known_at, "offset" FROM changed
+        JOIN whose AS named ON named.leaf = changed.leaf
+        JOIN whose AS other ON other.customer = named.customer
+    """
 
 
 def _scan(

@@ -75,7 +75,7 @@ def histories(
     derived = {LEAF_COLUMN: leaf_sql(project)}
     beside = {STATES: customers.states, "_asked": pyarrow.table(asked)}
     with event_relations(
-        project, stores, purpose, customers.as_of, derived, wanted, beside
+        project, stores, purpose, customers.as_of, derived, wanted, beside, customers.merged
     ) as connection:
         connection.execute(_members_sql("decision" in asked))
         for name in wanted:

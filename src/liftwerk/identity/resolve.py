@@ -109,7 +109,9 @@ def read(
 ) -> pyarrow.Table:
     """Read events as `liftwerk.events.read.read` does, each with its ``customer``."""
     how = _Reading(project, stores, as_of)
-    return read_events(project, stores, name, purpose, columns, how.as_of, how.derived, how.beside)
+    return read_events(
+        project, stores, name, purpose, columns, how.as_of, how.derived, how.beside, how.merged
+    )
 
 
 @contextmanager
@@ -127,7 +129,7 @@ def relations(
     """
     how = _Reading(project, stores, as_of)
     with event_relations(
-        project, stores, purpose, how.as_of, how.derived, names, how.beside
+        project, stores, purpose, how.as_of, how.derived, names, how.beside, how.merged
     ) as connection:
         yield connection
 
@@ -137,7 +139,9 @@ def query(
 ) -> pyarrow.Table:
     """Answer a question as `liftwerk.events.query.query` does, over rows with a ``customer``."""
     how = _Reading(project, stores, as_of)
-    return query_events(project, stores, sql, purpose, how.as_of, how.derived, how.beside)
+    return query_events(
+        project, stores, sql, purpose, how.as_of, how.derived, how.beside, how.merged
+    )
 
 
 class _Reading:
@@ -146,12 +150,14 @@ class _Reading:
     def __init__(self, project: Project, stores: Stores, as_of: AsOf) -> None:
         self.as_of = as_of
         self.beside: dict[str, pyarrow.Table] = {}
+        self.merged: pyarrow.Table | None = None
         merged = None
         customers = customers_as_of(project, stores, as_of)
         if customers is not None:
             self.as_of = customers.as_of
             if customers.merged.num_rows:
                 merged = MERGED
+                self.merged = customers.merged
                 self.beside[MERGED] = customers.merged
         self.derived = {CUSTOMER: customer_sql(project, merged)}
         visitor = visitor_sql(project)
