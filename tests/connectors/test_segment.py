@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from liftwerk.connectors.segment.definition import underscored
-from liftwerk.connectors.segment.translate import Calls, translate
-from liftwerk.definitions import Project, load
+from liftwerk.connectors.segment.translate import Calls, bodies, translate
+from liftwerk.definitions import Project, load, templates
 from liftwerk.errors import DefinitionError
+from liftwerk.events.admit import admit
+from liftwerk.events.schema import schema_of
 from liftwerk.sections import SECTIONS
 
 SHOP = (Path(__file__).parents[1] / "events" / "collecting.toml").read_text()
@@ -154,3 +157,55 @@ def test_spelling() -> None:
 def test_a_wrong_mapping_is_named(tmp_path: Path, more: str, words: str) -> None:
     with pytest.raises(DefinitionError, match=words):
         shop(tmp_path, more)
+
+
+PRODUCT = {
+    "product_id": "507f1f77bcf86cd799439011",
+    "sku": "G-32",
+    "name": "Monopoly",
+    "price": 19.99,
+    "quantity": 1,
+    "category": "Games",
+}
+ORDER = {"order_id": "o1", "total": 27.5, "revenue": 25, "currency": "EUR", "products": [PRODUCT]}
+ROW = {"sku": "G-32", "quantity": 1, "price": "19.99"}
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "properties"),
+    [
+        ("Product Viewed", "product_viewed", {"sku": "G-32", "price": "19.99"}),
+        ("Product Added", "added_to_cart", ROW),
+        ("Checkout Started", "checkout_started", {"value": "27.5"}),
+        ("Order Completed", "order_completed", {"revenue": "27.5", "items": [ROW]}),
+        ("Order Refunded", "order_refunded", {"order_id": "o1", "refund": "27.5"}),
+    ],
+)
+def test_segments_shop_events_fit_the_tracking_template(
+    tmp_path: Path, said: str, name: str, properties: dict[str, Any]
+) -> None:
+    templates.write("tracking", tmp_path / "shop")
+    project = load(tmp_path / "shop", SECTIONS)
+    given = {**PRODUCT, **ORDER, "coupon": "hasbros"}
+    event = only(project, "track", message(event=said, properties=given))
+    assert event["name"] == name
+    assert {key: event["properties"][key] for key in properties} == properties
+    [row] = admit(bodies([event]), schema_of(project), "web", datetime.now(UTC)).rows
+    assert row is not None
+
+
+LISTED = """
+[events.basket_seen]
+version = 1
+description = "What was in it"
+[events.basket_seen.properties]
+products = { type = "list", of = { sku = "string", quantity = "integer", price = "money" } }
+"""
+
+
+def test_a_products_other_fields_are_refused_where_the_project_says_so(tmp_path: Path) -> None:
+    project = shop(tmp_path, LISTED)
+    event = only(project, "track", message(event="Basket Seen", properties={"products": [PRODUCT]}))
+    [refusal] = admit(bodies([event]), schema_of(project), "web", datetime.now(UTC)).refused
+    assert refusal.path == "$.properties.products[0]"
+    assert "no field 'product_id' is declared" in refusal.reason

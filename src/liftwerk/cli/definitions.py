@@ -26,6 +26,10 @@ else:
     templates = LazyModule("liftwerk.definitions.templates")
     propose = LazyModule("liftwerk.connectors.propose")
 
+RUN = " && liftwerk run"
+NEXT = {"hillstrom": RUN, "tracking": " && liftwerk keys create web && liftwerk serve"}
+"""What one does with a new project once it is checked."""
+
 
 @app.command(group="Project")
 def init(
@@ -41,7 +45,7 @@ def init(
     Parameters
     ----------
     template
-        minimal or hillstrom.
+        minimal, tracking (events of a shop's pages and servers) or hillstrom (a whole loop).
     to
         The folder to make; by default it has the template's or the file's name.
     from_
@@ -52,16 +56,18 @@ def init(
         target = to or Path(from_.name.partition(".")[0])
         proposal = propose.propose(from_, target)
         questions = list(proposal.questions)
+        then = RUN
     else:
         target = to or Path(template)
         templates.write(template, target)
         questions = []
+        then = NEXT.get(template, "")
 
     def render() -> None:
         out.print(f"made {target}/liftwerk.toml")
         for question in questions:
             out.print(f"  please check: {question}", markup=False)
-        out.print(f"next: cd {target} && liftwerk check && liftwerk run")
+        out.print(f"next: cd {target} && liftwerk check{then}")
 
     emit(common, {"project": str(target), "questions": questions}, render)
 

@@ -10,7 +10,7 @@ from liftwerk.errors import EnvironmentFault, ProjectError, UnknownName, did_you
 
 FOLDER = Path(__file__).with_name("templates")
 
-TEMPLATES = ("minimal", "hillstrom")
+TEMPLATES = ("minimal", "tracking", "hillstrom")
 """Every template: a folder beside this file."""
 
 # What a run leaves behind in an example is nobody else's business.

@@ -20,7 +20,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.ids import made_id
-from liftwerk.events.properties import PropertyDefinition
+from liftwerk.events.properties import ItemType, PropertyDefinition
 from liftwerk.privacy.definition import PURPOSES
 
 LINK = "identity_linked"
@@ -185,7 +185,10 @@ def _properties(calls: Calls, name: str, definition: EventDefinition, given: Jso
         if ours not in definition.properties and calls.mapping.undeclared == "ignore":
             continue
         properties[ours] = value
-    return {key: _value(definition.properties.get(key), value) for key, value in properties.items()}
+    return {
+        key: _value(calls, definition.properties.get(key), value)
+        for key, value in properties.items()
+    }
 
 
 def _wanted(calls: Calls, name: str, definition: EventDefinition, given: Json) -> Json:
@@ -197,15 +200,31 @@ def _wanted(calls: Calls, name: str, definition: EventDefinition, given: Json) -
     }
 
 
-def _value(definition: PropertyDefinition | None, value: Any) -> Any:
+def _value(calls: Calls, definition: PropertyDefinition | None, value: Any) -> Any:
     """Write an amount as the decimal text it was meant as: 29.99 is no binary fraction."""
     if definition is None or isinstance(value, bool):
         return value
+    if isinstance(definition.of, dict) and isinstance(value, list):
+        return [_row(calls, definition.of, row) for row in value]
     if definition.type == "money" and isinstance(value, int | float):
         return f"{Decimal(str(value)):f}"
     if definition.type == "string" and isinstance(value, int):
         return str(value)
     return value
+
+
+def _row(calls: Calls, fields: Mapping[str, ItemType], given: Any) -> Any:
+    """Spell a row of a list, such as a product of an order, as it is declared."""
+    if not isinstance(given, dict):
+        return given
+    row: Json = {}
+    for key, value in given.items():
+        ours = underscored(key)
+        if ours in fields and value is not None:
+            row.setdefault(ours, _value(calls, PropertyDefinition(fields[ours]), value))
+        elif ours not in fields and calls.mapping.undeclared == "refuse":
+            row[key] = value
+    return row
 
 
 def _envelope(calls: Calls, message: Json, sent_at: str | None) -> Json:
