@@ -361,7 +361,7 @@ def test_the_command_makes_rotates_and_revokes(
     first = next(word for word in shown.stdout.split() if word.startswith("lw_write_"))
     key_id = first.split("_")[2]
     assert "not shown again" in shown.stdout
-    assert f"curl -H 'Authorization: Bearer {first}' " in shown.stdout
+    assert f"curl -A trial -H 'Authorization: Bearer {first}' " in shown.stdout
     assert shown.stdout.endswith("/v1/events\n")
     assert source_of(kept, first) == "web"
 

@@ -31,6 +31,7 @@ class Taken(msgspec.Struct, frozen=True):
 
     success: bool
     accepted: int
+    filtered: int
     refused: list[RefusedEvent]
 
 
@@ -69,13 +70,14 @@ async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
         made = translate(door.calls, name, message, sent_at)
         events += made
         places += [index] * len(made)
-    accepted = 0
+    accepted = filtered = 0
     if events:
         agent = request.headers.get("user-agent", "")
         done = await door.collector.collect(bodies(events), source, agent)
-        accepted = done.accepted
+        accepted, filtered = done.accepted, done.filtered
         refused += [Refusal(places[one.index], one.reason, one.path) for one in done.refused]
-    answer = {"success": True, "accepted": accepted, "refused": refused}
+    named = [RefusedEvent(one.index, one.reason, one.path) for one in refused]
+    answer = Taken(True, accepted, filtered, named)
     return Response(
         msgspec.json.encode(answer), media_type=MediaType.JSON, headers=allow_origin(request)
     )
