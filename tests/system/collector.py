@@ -33,14 +33,16 @@ def make_project(folder: Path) -> Path:
 class Server:
     """`liftwerk serve` in a process group of its own."""
 
-    def __init__(self, project: Path, *options: str, port: int = 0) -> None:
+    def __init__(
+        self, project: Path, *options: str, port: int = 0, errors: Any = subprocess.PIPE
+    ) -> None:
         self.folder = project
         command = [sys.executable, "-m", "liftwerk.cli", "serve", "--port", str(port), *options]
         self.process = subprocess.Popen(
             [*command, "--project", str(project)],
             env={**os.environ, **KEYS},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
             start_new_session=True,
         )
@@ -51,9 +53,19 @@ class Server:
 
     def workers(self) -> list[int]:
         """The processes that collect, by their parent."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        children = [int(pid) for pid in path.read_text().split()]
-        return [pid for pid in children if b"spawn_main" in _command(pid)]
+        # Forked, they are called as their parent is; spawned, by multiprocessing.
+        return self._children(b"liftwerk.cli\0serve") + self._children(b"spawn_main")
+
+    def sequencers(self) -> list[int]:
+        """The process that sorts, while there is one."""
+        return self._children(b"events\0compact")
+
+    def _children(self, word: bytes) -> list[int]:
+        # A thread may have started them; the list of its children is its own.
+        found: list[int] = []
+        for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            found += map(int, path.read_text().split())
+        return [pid for pid in found if word in _command(pid)]
 
     def kill(self) -> None:
         """Kill everything at once, as a machine that stops would."""

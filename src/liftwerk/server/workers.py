@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 
+from liftwerk.errors import EnvironmentFault
 from liftwerk.server.app import collect_app
 from liftwerk.server.collector import OpenDoor
 from liftwerk.server.preflight import Preflight
@@ -27,6 +29,9 @@ DRAIN_SECONDS = 20
 """How long requests under way may take when a process is told to end."""
 
 RESPAWN_SECONDS = 0.2
+
+GIVE_UP = (5, 60.0)
+"""Collapses in how many seconds end the collector: something is wrong that no restart mends."""
 
 
 def application() -> Preflight:
@@ -66,7 +71,7 @@ def serve_collectors(
     Raises
     ------
     EnvironmentFault
-        If the port cannot be had.
+        If the port cannot be had, or the processes die again and again.
     """
     OpenDoor(path, dry=True).close()  # what is wrong with the project is said before it listens
     port = take_port(host, port)
@@ -74,6 +79,26 @@ def serve_collectors(
     os.environ[WORKERS_VARIABLE] = str(workers)
     os.environ[DRY_VARIABLE] = "01"[dry]
     logging.getLogger("_granian").setLevel(logging.ERROR)
+
+    def tell() -> None:
+        wait_until_open(host, port)
+        announce(address_of(host, port))
+
+    threading.Thread(target=tell, name="announce", daemon=True).start()
+    collapses: list[float] = []
+    # Granian ends itself when a process dies twice within seconds, as one does that runs out of
+    # memory under load. Then all of them begin anew.
+    while not _served(host, port, workers):
+        most, seconds = GIVE_UP
+        now = time.monotonic()
+        collapses = [*(then for then in collapses if now - then < seconds), now]
+        if len(collapses) == most:
+            hint = "look for what kills them: memory, `dmesg`, `liftwerk doctor`"
+            raise EnvironmentFault("the collecting processes keep dying", "serve", hint)
+
+
+def _served(host: str, port: int, workers: int) -> bool:
+    """Serve; says whether it ended because it was told to."""
     server = Granian(
         "liftwerk.server.workers:application",
         factory=True,
@@ -89,10 +114,8 @@ def serve_collectors(
         workers_kill_timeout=DRAIN_SECONDS,
         log_enabled=False,
     )
-
-    def tell() -> None:
-        wait_until_open(host, port)
-        announce(address_of(host, port))
-
-    threading.Thread(target=tell, name="announce", daemon=True).start()
-    server.serve()
+    try:
+        server.serve()
+    except SystemExit:
+        pass  # how Granian says that it gave up
+    return server.interrupt_signal
