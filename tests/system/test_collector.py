@@ -79,6 +79,29 @@ def test_an_upgrade_loses_no_request(tmp_path: Path) -> None:
     assert kept <= set(ids_in_tables(project))
 
 
+def test_a_process_that_dies_twice_in_a_row_ends_nobody(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "shop")
+    with serving(project, "--only", "collect", "--workers", "2", "--no-compact") as server:
+        first = server.workers()
+        assert len(first) == 2
+        for _ in range(2):
+            before = set(server.workers())
+            victim = max(before)  # the one that came last: killed soon after it was begun
+            os.kill(victim, signal.SIGKILL)
+            deadline = time.monotonic() + 60
+            while len(set(server.workers()) - {victim}) < 2:
+                assert server.process.poll() is None, "the collector has ended"
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        with Load(server.port, connections=1) as load:
+            deadline = time.monotonic() + 60
+            while len(load.acknowledged) < 20:
+                assert time.monotonic() < deadline, load.statuses
+                time.sleep(0.01)
+    assert server.process.returncode == 0
+    assert load.acknowledged <= set(ids_in_tables(project))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     project = make_project(tmp_path_factory.mktemp("collector") / "shop")

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from granian import Granian
@@ -114,8 +115,6 @@ def _served(host: str, port: int, workers: int) -> bool:
         workers_kill_timeout=DRAIN_SECONDS,
         log_enabled=False,
     )
-    try:
+    with suppress(SystemExit):  # how Granian says that it gave up
         server.serve()
-    except SystemExit:
-        pass  # how Granian says that it gave up
     return server.interrupt_signal
