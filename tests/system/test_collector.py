@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from liftwerk.sections import SECTIONS
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
 from tests.system.collector import KEYS, Load, Server, make_project, post, serving, view
+from tests.system.numbered.kill import kill_and_check, what_is_wrong
 
 KILLS = 20
 
@@ -39,33 +39,14 @@ def ids_in_tables(project: Path) -> list[str]:
 
 
 def test_acknowledged_is_kept_once_through_kills(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "shop")
-    rng = random.Random(7)
-    server = Server(project, "--only", "collect", "--workers", "2")
-    with Load(server.port) as load:
-        for kill in range(KILLS):
-            before = len(load.acknowledged)
-            deadline = time.monotonic() + 60
-            while len(load.acknowledged) < before + 100:
-                assert time.monotonic() < deadline, (load.statuses, kill)
-                time.sleep(0.01)
-            if kill % 5 == 4:
-                server.kill()  # the whole machine: both workers, their parent, the sequencer
-                port = server.port
-                server = Server(project, "--only", "collect", "--workers", "2", port=port)
-                continue
-            workers = server.workers()
-            if workers:
-                os.kill(rng.choice(workers), signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while len(load.acknowledged) < 0.95 * len(load.sent):
-            assert time.monotonic() < deadline, load.statuses
-            time.sleep(0.05)
-    assert server.stop() == 0
-    found = ids_in_tables(project)
-    assert len(found) == len(set(found))
-    assert load.acknowledged <= set(found) <= load.sent
-    assert len(load.acknowledged) >= 0.95 * len(load.sent)
+    # The soak does the same with 200 kills: `python -m soak.collector`.
+    told = kill_and_check(tmp_path / "run", seed=7, events=40_000, kills=KILLS, seconds=120)
+    assert what_is_wrong(told) == []
+    assert sum(told["killed"].values()) >= KILLS - 2
+    assert {"server", "worker", "sequencer"} <= set(told["killed"])
+    assert told["found"]["rows"] >= 40_000
+    assert min(told["found"]["read"].values()) > 5_000
+    assert told["told apart"] == 2
 
 
 def test_an_upgrade_loses_no_request(tmp_path: Path) -> None:

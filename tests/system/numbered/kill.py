@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).with_name("liftwerk.toml")
 SETTLE_SECONDS = 60.0
 """How soon after the last kill nearly everything must be acknowledged."""
 
-TARGETS = {"server": 0.25, "worker": 0.4, "sequencer": 0.35}
+TARGETS = {"server": 0.2, "worker": 0.4, "sequencer": 0.4}
 
 
 class Load:
@@ -65,6 +66,10 @@ class Load:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._thread.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 class Run:
@@ -120,21 +125,22 @@ class Run:
         return target
 
     def _kill(self, target: str) -> None:
-        victims = self.server.workers()
-        if target == "sequencer":
-            victims = self.server.sequencers()
-        if target == "server" or not victims:
-            self.killed["server"] += 1
+        if target == "server":
+            self.killed[target] += 1
             self.server.kill()
             self.server = self._serve(self.port)
             return
-        self.killed[target] += 1
-        # It may have ended by itself since.
-        try:
+        victims = self.server.workers()
+        if target == "sequencer":
+            victims = self.server.sequencers()
+        while not victims:  # killed, and not begun anew yet
+            time.sleep(0.02)
+            assert self.server.process.poll() is None, "the server has ended by itself"
+            victims = self.server.workers() + self.server.sequencers()
+        # It may have ended since, by itself.
+        with suppress(ProcessLookupError):
             os.kill(self.rng.choice(victims), signal.SIGKILL)
-        except ProcessLookupError:
-            self.killed[target] -= 1
-            self._kill("server")
+            self.killed[target] += 1
 
     def _tell_apart(self) -> None:
         """Tell some visitors apart with the command, killing it now and then."""

@@ -169,6 +169,9 @@ _WHOSE = f"""
     SELECT DISTINCT visitor, customer FROM sent
     WHERE shop AND customer IS NOT NULL AND kind <> {Kind.UNLINK:d}
       AND visitor NOT IN (FROM apart);
+    CREATE TABLE groups AS
+    SELECT v.number AS visitor, coalesce(c.leaf, v.leaf) AS group_v
+    FROM v LEFT JOIN linked ON linked.visitor = v.number LEFT JOIN c ON c.number = linked.customer;
     CREATE TABLE whose AS
     SELECT sent.id, coalesce(sent.leaf_c, c.leaf, sent.leaf_v) AS customer
     FROM sent LEFT JOIN linked USING (visitor) LEFT JOIN c ON c.number = linked.customer
@@ -186,15 +189,18 @@ _CHANGES = " UNION ALL ".join(
 _STATEMENTS = f"""
     CREATE TABLE statements AS
     WITH said AS (
-      SELECT leaf_v AS leaf, second, change FROM sent WHERE kind = {Kind.CONSENT:d}
+      SELECT group_v AS leaf, second, change FROM sent JOIN groups USING (visitor)
+      WHERE kind = {Kind.CONSENT:d}
       UNION ALL
       SELECT leaf_c, second, change FROM sent
       WHERE kind = {Kind.CONSENT:d} AND leaf_c IS NOT NULL
       UNION ALL
-      SELECT v.leaf, o.second, o.change FROM over_http AS o JOIN v ON v.number = o.visitor
+      SELECT group_v, second, change FROM over_http JOIN groups USING (visitor)
     )
-    SELECT DISTINCT leaf, second, purpose, granted FROM said JOIN ({_CHANGES}) USING (change)
+    SELECT DISTINCT leaf, second, purpose, granted FROM said JOIN ({_CHANGES}) USING (change);
+    CREATE TABLE asked AS SELECT sent.*, group_v FROM sent JOIN groups USING (visitor)
 """
+"""What was said of one identifier is said of the customer that it is linked with."""
 
 
 def _permitted(purpose: str) -> str:
@@ -208,27 +214,27 @@ def _permitted(purpose: str) -> str:
     agreed = "TRUE"
     if rests:
         agreed = "(agreed IS NULL OR agreed <= w.second)"
-    asked = carried or "TRUE"
+    wanted = carried or "TRUE"
     words = {
         word: f"(SELECT leaf, second FROM statements WHERE purpose = '{purpose}' AND {is_granted})"
         for word, is_granted in (("grant", "granted"), ("withdrawal", "NOT granted"))
     }
     blocked = []
-    for leaf in ("leaf_v", "leaf_c"):
+    for leaf in ("group_v", "leaf_c"):
         blocked.append(
-            f"SELECT s.id FROM sent AS s"
+            f"SELECT s.id FROM asked AS s"
             f" ASOF JOIN {words['withdrawal']} AS w ON w.leaf = s.{leaf} AND s.second >= w.second"
             f" ASOF LEFT JOIN {words['grant']} AS g ON g.leaf = s.{leaf} AND s.second >= g.second"
             f" WHERE {agreed} AND (g.second IS NULL OR g.second <= w.second)"
         )
         if purpose == "ads":  # reaches what was before it, and no grant lifts that
             blocked.append(
-                f"SELECT s.id FROM sent AS s JOIN (SELECT leaf, max(second) AS second"
+                f"SELECT s.id FROM asked AS s JOIN (SELECT leaf, max(second) AS second"
                 f" FROM {words['withdrawal']} GROUP BY leaf) AS w"
                 f" ON w.leaf = s.{leaf} WHERE w.second > s.second"
             )
     return (
-        f"CREATE TABLE may_{purpose} AS SELECT id FROM sent WHERE ({asked})"
+        f"CREATE TABLE may_{purpose} AS SELECT id FROM sent WHERE ({wanted})"
         f" AND id NOT IN ({' UNION '.join(blocked)})"
     )
 
@@ -368,7 +374,7 @@ def _derived(truth: Truth, project: Project, stores: Stores, purpose: str) -> di
         }
     )
     counted = per_decision(
-        project, stores, decisions, ["views_in_a_year", "orders_in_a_year"], purpose, now=latest
+        project, stores, decisions, ["views_of_a_season", "orders_of_a_season"], purpose, now=latest
     )
     truth.db.register("features", features)
     truth.db.register("counted", counted)
@@ -390,8 +396,8 @@ def _derived(truth: Truth, project: Project, stores: Stores, purpose: str) -> di
           FROM {may} WHERE shop AND second < {last} GROUP BY whose.customer
         )
         SELECT count(*) FROM counted AS f LEFT JOIN counts AS n USING (customer)
-        WHERE f.views_in_a_year <> coalesce(n.views, 0)
-          OR f.orders_in_a_year > coalesce(n.orders, 0)
+        WHERE f.views_of_a_season <> coalesce(n.views, 0)
+          OR f.orders_of_a_season > coalesce(n.orders, 0)
     """
     return {
         "features that differ": truth.one(wrong_features),
