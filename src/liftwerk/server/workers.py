@@ -117,4 +117,4 @@ def _served(host: str, port: int, workers: int) -> bool:
     )
     with suppress(SystemExit):  # how Granian says that it gave up
         server.serve()
-    return server.interrupt_signal
+    return bool(server.interrupt_signal)
