@@ -343,11 +343,13 @@ def controls(project: Project) -> dict[str, str]:
 
 
 def event_counts(project: Project, stores: Stores) -> dict[str, int]:
-    """Count the rows of each event that has any."""
+    """Count the rows of each event that has any; test traffic is not counted."""
     with relations(project, stores, "audit") as connection:
         names = [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
         counts = {
-            name: connection.sql(f'SELECT count(*) FROM "{name}"').fetchall()[0][0]
+            name: connection.sql(f'SELECT count(*) FROM "{name}" WHERE NOT synthetic').fetchall()[
+                0
+            ][0]
             for name in names
             if not name.startswith("_")
         }

@@ -13,7 +13,7 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
-from liftwerk.definitions.typed import Rate, Retention, Share
+from liftwerk.definitions.typed import Duration, Rate, Retention, Share
 from liftwerk.events.earlier import EarlierVersion, check_earlier
 from liftwerk.events.properties import PropertyDefinition, check_properties
 from liftwerk.privacy.tags import Tag
@@ -41,6 +41,8 @@ class Source(Struct, frozen=True):
         ``drop`` leaves out what programs send that call themselves bots.
     sample : Share
         The part of the customers that is kept, whole; each event's weight says so.
+    silent_after : Duration or None
+        How long it may send nothing before the inventory calls it silent; None: by its own rhythm.
     """
 
     kind: Literal["http", "file"]
@@ -51,6 +53,7 @@ class Source(Struct, frozen=True):
     origins: tuple[str, ...] = ()
     bots: Literal["keep", "drop"] = "keep"
     sample: Share = Share("100%")
+    silent_after: Duration | None = None
 
 
 class EventDefinition(Struct, frozen=True):

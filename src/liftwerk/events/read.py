@@ -1,9 +1,10 @@
 """The one scan: events of the latest snapshot, for a purpose, as of what was known.
 
 Nothing else in the project reads events. The rule of `liftwerk.privacy.permitted` is compiled into
-every scan, with the withdrawals known by then. A project's purpose further sees no test traffic, no
-customer whose erasure has begun, and each conversion once: of several events with the same
-``unique`` key, the one that was known first. The built-in purposes see every row.
+every scan, with the withdrawals known by then. A project's purpose further sees no test traffic
+(whose changes of consent are nobody's), no customer whose erasure has begun, and each conversion
+once: of several events with the same ``unique`` key, the one that was known first. The built-in
+purposes see every row.
 """
 
 from __future__ import annotations
@@ -196,7 +197,8 @@ def _prepare(
         if changes:
             selects += [
                 f"SELECT {quoted(leaf)} AS leaf, unnest({purposes}) AS purpose, time, known_at,"
-                f' "offset" FROM {parquet(changes)} WHERE {quoted(leaf)} IS NOT NULL'
+                f' "offset" FROM {parquet(changes)}'
+                f" WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic"
                 for leaf in _present(schema.types["consent_changed"], stores, snapshot)
                 if leaf in leaf_columns(schema)
             ]

@@ -101,7 +101,7 @@ class DecisionLog:
                 WITH every AS (
                   SELECT id, customer, time, placement, action, probability, release,
                     "offset" AS place, {KIND} AS kind
-                  FROM {LOG}
+                  FROM {LOG} WHERE NOT synthetic
                   UNION ALL
                   SELECT * FROM _pending WHERE id NOT IN (SELECT id FROM {LOG})
                 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import getpass
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,7 @@ from liftwerk.definitions import Project as Definitions
 from liftwerk.definitions import Section, load
 from liftwerk.errors import HomeInUse, ProjectError, UnknownName, did_you_mean
 from liftwerk.events.compact import compact
+from liftwerk.events.inventory.take import take_inventory
 from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
 from liftwerk.events.versions import demand_compatible
@@ -313,6 +315,12 @@ class Project:
         """Move what was collected into the tables, under a new snapshot."""
         with self.stores.home.hold("compact"):
             return compacted(compact(self.definitions, self.stores, self.clock))
+
+    def inventory(self, since: datetime | None = None) -> dict[str, Any]:
+        """Say what is collected, declared and seen, and where the gaps are."""
+        found = take_inventory(self.definitions, self.stores, self.clock, since)
+        plain: dict[str, Any] = msgspec.to_builtins(found)
+        return plain
 
     def quarantine(
         self, reason: str | None = None, examples: int = 3, bodies: bool = False

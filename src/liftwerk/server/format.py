@@ -218,6 +218,25 @@ def seconds(value: float) -> str:
     return f"{whole // 60} min {whole % 60} s"
 
 
+def delay(value: float | None) -> str:
+    """Write how long something took in its largest fitting unit: from milliseconds to days.
+
+    Examples
+    --------
+    >>> delay(0.0042), delay(3.21), delay(200), delay(10_000), delay(400_000), delay(None)
+    ('4 ms', '3.2 s', '3 min', '2.8 h', '4.6 d', '–')
+    """
+    if value is None:
+        return "–"
+    if value < 90:
+        return seconds(value)
+    if value < 5_400:
+        return f"{value / 60:.0f} min"
+    if value < 172_800:
+        return f"{value / 3_600:.1f} h"
+    return f"{value / 86_400:.1f} d"
+
+
 def moment(iso: str | None) -> str:
     """Write an ISO instant (UTC) to the minute, as people read it.
 

@@ -77,7 +77,7 @@ def _changes(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> l
     rows = connection.sql(
         f'SELECT time, known_at, "offset", granted, withdrawn, source, consent_source,'
         f" consent_version AS version, [{listed}] AS leaves FROM {quoted(CHANGE)}"
-        f" WHERE {_about(columns)}"
+        f" WHERE NOT synthetic AND {_about(columns)}"
     ).to_arrow_table()
     return [_statement(row) for row in rows.to_pylist()]
 

@@ -187,6 +187,10 @@ class Ledger(Protocol):
         """Return a snapshot by its id."""
         ...
 
+    def readable(self) -> list[tuple[int, datetime]]:
+        """Return up to which offset readers saw the log since when: offset and instant, rising."""
+        ...
+
     def put_step(self, step: Step, lease: str, token: int) -> None:
         """Keep a step's outputs; refused with `HomeInUse` when the lease went to another."""
         ...

@@ -151,6 +151,11 @@ class SqliteLedger:
         sql = f"{_SNAPSHOT} where id = ? order by seq desc limit 1"
         return next(map(_snapshot, self.database.rows(sql, (snapshot_id,))), None)
 
+    def readable(self) -> list[tuple[int, datetime]]:
+        """Return up to which offset readers saw the log since when: offset and instant, rising."""
+        sql = "select inbox_offset, min(at) from snapshots group by inbox_offset order by 1"
+        return [(offset, from_microseconds(at)) for offset, at in self.database.rows(sql)]
+
     # -------------------------------------------------------------------------------------- steps
 
     def put_step(self, step: Step, lease: str, token: int) -> None:
