@@ -141,7 +141,7 @@ def test_deleted_rows_are_gone_from_every_byte_after_a_purge(reopen: Open, tmp_p
     tables = reopen()
     tables.append("visit_v1", rows(*range(1, 41)))
     tables.append("visit_v1", rows(*range(41, 61), page="home"))
-    version = tables.delete_rows("visit_v1", "leaf", [leaf(3), leaf(4)])
+    version = tables.delete_rows("visit_v1", ["leaf"], [leaf(3), leaf(4)]).version
     assert version is not None
     kept = [number for number in range(1, 61) if number % 10 not in (3, 4)]
     assert offsets(tables, "visit_v1", version) == kept
@@ -176,7 +176,7 @@ def test_identifiers_never_stand_in_the_log(reopen: Open, tmp_path: Path) -> Non
         assert b"order-47" not in entry.read_bytes()
     # when they happened may stand there, until the rows are purged
     assert b"2008-04-18" in entries[0].read_bytes()
-    tables.delete_rows("order_v1", "leaf", [leaf(1)])
+    tables.delete_rows("order_v1", ["leaf"], [leaf(1)])
     tables.purge("order_v1")
     left = sorted(path.name for path in tmp_path.rglob("_delta_log/*"))
     number = f"{version + 1:020}"
@@ -196,7 +196,7 @@ def test_a_checkpoint_torn_by_a_power_cut_is_done_without(reopen: Open, tmp_path
 def test_a_month_and_a_table_can_become_empty(reopen: Open, tmp_path: Path) -> None:
     tables = reopen()
     tables.append("visit_v1", rows(3))
-    version = tables.delete_rows("visit_v1", "leaf", [leaf(3)])
+    version = tables.delete_rows("visit_v1", ["leaf"], [leaf(3)]).version
     assert version is not None
     tables.purge("visit_v1")
     assert offsets(tables, "visit_v1", version) == []
@@ -206,9 +206,9 @@ def test_a_month_and_a_table_can_become_empty(reopen: Open, tmp_path: Path) -> N
 def test_deleting_what_is_not_there_makes_no_version(reopen: Open) -> None:
     tables = reopen()
     tables.append("visit_v1", rows(1))
-    assert tables.delete_rows("visit_v1", "leaf", [leaf(9)]) is None
-    assert tables.delete_rows("visit_v1", "no_such_column", [leaf(1)]) is None
-    assert tables.delete_rows("order_v1", "leaf", [leaf(1)]) is None
+    assert tables.delete_rows("visit_v1", ["leaf"], [leaf(9)]).version is None
+    assert tables.delete_rows("visit_v1", ["no_such_column"], [leaf(1)]).version is None
+    assert tables.delete_rows("order_v1", ["leaf"], [leaf(1)]).version is None
     assert tables.version("visit_v1") == 0
 
 
@@ -216,7 +216,7 @@ def test_rows_without_the_value_at_all_stay(reopen: Open) -> None:
     tables = reopen()
     unknown = rows(1, 4).set_column(2, "leaf", pyarrow.array([None, leaf(4)], pyarrow.binary(16)))
     tables.append("visit_v1", unknown)
-    version = tables.delete_rows("visit_v1", "leaf", [leaf(4)])
+    version = tables.delete_rows("visit_v1", ["leaf"], [leaf(4)]).version
     assert version is not None
     assert offsets(tables, "visit_v1", version) == [1]
 
@@ -234,7 +234,7 @@ def test_a_purge_waits_for_readers(reopen: Open, monkeypatch: pytest.MonkeyPatch
     tables = reopen()
     tables.append("visit_v1", rows(1))
     version = tables.append("visit_v1", rows(2))
-    tables.delete_rows("visit_v1", "leaf", [leaf(2)])
+    tables.delete_rows("visit_v1", ["leaf"], [leaf(2)])
     purged = threading.Event()
 
     def purge() -> None:
@@ -287,7 +287,7 @@ def test_the_home_may_have_any_name(kind: str, folder: str, tmp_path: Path) -> N
     (tmp_path / folder).mkdir()
     tables = open_url("tables", TABLES, f"{kind}:{tmp_path / folder / 'tables'}")
     tables.append("visit_v1", rows(1, 2, 3, 4))
-    version = tables.delete_rows("visit_v1", "leaf", [leaf(4)])
+    version = tables.delete_rows("visit_v1", ["leaf"], [leaf(4)]).version
     assert version is not None
     tables.purge("visit_v1")
     assert offsets(tables, "visit_v1", version) == [1, 2, 3]

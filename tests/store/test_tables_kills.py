@@ -78,7 +78,7 @@ def pristine(tmp_path: Path) -> Path:
 
 
 def test_a_purge_that_was_killed(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = DeltaTables(pristine).delete_rows("visit_v1", "leaf", [ERASED])
+    version = DeltaTables(pristine).delete_rows("visit_v1", ["leaf"], [ERASED]).version
     assert version is not None
     left = kill_at_every_removal(pristine, lambda tables: tables.purge("visit_v1"), monkeypatch)
     assert len(left) > 4
@@ -108,9 +108,9 @@ def test_a_restore_that_was_killed(pristine: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_erasure_that_was_killed_before_its_snapshot_can_begin_again(pristine: Path) -> None:
     tables = DeltaTables(pristine)
-    tables.delete_rows("visit_v1", "leaf", [ERASED])
+    tables.delete_rows("visit_v1", ["leaf"], [ERASED])
     tables.restore({"visit_v1": 1})
     assert offsets(tables, 1) == [1, 2, 3, 4, 5]
-    version = tables.delete_rows("visit_v1", "leaf", [ERASED])
+    version = tables.delete_rows("visit_v1", ["leaf"], [ERASED]).version
     assert version is not None
     assert offsets(tables, version) == [2, 3, 5]

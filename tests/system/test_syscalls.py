@@ -50,7 +50,7 @@ with home.hold("run"), open_stores(home) as stores:
         mark("trimmed")
     stores.artefacts.put(b"a model")
     mark("artefact")
-    stores.tables.delete_rows("visit_v1", "leaf", [bytes(16)])
+    stores.tables.delete_rows("visit_v1", ["leaf"], [bytes(16)])
     mark("purge")
     stores.tables.purge("visit_v1")
     mark("purged")

@@ -8,6 +8,7 @@ that forgets what was not synced.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -33,6 +34,8 @@ PATIENCE_SECONDS = 30.0
 """How long one waits for another process that writes."""
 
 LOOK_SECONDS = 0.001
+
+_CREATED = re.compile(r"create (?:table|index) if not exists (\w+)")
 
 _FAULTS = {
     sqlite3.SQLITE_FULL: (
@@ -117,8 +120,12 @@ class Database:
         self._guard = threading.Lock()
         # Two processes that turn a new file to WAL at once get "locked" without any waiting.
         with _folder_in_one_line(path), self._one_line(), exclusive(path.parent):
-            known = self._connection().execute("select name from sqlite_schema").fetchall()
-            if not known:
+            known = {
+                name
+                for (name,) in self._connection().execute("select name from sqlite_schema").fetchall()
+            }
+            # A file of an earlier liftwerk may lack what came since.
+            if not known.issuperset(_CREATED.findall(" ".join(schema))):
                 with self._begun() as connection:
                     for statement in schema:
                         connection.execute(statement)
@@ -161,10 +168,19 @@ class Database:
         StoreFault
             If a reader kept the old pages for over 30 s.
         """
-        busy = self.rows("pragma wal_checkpoint(truncate)")[0][0]
-        if busy:
-            hint = "stop it and erase again"
-            raise StoreFault("a reader keeps erased pages", str(self.path), hint)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with self._one_line():
+            connection = self._connection()
+            connection.execute("pragma busy_timeout=0").fetchall()
+            try:
+                while connection.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0]:
+                    if time.monotonic() > deadline:
+                        hint = "stop it and erase again"
+                        raise StoreFault("a reader keeps erased pages", str(self.path), hint)
+                    # As in `_take_turn`: others read and write all the time.
+                    time.sleep(LOOK_SECONDS)
+            finally:
+                connection.execute(f"pragma busy_timeout={PATIENCE_SECONDS * 1000:.0f}").fetchall()
 
     def tables(self) -> list[str]:
         """Return the names of the tables in the file, in order."""

@@ -139,7 +139,7 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
         Collection(
             name="tombstones",
             room="store",
-            holds=("ledger.sqlite/tombstones",),
+            holds=("ledger.sqlite/tombstones", "ledger.sqlite/erasures", "ledger.sqlite/erasure_keys"),
             subject=NOBODY,  # what keeps an erased customer from coming back
             purposes=("erasure",),
             retention="as long as the home",

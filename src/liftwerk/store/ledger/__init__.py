@@ -2,7 +2,7 @@
 
 A change and its audit entry are one transaction, and the entries form a hash chain that names
 people only by a random key. It also keeps what must move together with such an entry: snapshots,
-steps, leases, releases, pointers, keys, published schemas, tombstones. What a release or a step
+steps, leases, releases, pointers, keys, published schemas, erasures and their tombstones. What a release or a step
 means is left to the rooms that make them.
 """
 
@@ -10,6 +10,8 @@ from liftwerk.store.ledger.protocol import (
     STAGES,
     AuditCheck,
     AuditEntry,
+    Erasing,
+    Erasure,
     Key,
     Ledger,
     PublishedSchema,
@@ -27,6 +29,8 @@ __all__ = [
     "STAGES",
     "AuditCheck",
     "AuditEntry",
+    "Erasing",
+    "Erasure",
     "Key",
     "Ledger",
     "PublishedSchema",

@@ -120,6 +120,27 @@ class PublishedSchema(Struct, frozen=True):
     at: datetime
 
 
+class Erasure(Struct, frozen=True):
+    """A customer's erasure, which does not say whose; ``receipt`` is empty until it is finished."""
+
+    id: str
+    requested: datetime
+    finished: datetime | None = None
+    receipt: dict[str, Any] = {}
+
+
+class Erasing(Struct, frozen=True):
+    """An erasure that is not finished: whom it is about.
+
+    ``known`` is when all that the customer is known by had been looked up; None before.
+    """
+
+    id: str
+    requested: datetime
+    known: datetime | None
+    leaves: tuple[bytes, ...]
+
+
 class Transaction(Protocol):
     """A change under way; hand it to the methods that take part in it."""
 
@@ -289,12 +310,44 @@ class Ledger(Protocol):
         """Return the shape of every published version, by name and version."""
         ...
 
+    def queue_erasure(self, tx: Transaction, erasure: str, leaves: Sequence[bytes]) -> None:
+        """Add an erasure and bury these leaf keys: from now on no reader sees them."""
+        ...
+
+    def know_erasures(self, tx: Transaction, leaves: Mapping[str, Sequence[bytes]]) -> None:
+        """Add all that the customers of some erasures are known by, and bury it.
+
+        Parameters
+        ----------
+        leaves : mapping of str to sequence of bytes
+            Erasure -> leaf keys.
+        """
+        ...
+
+    def finish_erasures(
+        self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Keep the receipts of erasures, and forget whom they were about."""
+        ...
+
+    def erasing(self) -> list[Erasing]:
+        """Return the erasures that are not finished, oldest first."""
+        ...
+
+    def erasures(self, limit: int = 1000) -> list[Erasure]:
+        """Return erasures, newest first."""
+        ...
+
+    def erasure(self, erasure: str) -> Erasure | None:
+        """Return one erasure."""
+        ...
+
     def bury(self, tx: Transaction, leaves: Sequence[bytes]) -> None:
         """Keep the leaf keys of an erased customer, so that admission can refuse them."""
         ...
 
     def buried(self) -> frozenset[bytes]:
-        """Return every leaf key that was erased."""
+        """Return every leaf key that was erased, or is being erased."""
         ...
 
     def damage(self) -> list[str]:

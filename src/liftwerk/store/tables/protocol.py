@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import pyarrow
 
+Rewrite = Callable[["pyarrow.Table"], "pyarrow.Table"]
+"""What is made of some rows."""
+
 PARTITION = "month"
 """The column that tables are partitioned by, such as ``2008-03``; not inside the files."""
+
+
+class Deletion(Struct, frozen=True):
+    """What deleting rows did.
+
+    Attributes
+    ----------
+    version : int or None
+        The new version; None when there was no such row.
+    rows : dict of str to int
+        Column -> rows that went because of it, each counted once.
+    searched : int
+        Rows whose keys were looked at.
+    rewritten : int
+        Rows of the files that were written anew.
+    of : int
+        Rows that the table had.
+    """
+
+    version: int | None = None
+    rows: dict[str, int] = {}
+    searched: int = 0
+    rewritten: int = 0
+    of: int = 0
 
 
 class Tables(Protocol):
@@ -64,15 +93,25 @@ class Tables(Protocol):
         """Drop what is newer than a version of one table; None drops the table."""
         ...
 
-    def delete_rows(self, name: str, column: str, values: Sequence[bytes]) -> int | None:
-        """Make a version without the rows whose column holds one of the values.
+    def delete_rows(self, name: str, columns: Sequence[str], values: Sequence[bytes]) -> Deletion:
+        """Make a version without the rows of which one of the columns holds one of the values.
 
-        The old files stay, for the snapshot that still names them, until `purge`.
+        Only the files that hold such a row are written anew; which these are is found without
+        reading the others. The old files stay, for the snapshot that still names them, until
+        `purge`.
+        """
+        ...
 
-        Returns
-        -------
-        int or None
-            The new version; None when no row holds one.
+    def rewrite(self, name: str, files: Sequence[str], change: Rewrite) -> int:
+        """Make a version in which the rows of some files of the newest one are changed.
+
+        Parameters
+        ----------
+        name : str
+        files : sequence of str
+            At least one, as `files` names them; all of a month together if their order counts.
+        change : callable
+            From some whole rows, ``month`` included, to what takes their place.
         """
         ...
 

@@ -17,6 +17,7 @@ from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
+from liftwerk.store.ledger.kinds import sqlite_erasures as erasures
 from liftwerk.store.ledger.kinds import sqlite_keys as keys
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
 from liftwerk.store.ledger.kinds import sqlite_releases as releases
@@ -24,6 +25,8 @@ from liftwerk.store.ledger.kinds import sqlite_schemas as schemas
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
+    Erasing,
+    Erasure,
     Key,
     PublishedSchema,
     Release,
@@ -55,9 +58,7 @@ SCHEMA = (
     *releases.SCHEMA,
     keys.SCHEMA,
     schemas.SCHEMA,
-    """create table if not exists tombstones (
-        leaf blob primary key check (length(leaf) = 16), at integer not null
-    ) strict, without rowid""",
+    *erasures.SCHEMA,
 )
 
 _AUDIT = "select seq, at, actor, action, subject, detail, previous, hash from audit"
@@ -269,13 +270,39 @@ class SqliteLedger:
         sql = f"{schemas.SELECT} order by name, version"
         return [schemas.from_row(row) for row in self.database.rows(sql)]
 
-    # ---------------------------------------------------------------------------------- tombstones
+    # ------------------------------------------------------------------------------------ erasures
+
+    def queue_erasure(self, tx: Transaction, erasure: str, leaves: Sequence[bytes]) -> None:
+        """Add an erasure and bury these leaf keys."""
+        erasures.queue(_connection(tx), erasure, leaves, tx.at)
+
+    def know_erasures(self, tx: Transaction, leaves: Mapping[str, Sequence[bytes]]) -> None:
+        """Add all that the customers of some erasures are known by, and bury it."""
+        erasures.know(_connection(tx), leaves, tx.at)
+
+    def finish_erasures(
+        self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Keep the receipts of erasures, and forget whom they were about."""
+        erasures.finish(_connection(tx), receipts, tx.at)
+
+    def erasing(self) -> list[Erasing]:
+        """Return the erasures that are not finished, oldest first."""
+        return erasures.from_rows(self.database.rows(erasures.QUEUED))
+
+    def erasures(self, limit: int = 1000) -> list[Erasure]:
+        """Return erasures, newest first."""
+        sql = f"{erasures.SELECT} order by seq desc limit ?"
+        return [erasures.from_row(row) for row in self.database.rows(sql, (limit,))]
+
+    def erasure(self, erasure: str) -> Erasure | None:
+        """Return one erasure."""
+        rows = self.database.rows(f"{erasures.SELECT} where id = ?", (erasure,))
+        return next(map(erasures.from_row, rows), None)
 
     def bury(self, tx: Transaction, leaves: Sequence[bytes]) -> None:
         """Keep the leaf keys of an erased customer."""
-        at = to_microseconds(tx.at)
-        sql = "insert into tombstones values (?, ?) on conflict do nothing"
-        _connection(tx).executemany(sql, [(leaf, at) for leaf in leaves])
+        erasures.bury(_connection(tx), leaves, tx.at)
 
     def buried(self) -> frozenset[bytes]:
         """Return every leaf key that was erased."""

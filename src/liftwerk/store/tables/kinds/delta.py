@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,14 @@ from urllib.parse import unquote
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
-from deltalake import DeltaTable, PostCommitHookProperties, WriterProperties, write_deltalake
+from deltalake import (
+    BloomFilterProperties,
+    ColumnProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import DeltaError
 
 from liftwerk.errors import StoreFault
@@ -21,7 +29,8 @@ from liftwerk.faults import fault
 from liftwerk.store.durable import make_folder, sync_folder
 from liftwerk.store.flock import exclusive, shared
 from liftwerk.store.tables.kinds import delta_log
-from liftwerk.store.tables.protocol import PARTITION
+from liftwerk.store.tables.kinds.parquet_search import rows_holding, search
+from liftwerk.store.tables.protocol import PARTITION, Deletion, Rewrite
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _STATISTICS = ("time", "known_at", "received", "offset")
@@ -29,7 +38,21 @@ _STATISTICS = ("time", "known_at", "received", "offset")
 
 # Delta's own cleaning goes by age and knows nothing of our snapshots: `purge` does it instead.
 _NO_CLEANING = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_WRITER = WriterProperties(compression="ZSTD")
+
+KEY = "leaf"
+"""What the names of columns of customers' keys begin with."""
+
+GROUP_ROWS = 65_536
+"""Rows of a row group: what is read at least to look for a key."""
+
+MOST_ROWS = 1_000_000
+"""Rows that are held in memory to be written anew."""
+
+_MISTAKEN = 0.01
+"""How often a filter may say that a key could be there when it is not."""
+
+_ORDER = ("customer_bucket", "leaf", "time", "offset")
+"""How rows lie, by those of these columns that a table has."""
 
 
 class DeltaTables:
@@ -45,17 +68,7 @@ class DeltaTables:
 
     def append(self, name: str, rows: pyarrow.Table) -> int:
         """Add rows, making the table when it isn't there; returns the new version."""
-        prepared = _prepared(rows)
-        before = self.version(name)
-        options: dict[str, Any] = {"mode": "append", "schema_mode": "merge"}
-        if before is None:
-            known = [column for column in _STATISTICS if column in prepared.column_names]
-            options = {
-                "mode": "error",
-                "partition_by": [PARTITION],
-                "configuration": {"delta.dataSkippingStatsColumns": ",".join(known)},
-            }
-        return self._write(name, before, prepared, options)
+        return self._append(name, self.version(name), _prepared(rows))
 
     def version(self, name: str) -> int | None:
         """Return the newest version on the disk, None without the table."""
@@ -99,32 +112,49 @@ class DeltaTables:
             current = {Path(file) for file in self.files(name, version)}
             delta_log.remove_data_except(path, current | delta_log.named(path))
 
-    def delete_rows(self, name: str, column: str, values: Sequence[bytes]) -> int | None:
-        """Make a version without the rows whose column holds one of the values."""
+    def delete_rows(self, name: str, columns: Sequence[str], values: Sequence[bytes]) -> Deletion:
+        """Make a version without the rows of which one of the columns holds one of the values."""
         # Delta's own delete writes its predicate, and so the values, into the log: we put back
-        # what stays of each month concerned instead.
+        # what stays of each file concerned instead.
         before = self.version(name)
         if before is None:
-            return None
+            return Deletion()
+        known = [column for column in columns if column in self.schema(name, before).names]
+        with _in_one_line(self._path(name)):
+            found = search(self._files(name, self._open(name, before)), known, values)
+        if not found.files:
+            return Deletion(searched=found.read, of=found.of)
+        gone: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
+
+        def without(rows: pyarrow.Table) -> pyarrow.Table:
+            unwanted, counts = rows_holding(rows, known, values)
+            gone.update(counts)
+            seen["rows"] += rows.num_rows
+            return rows.filter(pyarrow.compute.invert(unwanted))
+
+        version = self.rewrite(name, found.files, without)
+        return Deletion(version, dict(gone), found.read, seen["rows"], found.of)
+
+    def rewrite(self, name: str, files: Sequence[str], change: Rewrite) -> int:
+        """Make a version in which the rows of some files of the newest one are changed."""
+        before = self.version(name)
+        if before is None:
+            raise ValueError(f"there is no table {name!r}")
         schema = self.schema(name, before)
-        if column not in schema.names:
-            return None
-        unwanted = pyarrow.array(values, type=schema.field(column).type)
-        months: dict[str, list[str]] = {}
-        for file in self.files(name, before):
-            month = Path(file).parent.name.removeprefix(f"{PARTITION}=")
-            months.setdefault(month, []).append(file)
         latest = before
-        for month, files in months.items():
-            if not any(_holds(file, column, unwanted) for file in files):
-                continue
-            kept = _kept(files, month, schema, column, unwanted)
-            reader = pyarrow.RecordBatchReader.from_batches(schema, kept)
-            options = {"mode": "overwrite", "predicate": f"{PARTITION} = '{month}'"}
-            latest = self._write(name, latest, reader, options)
-        if latest == before:
-            return None
-        return latest
+        for group in _by_month(files):
+            with _in_one_line(self._path(name)):
+                changed = change(_whole_rows(group, schema))
+            if changed.num_rows:
+                latest = self._append(name, latest, _sorted(changed))
+        # The rows are there twice until this entry; no snapshot ever names the versions between.
+        with fault("table_write"):
+            path = self._path(name)
+            delta_log.add_removal(path, latest + 1, [Path(file) for file in files])
+        with fault("table_sync"):
+            delta_log.sync_since(path, latest)
+        return latest + 1
 
     def purge(self, name: str) -> None:
         """Remove every file that the newest version doesn't need, and the log behind it."""
@@ -160,14 +190,22 @@ class DeltaTables:
                 for _ in pyarrow.parquet.ParquetFile(file).iter_batches():
                     pass
 
-    def _write(self, name: str, before: int | None, data: Any, options: Mapping[str, Any]) -> int:
+    def _append(self, name: str, before: int | None, rows: pyarrow.Table) -> int:
+        options: dict[str, Any] = {"mode": "append", "schema_mode": "merge"}
+        if before is None:
+            known = [column for column in _STATISTICS if column in rows.column_names]
+            options = {
+                "mode": "error",
+                "partition_by": [PARTITION],
+                "configuration": {"delta.dataSkippingStatsColumns": ",".join(known)},
+            }
         path = self._path(name)
         with _in_one_line(path):
             with fault("table_write"):
                 write_deltalake(
                     str(path),
-                    data,
-                    writer_properties=_WRITER,
+                    rows,
+                    writer_properties=_writer(rows),
                     post_commithook_properties=_NO_CLEANING,
                     **options,
                 )
@@ -218,25 +256,56 @@ def _prepared(rows: pyarrow.Table) -> pyarrow.Table:
     return rows.cast(pyarrow.schema(fields))
 
 
-def _holds(file: str, column: str, values: pyarrow.Array) -> bool:
-    parquet = pyarrow.parquet.ParquetFile(file)
-    if column not in parquet.schema_arrow.names:
-        return False
-    batches = parquet.iter_batches(columns=[column])
-    return any(
-        pyarrow.compute.any(pyarrow.compute.is_in(batch.column(0), values)).as_py()
-        for batch in batches
+def _writer(rows: pyarrow.Table) -> WriterProperties:
+    """Let each row group know by a filter which keys it holds, wherever they lie in it."""
+    most = min(rows.num_rows, GROUP_ROWS)
+    filtered = ColumnProperties(
+        bloom_filter_properties=BloomFilterProperties(True, fpp=_MISTAKEN, ndv=most)
+    )
+    keys = [name for name in rows.column_names if name.startswith(KEY)]
+    return WriterProperties(
+        compression="ZSTD",
+        max_row_group_size=GROUP_ROWS,
+        column_properties=dict.fromkeys(keys, filtered),
     )
 
 
-def _kept(
-    files: Sequence[str], month: str, schema: pyarrow.Schema, column: str, values: pyarrow.Array
-) -> Iterator[pyarrow.RecordBatch]:
-    for file in files:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches():
-            whole = _aligned(batch, month, schema)
-            unwanted = pyarrow.compute.is_in(whole.column(column), values)
-            yield whole.filter(pyarrow.compute.invert(unwanted))
+def _by_month(files: Sequence[str]) -> Iterator[list[str]]:
+    """Put files of one month together, as many as can be held in memory at once."""
+    months: dict[str, list[str]] = {}
+    for file in sorted(files):
+        months.setdefault(_month_of(file), []).append(file)
+    for listed in months.values():
+        group: list[str] = []
+        rows = 0
+        for file in listed:
+            here = pyarrow.parquet.read_metadata(file).num_rows
+            if group and rows + here > MOST_ROWS:
+                yield group
+                group, rows = [], 0
+            group.append(file)
+            rows += here
+        yield group
+
+
+def _month_of(file: str) -> str:
+    return Path(file).parent.name.removeprefix(f"{PARTITION}=")
+
+
+def _whole_rows(files: Sequence[str], schema: pyarrow.Schema) -> pyarrow.Table:
+    batches = [
+        _aligned(batch, _month_of(file), schema)
+        for file in files
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches()
+    ]
+    return pyarrow.Table.from_batches(batches, schema=schema)
+
+
+def _sorted(rows: pyarrow.Table) -> pyarrow.Table:
+    order = [(column, "ascending") for column in _ORDER if column in rows.column_names]
+    if not order:
+        return rows
+    return rows.take(pyarrow.compute.sort_indices(rows, order))
 
 
 def _aligned(batch: pyarrow.RecordBatch, month: str, schema: pyarrow.Schema) -> pyarrow.RecordBatch:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow
@@ -48,6 +48,23 @@ def sync_since(table: Path, version: int | None) -> None:
     sync_folder(folder(table))
     sync_folder(table)
     sync_folder(table.parent)
+
+
+def add_removal(table: Path, version: int, files: Sequence[Path]) -> None:
+    """Write the entry of a version that lacks some data files and adds none."""
+    lines: list[dict[str, object]] = [{"commitInfo": {"operation": "DELETE"}}]
+    for path in sorted(files):
+        column, _, value = path.parent.name.partition("=")
+        removed = {
+            "path": path.relative_to(table).as_posix(),
+            "dataChange": True,
+            "extendedFileMetadata": True,
+            "partitionValues": {column: value},
+            "size": path.stat().st_size,
+        }
+        lines.append({"remove": removed})
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder(table) / f"{version:020}.json").write_text(text, encoding="utf-8")
 
 
 def cut_after(table: Path, version: int) -> None:
