@@ -17,14 +17,16 @@ from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import identifier_values, read
 from liftwerk.governance.catalogue import fill_catalogue
-from liftwerk.governance.erase import Erased, erase
-from liftwerk.governance.prove import prove
+from liftwerk.governance.erase import Erased, look_up, request
+from liftwerk.governance.prove import Find, prove
 from liftwerk.identity.resolve import customer_of
+from liftwerk.store.catalogue import Subject
 from liftwerk.store.decisions.protocol import DecisionRecord
 from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.stores import Stores
 from tests.connectors.trial_file import CONTROLS, project, rows, write
 from tests.events.shop import NOW, event, granted, put
+from tests.governance.erasing import DPO, erase_now, rows_of
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +35,12 @@ BOB = leaf_key("email", "bob@example.com")
 PHONE = leaf_key("device", "phone")
 
 
-def go(project: Project, stores: Stores, clock: FixedClock, who: str = "ada@example.com") -> Erased:
-    return erase(project, stores, who, "dpo@shop.example", clock, "request")
+def go(project: Project, stores: Stores, clock: FixedClock, *who: str) -> Erased:
+    return erase_now(project, stores, clock, *(who or ("ada@example.com",)))
+
+
+def search(stores: Stores, keys: list[bytes], *values: tuple[str, str]) -> list[Find]:
+    return prove(stores.home, Subject(tuple(keys), values))
 
 
 def arrow(table: pyarrow.Table) -> bytes:
@@ -94,11 +100,11 @@ def full(shop: Project, stores: Stores, clock: FixedClock) -> Stores:
 
 
 def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: FixedClock) -> None:
-    before = {find.file.partition("/")[0] for find in prove(full.home, [ADA], [])}
+    before = {find.file.partition("/")[0] for find in search(full, [ADA])}
     assert before == {"artefacts", "decisions.sqlite-wal", "tables"}
     done = go(shop, full, clock)
     assert done.found == []
-    assert done.counts == {
+    assert rows_of(done) == {
         "live decisions": 1,
         "outbox": 0,
         "inbox": 1,
@@ -106,7 +112,7 @@ def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: 
         "events": 6,  # four rows, and two identifiers
         "artefacts": 4,
     }
-    assert prove(full.home, [ADA, PHONE], [("email", "ada@example.com")]) == []
+    assert search(full, [ADA, PHONE], ("email", "ada@example.com")) == []
     compact(shop, full, clock)
     assert read(shop, full, "page_viewed", "audit", ["leaf_email"]).to_pylist() == [
         {"leaf_email": BOB}, {"leaf_email": BOB},
@@ -124,7 +130,8 @@ def test_the_audit_names_nobody(shop: Project, full: Stores, clock: FixedClock) 
     told = [(one.action, one.subject) for one in full.ledger.audit()]
     assert told[1:] == [
         ("customer.erase", "a customer"),
-        ("events.erase", told[2][1]),
+        ("customer.known", "a customer"),
+        ("events.erase", told[3][1]),
         ("customer.erased", "a customer"),
     ]
     assert full.ledger.verify_audit().ok
@@ -137,7 +144,7 @@ def test_erasing_twice_counts_nothing(shop: Project, full: Stores, clock: FixedC
     go(shop, full, clock)
     snapshot = full.ledger.latest_snapshot()
     again = go(shop, full, clock)
-    assert set(again.counts.values()) == {0}
+    assert set(rows_of(again).values()) == {0}
     assert again.found == []
     assert full.ledger.latest_snapshot() == snapshot
 
@@ -146,13 +153,16 @@ def test_an_erasure_cut_off_is_completed_by_the_next(
     shop: Project, full: Stores, clock: FixedClock
 ) -> None:
     # As a kill leaves it: the intent is committed, nothing is done.
-    with full.ledger.change("dpo", "customer.erase", "a customer", {}, NOW) as change:
-        full.ledger.bury(change, [ADA, PHONE])
+    [receipt] = request(shop, full, ["ada@example.com"], DPO, clock, "request")
+    seen = read(shop, full, "page_viewed", "measurement", ["leaf_email"])
+    assert ADA not in seen.column("leaf_email").to_pylist()
+    look_up(shop, full, DPO, clock)
     seen = read(shop, full, "page_viewed", "measurement", ["leaf_email"])
     assert seen.column("leaf_email").to_pylist() == [BOB]
     done = go(shop, full, clock, "bob@example.com")
     assert done.found == []
-    assert prove(full.home, [ADA, PHONE], [("email", "ada@example.com")]) == []
+    assert receipt in done.receipts
+    assert search(full, [ADA, PHONE], ("email", "ada@example.com")) == []
 
 
 @pytest.mark.slow
@@ -160,9 +170,9 @@ def test_rows_deleted_without_a_snapshot_are_deleted_again(
     shop: Project, full: Stores, clock: FixedClock
 ) -> None:
     # As a kill leaves it: a table without the rows is written, no snapshot names it.
-    full.tables.delete_rows("page_viewed_v1", "leaf_email", [ADA])
+    full.tables.delete_rows("page_viewed_v1", ["leaf_email"], [ADA])
     done = go(shop, full, clock)
-    assert done.counts["events"] == 6
+    assert done.taken["events"].rows == 6
     assert done.found == []
 
 
@@ -170,7 +180,7 @@ def test_an_unknown_customer_is_kept_out_too(
     shop: Project, full: Stores, clock: FixedClock
 ) -> None:
     done = go(shop, full, clock, "nobody@example.com")
-    assert set(done.counts.values()) == {0}
+    assert set(rows_of(done).values()) == {0}
     assert put(shop, full, event(identifiers={"email": "nobody@example.com"})) == ["erased"]
 
 
@@ -195,7 +205,7 @@ def test_importing_the_old_file_keeps_the_erased_out(
     assert (again.events, again.erased, again.quarantined) == ({}, 1, 0)
     units = read(trial, stores, "decision_made", "audit", ["leaf_customer"])
     assert customer_of(trial, "3") not in units.column("leaf_customer").to_pylist()
-    assert prove(stores.home, [customer_of(trial, "3")], [("customer", "3")]) == []
+    assert search(stores, [customer_of(trial, "3")], ("customer", "3")) == []
 
 
 @pytest.mark.parametrize("place", ["artefacts", "tables", "inbox", "quarantine", "ledger"])
@@ -215,7 +225,7 @@ def test_the_proof_finds_what_is_left(
     else:
         with stores.ledger.change("x", "y", ADA.hex(), {}, NOW):
             pass
-    finds = prove(stores.home, [ADA], [("email", "ada@example.com")])
+    finds = search(stores, [ADA], ("email", "ada@example.com"))
     expected = {
         "artefacts": ("artefacts/", "a key"),
         "tables": ("tables/left_v1/month=2026-03/", "a key"),

@@ -13,11 +13,11 @@ from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import read as read_events
 from liftwerk.identity.history import histories
+from liftwerk.identity.leaves import leaves_of
 from liftwerk.identity.mapping import customers_as_of, identity_map
 from liftwerk.identity.resolve import (
     customer_of,
     customers_of,
-    leaves_of,
     names_of,
     query,
     read,

@@ -15,7 +15,6 @@ from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import read as read_events
 from liftwerk.governance.catalogue import fill_catalogue
-from liftwerk.governance.erase import erase
 from liftwerk.identity.mapping import identity_map
 from liftwerk.identity.resolve import customers_of
 from liftwerk.identity.show import LISTED, resolve_one, show_one
@@ -24,6 +23,7 @@ from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
 from tests.events.shop import NOW, event, put
+from tests.governance.erasing import erase_now
 
 ADA = leaf_key("email", "ada@example.com")
 BOB = leaf_key("email", "bob@example.com")
@@ -120,7 +120,7 @@ def test_half_a_pair_says_nothing_and_is_erased_with_its_customer(
 ) -> None:
     unmerge(SHOP, merged, "ada@example.com", "bob@example.com", "ann", clock, "a family")
     fill_catalogue(SHOP, merged, clock)
-    done = erase(SHOP, merged, "bob@example.com", "ann", clock, "request")
+    done = erase_now(SHOP, merged, clock, "bob@example.com")
     assert done.found == []
     assert customers_of(SHOP, merged, [ADA, PHONE]) == {ADA: ADA, PHONE: ADA}
     assert read_events(SHOP, merged, "identity_unlinked", "audit").num_rows == 1

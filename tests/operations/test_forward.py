@@ -23,6 +23,7 @@ from liftwerk.operations.forward.take import (
     WITHDRAWN,
     in_sample,
 )
+from liftwerk.store.catalogue import Subject
 from liftwerk.store.home import FORWARD_LOCK, Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.connectors import vendors
@@ -173,7 +174,7 @@ def test_an_erased_customer_leaves_the_outbox(shop: Shop, vendor: Vendor, stores
     vendor.down = UNAVAILABLE
     shop.forward()
     (ada,) = {one.lane for one in stores.outbox.due("crm", shop.clock.now() + timedelta(1), 1)}
-    assert stores.catalogue.erase([ada])["outbox"] == 1
+    assert stores.catalogue.erase(Subject((ada,)))["outbox"].rows == 1
     vendor.down = None
     shop.until(is_done)
     assert numbers(vendor) == [2]

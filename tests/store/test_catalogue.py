@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow
 import pytest
 
-from liftwerk.store.catalogue import NOBODY, Catalogue, Collection
+from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Subject, Taken
 from liftwerk.store.decisions import DecisionRecord
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -55,9 +55,9 @@ def test_a_collection_of_people_needs_an_eraser() -> None:
 def test_erasing_goes_through_every_collection(stores: Stores) -> None:
     seen = []
 
-    def erase(keys: object) -> int:
-        seen.append(keys)
-        return 7
+    def erase(subject: Subject) -> Taken:
+        seen.append(subject)
+        return Taken({"unit": 7})
 
     people = Collection("mails", "content", ("mails",), "unit", (), "1 month", erase)
     stores.catalogue.register(people)
@@ -65,11 +65,12 @@ def test_erasing_goes_through_every_collection(stores: Stores) -> None:
     for number, unit in enumerate((b"jane", b"jane", b"joe")):
         record = DecisionRecord(number.to_bytes(16, "big"), unit, "email", AT, b"{}")
         stores.decisions.decide(record, [])
-    assert stores.catalogue.erase([b"jane", b"j2"]) == {
-        "live decisions": 2,
-        "outbox": 0,
-        "mails": 7,
+    jane = Subject((b"jane", b"j2"))
+    assert stores.catalogue.erase(jane) == {
+        "live decisions": Taken({"unit": 2}),
+        "outbox": Taken({"lane": 0}),
+        "mails": Taken({"unit": 7}),
     }
-    assert seen == [[b"jane", b"j2"]]
-    assert stores.catalogue.erase([b"jane", b"j2"])["live decisions"] == 0
+    assert seen == [jane]
+    assert stores.catalogue.erase(jane)["live decisions"].rows == 0
     stores.close()

@@ -131,6 +131,8 @@ def compact(
         }
         for key in ("duplicates", "erased"):
             facts[key] = fmt.number(done[key])
+        if done.get("customers"):
+            facts["customers erased"] = fmt.number(done["customers"])
         show.pairs("Compacted", facts)
         for reason, many in done["quarantined"].items():
             out.print(f"  quarantined: {fmt.number(many)} x {reason}", markup=False)
@@ -145,7 +147,7 @@ def compact(
             signal.signal(number, lambda *_: ending.set())
         if until_eof:
             threading.Thread(target=_wait_for_eof, args=(ending,), daemon=True).start()
-        keeping.keep_on(project.compact, every, ending, render)
+        keeping.keep_on(project.keep_up, every, ending, render)
 
 
 def _wait_for_eof(ending: threading.Event) -> None:

@@ -1,14 +1,15 @@
-"""`audit` and `erase`: proofs and rights."""
+"""`audit`, `erase` and `erasures`: proofs and rights."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out, source_of
-from liftwerk.errors import ProjectError
+from liftwerk.errors import InputError, ProjectError
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
@@ -21,6 +22,17 @@ audit = App(
     name="audit", help="Who did what, provably.", help_format="plaintext", group="Governance"
 )
 app.command(audit)
+
+erasures = App(
+    name="erasures",
+    help="Which erasures there were, and what went.",
+    help_format="plaintext",
+    group="Governance",
+)
+app.command(erasures)
+
+SHOWN = 20
+"""Receipts that are printed; all are in ``--json``."""
 
 
 @audit.command(name="show")
@@ -67,50 +79,147 @@ def verify(*, common: Common = DEFAULTS) -> int:
 
 @app.command(group="Governance")
 def erase(
-    customer: str,
-    /,
-    *,
+    *customers: str,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     reason: str = "asked by the customer",
-    yes: bool = False,
+    search: bool = True,
+    yes: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
 ) -> int:
-    """Erase a customer from every store, then search every file for what is left.
+    """Erase customers from every store, then search every file for what is left.
+
+    Whoever is queued over HTTP is erased with them. Without a customer, only the queued are.
 
     Parameters
     ----------
-    customer
-        The customer's identifier, as in the data.
+    customers
+        An identifier of each: VALUE, or NAMESPACE:VALUE.
+    from_
+        A file of identifiers, one a line.
     reason
         Kept in the audit log; name no person in it.
+    search
+        Search every byte of the home afterwards; it takes long where there is much.
     yes
         Don't ask.
     """
+    wanted = [*customers]
+    if from_ is not None:
+        wanted += _listed(from_)
     if not yes:
-        _confirm(customer)
+        _confirm(wanted)
     with open_project(common) as project:
-        result = project.erase(customer, reason)
-
-    def render() -> None:
-        rows = [[name, fmt.number(many)] for name, many in result["erased"].items()]
-        show.table("Erased", ["collection", "rows#"], rows)
-        if result["found"]:
-            out.print("STILL FOUND in: " + ", ".join(result["found"]), style="red")
-            return
-        if not any(result["erased"].values()):
-            out.print(f"nothing was kept of customer {customer}; a tombstone keeps them out")
-            return
-        out.print("searched every file: nothing left; a tombstone keeps them out")
-        out.print("next: liftwerk run, to learn again without them")
-
-    emit(common, result, render)
+        result = project.erase(wanted, reason, search=search)
+    emit(common, result, lambda: _erased(result))
     if result["found"]:
         return 1
     return 0
 
 
-def _confirm(customer: str) -> None:
+def _erased(result: dict[str, Any]) -> None:
+    for receipt in result["receipts"][:SHOWN]:
+        out.print(f"receipt: {receipt}", markup=False)
+    if result["queued"]:
+        out.print("another process holds the home: if it is a server, it erases within seconds")
+        return
+    rows = [
+        [name, *(fmt.number(one[key]) for key in ("rows", "read", "of"))]
+        for name, one in result["erased"].items()
+    ]
+    show.table("Erased", ["collection", "rows#", "rows read#", "of rows#"], rows)
+    if result["found"]:
+        out.print("STILL FOUND in: " + ", ".join(result["found"]), style="red")
+        return
+    if result["found"] is None:
+        out.print("erased; a tombstone keeps them out")
+    elif not any(one["rows"] for one in result["erased"].values()):
+        out.print("nothing was kept of them; a tombstone keeps them out")
+        return
+    else:
+        out.print("searched every file: nothing left; a tombstone keeps them out")
+    out.print("next: liftwerk run, to learn again without them")
+
+
+def _listed(path: Path) -> list[str]:
+    """Read a file of identifiers, one a line."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        what = f"cannot be read ({(error.strerror or str(error)).lower()})"
+        raise InputError(what, str(path), "name a file of identifiers, one a line") from None
+    except UnicodeDecodeError:
+        raise InputError("not UTF-8", str(path), "save it as UTF-8 text") from None
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise InputError("no identifier in it", str(path), "write one a line")
+    return found
+
+
+def _confirm(customers: list[str]) -> None:
+    whom = "the queued customers"
+    if customers:
+        whom = f"{len(customers)} customers"
+    if len(customers) == 1:
+        whom = f"customer {customers[0]}"
     if not err.is_terminal:
-        raise ProjectError("erasure can't be undone", f"erase {customer}", "repeat it with --yes")
-    question = f"Erase customer {customer} from every store? This can't be undone"
+        raise ProjectError("erasure can't be undone", f"erase {whom}", "repeat it with --yes")
+    question = f"Erase {whom} from every store? This can't be undone"
     if not prompt.Confirm.ask(question, console=err, default=False):
-        raise ProjectError("not erased", f"erase {customer}", "you said no")
+        raise ProjectError("not erased", f"erase {whom}", "you said no")
+
+
+@erasures.command(name="list")
+def list_erasures(*, limit: int = 50, common: Common = DEFAULTS) -> None:
+    """List erasures, newest first; they say nothing of whom.
+
+    Parameters
+    ----------
+    limit
+        Most erasures to list.
+    """
+    with open_project(common) as project:
+        rows = project.erasures(limit)
+
+    def render() -> None:
+        cells = [[row["id"], fmt.moment(row["requested"]), _state(row), _rows(row)] for row in rows]
+        show.table("Erasures", ["receipt", "asked for", "erased", "rows#"], cells)
+
+    emit(common, rows, render)
+
+
+@erasures.command(name="show")
+def show_erasure(receipt: str, /, *, common: Common = DEFAULTS) -> None:
+    """Show an erasure's receipt: what went, by collection and field.
+
+    Parameters
+    ----------
+    receipt
+        Its id.
+    """
+    with open_project(common) as project:
+        row = project.erasure(receipt)
+
+    def render() -> None:
+        together = row["receipt"].get("erased_together", 0)
+        facts = {"asked for": fmt.moment(row["requested"]), "erased": _state(row)}
+        show.pairs(f"Erasure {row['id']}", {**facts, "erased together": fmt.number(together)})
+        collections = row["receipt"].get("collections", {})
+        cells = [
+            [name, field, fmt.number(many)]
+            for name, one in collections.items()
+            for field, many in one["fields"].items()
+        ]
+        show.table("What went", ["collection", "field", "rows#"], cells)
+
+    emit(common, row, render)
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["finished"] is None:
+        return "queued"
+    return fmt.moment(row["finished"])
+
+
+def _rows(row: dict[str, Any]) -> str:
+    collections = row["receipt"].get("collections", {})
+    return fmt.number(sum(one["rows"] for one in collections.values()))

@@ -10,8 +10,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from liftwerk.connectors.mapping import Mapped
+from liftwerk.events.about import is_about
 from liftwerk.events.admit import ERASED, Refusal, admit
-from liftwerk.events.collections import is_about
 from liftwerk.events.compact import CLASH
 from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import Verdict, sort_out

@@ -189,7 +189,7 @@ class _Batch:
         """Append the rows to their tables; returns the new versions."""
         connection = connect()
         connection.register("batch", self.rows)
-        connection.register("buried", _keys(self.stores.ledger.buried()))
+        connection.register("buried", _keys(_gone(self.stores)))
         trusts = {name: source.trust for name, source in self.schema.sources.items()}
         connection.register(
             "sources", pyarrow.table({"source": [*trusts], "trust": [*trusts.values()]})
@@ -293,6 +293,16 @@ def _table_sql(schema: Schema, kind: EventType) -> str:
         f"SELECT * FROM (SELECT {columns} FROM {quoted(kind.table)}) WHERE TRUE{alive}"
         ' ORDER BY customer_bucket NULLS LAST, time, "offset"'
     )
+
+
+def _gone(stores: Stores) -> frozenset[bytes]:
+    """Return whose rows are dropped.
+
+    Rows of whom it is not known yet what else they are known by may say so: an erasure that has
+    just begun looks for it in the tables.
+    """
+    unknown = {leaf for one in stores.ledger.erasing() if one.known is None for leaf in one.leaves}
+    return stores.ledger.buried() - unknown
 
 
 def _keys(leaves: frozenset[bytes]) -> pyarrow.Table:

@@ -31,6 +31,9 @@ WITHDRAWALS = "_withdrawals"
 GRANTS = "_grants"
 BURIED = "_buried"
 
+ERASURE = "erasure"
+"""The one purpose for which those are still found who are being erased."""
+
 
 def read(
     project: Project,
@@ -136,7 +139,7 @@ def relations(
     with stores.tables.reading():
         snapshot = stores.ledger.latest_snapshot()
         connection = connect()
-        _prepare(connection, schema, stores, snapshot, one_customer)
+        _prepare(connection, schema, stores, snapshot, purpose, one_customer)
         for key, table in (beside or {}).items():
             connection.register("_held", table)
             connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
@@ -185,6 +188,7 @@ def _prepare(
     schema: Schema,
     stores: Stores,
     snapshot: Snapshot | None,
+    purpose: str,
     one_customer: pyarrow.Table | None = None,
 ) -> None:
     """Make the relations that every scan is held against."""
@@ -208,9 +212,11 @@ def _prepare(
             changed = _about_all_leaves(changed)
         connection.execute(f"CREATE TABLE {relation} AS {changed}")
     connection.execute(f"CREATE TABLE {BURIED} (leaf BLOB)")
-    buried = sorted(stores.ledger.buried())
+    buried = stores.ledger.buried()
+    if purpose == ERASURE:
+        buried -= {leaf for one in stores.ledger.erasing() for leaf in one.leaves}
     if buried:
-        connection.execute(f"INSERT INTO {BURIED} SELECT unnest(?::BLOB[])", [buried])
+        connection.execute(f"INSERT INTO {BURIED} SELECT unnest(?::BLOB[])", [sorted(buried)])
 
 
 def _about_all_leaves(changed: str) -> str:
@@ -333,7 +339,7 @@ def identifier_values(
     with stores.tables.reading():
         snapshot = stores.ledger.latest_snapshot()
         connection = connect()
-        _prepare(connection, schema, stores, snapshot)
+        _prepare(connection, schema, stores, snapshot, purpose)
         source = "(SELECT NULL::BLOB AS leaf, '' AS namespace, '' AS value WHERE FALSE)"
         if snapshot is not None and VALUES_TABLE in snapshot.tables:
             files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])

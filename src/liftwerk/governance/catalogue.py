@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.events.collections import register_collections
-from liftwerk.governance.search import holds_key
+from liftwerk.governance.search import Needles, needles
 from liftwerk.privacy.definition import PURPOSES
-from liftwerk.store.catalogue import Catalogue, Collection
+from liftwerk.store.catalogue import Catalogue, Collection, Subject, Taken
 from liftwerk.store.stores import Stores
 
 ARTEFACTS = "artefacts"
@@ -40,19 +38,20 @@ def fill_catalogue(project: Project, stores: Stores, clock: Clock) -> Catalogue:
                 subject="customer keys in any column",
                 purposes=tuple(project.get(PURPOSES)),
                 retention="until they are made again",
-                erase=lambda keys: _from_artefacts(stores, keys),
+                erase=lambda subject: _from_artefacts(stores, subject),
             )
         )
     return stores.catalogue
 
 
-def _from_artefacts(stores: Stores, keys: Sequence[bytes]) -> int:
+def _from_artefacts(stores: Stores, subject: Subject) -> Taken:
     """Delete whole artefacts that hold one of the keys.
 
     A step whose artefact is gone runs again, on events without the customer.
     """
+    wanted = Needles(needles(subject.keys))
     gone = 0
     for name in stores.artefacts.names():
-        if holds_key(stores.artefacts.path(name), keys):
+        if wanted.found_in(stores.artefacts.path(name)):
             gone += int(stores.artefacts.delete(name))
-    return gone
+    return Taken({"customer": gone})

@@ -20,7 +20,8 @@ from liftwerk.events.consent.change import change_consent
 from liftwerk.events.consent.history import consent_history, consent_state
 from liftwerk.events.definition import LIVE
 from liftwerk.events.read import identifier_values
-from liftwerk.identity.resolve import leaf_of, leaves_of, named_identifier
+from liftwerk.identity.leaves import leaves_of
+from liftwerk.identity.resolve import leaf_of, named_identifier
 from liftwerk.store.stores import Stores
 
 SUBJECT = "a customer"

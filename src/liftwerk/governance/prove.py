@@ -1,16 +1,19 @@
-"""Show that nothing is left of a customer: every file of the home is looked into."""
+"""Show that nothing is left of customers: every file of the home is looked into."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
-from liftwerk.governance.search import holds_key, needles
+from liftwerk.governance.search import Needles, needles, spelled
+from liftwerk.store.catalogue import Subject
 from liftwerk.store.home import Home
 
-LEDGER = "ledger.sqlite"
+LEDGER = ("ledger.sqlite", "ledger.sqlite-wal")
 
 
 class Find(Struct, frozen=True):
@@ -20,46 +23,57 @@ class Find(Struct, frozen=True):
     what: str
 
 
-def prove(home: Home, keys: Sequence[bytes], spelled: Iterable[tuple[str, str]] = ()) -> list[Find]:
-    """Search every file of a home for an erased customer.
+def prove(home: Home, subject: Subject) -> list[Find]:
+    """Search every file of a home for erased customers.
 
     Parameters
     ----------
     home : Home
-    keys : sequence of bytes
-        The customer's leaf keys. The ledger keeps each once, as the tombstone that keeps the
-        customer from coming back; once more is a find.
-    spelled : iterable of (str, str)
-        Namespace and identifier as events say it. Only the pair as JSON is looked for: an
-        identifier such as ``3`` alone is everywhere.
+    subject : Subject
+        Their leaf keys, and their identifiers as events say them. Only the pair of namespace and
+        identifier as JSON is looked for: an identifier such as ``3`` alone is everywhere. The
+        ledger holds the bytes of each key, as the tombstone that keeps the customer from coming
+        back; a key that is spelled there is a find.
 
     Returns
     -------
     list of Find
         Empty when nothing is left.
     """
-    pairs = [_as_json(namespace, value) for namespace, value in spelled]
+    pairs: dict[bytes, int] = {}
+    for namespace, value in subject.values:
+        pairs |= _as_json(namespace, value)
+    everywhere = Needles(pairs | needles(subject.keys))
+    texts = Needles(pairs | {form: 0 for key in subject.keys for form in spelled(key)})
     finds = []
     for path in sorted(home.path.rglob("*")):
         if path.is_file():
             name = path.relative_to(home.path).as_posix()
-            finds += [Find(name, what) for what in _left_in(path, name, keys, pairs)]
+            wanted = everywhere
+            if name in LEDGER:
+                wanted = texts
+            finds += [Find(name, what) for what in _told(_found_in(path, wanted), pairs)]
     return finds
 
 
-def _left_in(path: Path, name: str, keys: Sequence[bytes], pairs: Sequence[bytes]) -> list[str]:
-    raw = path.read_bytes()
-    left = ["an identifier in JSON" for pair in pairs if pair in raw]
-    if name == LEDGER:
-        for key in keys:
-            bare, *spelled = needles([key])
-            if raw.count(bare) > 1 or any(needle in raw for needle in spelled):
-                left.append("a key beside its tombstone")
-    elif holds_key(path, keys):
-        left.append("a key")
-    return left
+def _found_in(path: Path, wanted: Needles) -> set[bytes]:
+    try:
+        return wanted.found_in(path)
+    except FileNotFoundError:
+        return set()  # removed meanwhile, by a server that goes on
 
 
-def _as_json(namespace: str, value: str) -> bytes:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{namespace}":"{escaped}"'.encode()
+def _told(found: set[bytes], pairs: Iterable[bytes]) -> Iterator[str]:
+    """Say what was found without saying whose it is."""
+    said = found.intersection(pairs)
+    if said:
+        yield "an identifier in JSON"
+    if found - said:
+        yield "a key"
+
+
+def _as_json(namespace: str, value: str) -> dict[bytes, int]:
+    """Write a pair as JSON in both ways there are, and where the value begins."""
+    name = msgspec.json.encode(namespace) + b":"
+    forms = {msgspec.json.encode(value), json.dumps(value).encode()}
+    return {name + form: len(name) for form in forms}

@@ -1,13 +1,13 @@
-"""Looking into files for a customer's keys; what is columnar is compressed, so it is decoded."""
+"""Looking into files for many short byte strings at once; what is compressed is decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow
-import pyarrow.compute
-import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -15,32 +15,99 @@ _ARROW = b"ARROW1"
 _STREAM = b"\xff\xff\xff\xff"
 _PARQUET = b"PAR1"
 
+HEAD = 3
+WINDOW = 6
+"""Bytes by which most places are ruled out in one look at a table, and nearly all in a second."""
 
-def holds_key(path: Path, keys: Sequence[bytes]) -> bool:
-    """Say whether a file holds one of the keys, as bytes or in hexadecimal.
+AT_ONCE = 1 << 24
+"""Bytes that are looked at in one go."""
+
+
+class Needles:
+    """Byte strings to look for.
 
     Parameters
     ----------
-    path : pathlib.Path
-        Parquet, an Arrow file, or anything else.
-    keys : sequence of bytes
-        Leaf keys and customer keys.
+    wanted : mapping of bytes to int
+        Byte string, of six bytes or more, and where in it that begins which few others share.
+
+    Examples
+    --------
+    >>> needles = Needles({b"to: ada@example": 4, b"to: bob@example": 4})
+    >>> needles.found_within(b"from: ada@example to: ada@example.com")
+    {b'to: ada@example'}
     """
-    raw = path.read_bytes()
-    if any(needle in raw for needle in needles(keys)):
-        return True
-    return any(_column_holds(column, keys) for column in _columns(path, raw))
+
+    def __init__(self, wanted: Mapping[bytes, int]) -> None:
+        self._at: dict[int, list[tuple[bytes, int]]] = {}
+        self._heads = np.zeros(256**HEAD, np.bool_)
+        for one, begin in wanted.items():
+            if len(one) < WINDOW:
+                raise ValueError(f"what is looked for has at least {WINDOW} bytes")
+            begin = min(begin, len(one) - WINDOW)
+            window = one[begin : begin + WINDOW]
+            self._at.setdefault(int.from_bytes(window, "big"), []).append((one, begin))
+            self._heads[int.from_bytes(window[:HEAD], "big")] = True
+        self._windows = np.array(sorted(self._at), np.uint64)
+        self._longest = max(map(len, wanted), default=0)
+
+    def found_in(self, path: Path) -> set[bytes]:
+        """Return which are in a file, as it lies on the disk or in its decoded columns."""
+        raw = path.read_bytes()
+        found = self.found_within(raw)
+        for column in _columns(path, raw):
+            for buffer in _buffers(column):
+                found |= self.found_within(buffer)
+        return found
+
+    def found_within(self, raw: bytes | memoryview) -> set[bytes]:
+        """Return which are in some bytes."""
+        found: set[bytes] = set()
+        if not self._at:
+            return found
+        view = memoryview(raw).cast("B")
+        for first in range(0, len(view), AT_ONCE):
+            # A little of what comes before and behind: one may lie across two parts.
+            part = view[max(first - self._longest, 0) : first + AT_ONCE + self._longest]
+            found |= self._within(np.frombuffer(part, np.uint8), part)
+        return found
+
+    def _within(self, values: npt.NDArray[np.uint8], view: memoryview) -> set[bytes]:
+        if len(values) < WINDOW:
+            return set()
+        head = values[:-2].astype(np.uint32) << 16
+        head |= values[1:-1].astype(np.uint32) << 8
+        head |= values[2:]
+        places = np.flatnonzero(self._heads[head])
+        places = places[places <= len(values) - WINDOW]
+        windows = np.zeros(len(places), np.uint64)
+        for number in range(WINDOW):
+            windows = (windows << np.uint64(8)) | values[places + number]
+        likely = np.isin(windows, self._windows)
+        return {
+            one
+            for place, window in zip(places[likely].tolist(), windows[likely].tolist(), strict=True)
+            for one, begin in self._at[window]
+            if place >= begin and view[place - begin : place - begin + len(one)] == one
+        }
 
 
-def needles(keys: Iterable[bytes]) -> list[bytes]:
-    """Return the byte strings that give a key away."""
-    return [needle for key in keys for needle in (key, key.hex().encode(), _dashed(key))]
+def needles(keys: Iterable[bytes]) -> dict[bytes, int]:
+    """Return the byte strings that give a key away: itself, in hexadecimal, and as a UUID."""
+    return {needle: 0 for key in keys for needle in (key, *spelled(key))}
 
 
-def _dashed(key: bytes) -> bytes:
+def spelled(key: bytes) -> tuple[bytes, bytes]:
+    """Write a key as text does.
+
+    Examples
+    --------
+    >>> spelled(bytes(16))[1]
+    b'00000000-0000-0000-0000-000000000000'
+    """
     text = key.hex()
     parts = (text[:8], text[8:12], text[12:16], text[16:20], text[20:])
-    return "-".join(parts).encode()
+    return text.encode(), "-".join(parts).encode()
 
 
 def _columns(path: Path, raw: bytes) -> Iterator[pyarrow.Array]:
@@ -55,31 +122,20 @@ def _columns(path: Path, raw: bytes) -> Iterator[pyarrow.Array]:
             yield from batch.columns
 
 
-def _column_holds(column: pyarrow.Array, keys: Sequence[bytes]) -> bool:
-    """Look through a column, through lists, structs and dictionaries down to their values."""
+def _buffers(column: pyarrow.Array) -> Iterator[memoryview]:
+    """Yield the bytes of a column's values, through lists, structs and dictionaries."""
     kind = column.type
     if pyarrow.types.is_dictionary(kind):
-        return _column_holds(column.dictionary, keys)
-    if pyarrow.types.is_struct(kind):
-        return any(_column_holds(field, keys) for field in column.flatten())
-    if pyarrow.types.is_map(kind):
-        return _column_holds(column.keys, keys) or _column_holds(column.items, keys)
-    if pyarrow.types.is_nested(kind):
-        return _column_holds(column.flatten(), keys)
-    if pyarrow.types.is_binary(kind) or pyarrow.types.is_fixed_size_binary(kind):
-        return _any_in(column.cast(pyarrow.large_binary()), keys)
-    if pyarrow.types.is_large_binary(kind):
-        return _any_in(column, keys)
-    if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
-        text = column.cast(pyarrow.large_string())
-        hexes = [needle.decode() for key in keys for needle in needles([key])[1:]]
-        return any(
-            pyarrow.compute.any(pyarrow.compute.match_substring(text, one)).as_py() or False
-            for one in hexes
-        )
-    return False
-
-
-def _any_in(column: pyarrow.Array, keys: Sequence[bytes]) -> bool:
-    values = pyarrow.array(list(keys), pyarrow.large_binary())
-    return bool(pyarrow.compute.any(pyarrow.compute.is_in(column, values)).as_py())
+        yield from _buffers(column.dictionary)
+    elif pyarrow.types.is_struct(kind):
+        for field in column.flatten():
+            yield from _buffers(field)
+    elif pyarrow.types.is_map(kind):
+        yield from _buffers(column.keys)
+        yield from _buffers(column.items)
+    elif pyarrow.types.is_nested(kind):
+        yield from _buffers(column.flatten())
+    else:
+        for buffer in column.buffers():
+            if buffer is not None:
+                yield memoryview(buffer)

@@ -25,6 +25,7 @@ __all__ = [
 _WHERE = {
     **dict.fromkeys(__all__, "liftwerk.identity.resolve"),
     "histories": "liftwerk.identity.history",
+    "leaves_of": "liftwerk.identity.leaves",
     "identity_map": "liftwerk.identity.mapping",
 }
 

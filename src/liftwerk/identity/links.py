@@ -51,7 +51,7 @@ class Links(NamedTuple):
     apart: Flags
 
 
-def read_links(project: Project, stores: Stores, as_of: AsOf) -> Links:
+def read_links(project: Project, stores: Stores, as_of: AsOf, purpose: str = PURPOSE) -> Links:
     """Read links and statements.
 
     Parameters
@@ -60,13 +60,15 @@ def read_links(project: Project, stores: Stores, as_of: AsOf) -> Links:
     stores : Stores
     as_of : AsOf
         What may be known; what happened later than its time is not valid yet, and left out too.
+    purpose : str
+        ``erasure`` to find also those who are being erased.
 
     Returns
     -------
     Links
         One link a pair, by the event that a row could know first.
     """
-    with event_relations(project, stores, PURPOSE, as_of) as connection:
+    with event_relations(project, stores, purpose, as_of) as connection:
         names = [name for name in tables_of(connection) if name not in (TOGETHER, APART)]
         connection.execute(
             f"""

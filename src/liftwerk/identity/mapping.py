@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.identifiers import IDENTIFIERS
+from liftwerk.events.read import ERASURE
 from liftwerk.events.schema import schema_of
 from liftwerk.identity.components import FOREVER, Changes, Components, Ints
 from liftwerk.identity.definition import IDENTITY, shared_leaves
@@ -180,6 +181,15 @@ def customers_as_of(project: Project, stores: Stores, as_of: AsOf = NOW) -> Cust
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return made
+
+
+def customers_to_erase(project: Project, stores: Stores) -> Customers | None:
+    """Return the customers of the latest snapshot, also those who are being erased."""
+    snapshot = stores.ledger.latest_snapshot()
+    if snapshot is None or not _links_at_all(project, snapshot):
+        return None
+    bounded = AsOf(None, snapshot.inbox_offset)
+    return Customers(project, read_links(project, stores, bounded, ERASURE), bounded)
 
 
 def _links_at_all(project: Project, snapshot: Snapshot) -> bool:

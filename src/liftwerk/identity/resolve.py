@@ -25,7 +25,6 @@ from liftwerk.events.read import identifier_values
 from liftwerk.events.read import read as read_events
 from liftwerk.events.read import relations as event_relations
 from liftwerk.identity.definition import VISITOR, anonymous_namespaces
-from liftwerk.identity.links import tables_of
 from liftwerk.identity.mapping import Customers, customers_as_of
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
@@ -280,42 +279,3 @@ def names_of(
     table = identifier_values(project, stores, purpose, list(customers))
     keys = table.column("leaf").to_pylist()
     return dict(zip(keys, table.column("value").to_pylist(), strict=True))
-
-
-def leaves_of(project: Project, stores: Stores, customer: bytes) -> list[bytes]:
-    """Return every leaf key of a customer and of nobody else; for erasure.
-
-    Parameters
-    ----------
-    project : Project
-    stores : Stores
-    customer : bytes
-        The customer key, or any of its leaf keys.
-
-    Returns
-    -------
-    list of bytes
-        The customer key first. Beside those that are linked to it there are those that were seen
-        with no other customer, though nothing links them; not one that others were seen with too
-        (a shared device).
-    """
-    customers = customers_as_of(project, stores)
-    if customers is None:
-        return [customer]
-    key = customers_of(project, stores, [customer])[customer]
-    merged = customers.merged
-    linked = merged.filter(pyarrow.compute.field("customer") == key).column("leaf").to_pylist()
-    columns = [f"{LEAF}{name}" for name in project.get(IDENTIFIERS)]
-    with relations(project, stores, "erasure") as connection:
-        seen = " UNION ".join(
-            f"SELECT {CUSTOMER}, {quoted(column)} AS leaf FROM {quoted(view)}"
-            for view in tables_of(connection)
-            for column in columns
-        )
-        rows = connection.execute(
-            f"SELECT leaf FROM ({seen}) WHERE leaf <> {CUSTOMER} GROUP BY leaf"
-            f" HAVING count(DISTINCT {CUSTOMER}) = 1 AND first({CUSTOMER}) = ?",
-            [key],
-        ).fetchall()
-    others = {customer, *linked, *(leaf for (leaf,) in rows)} - {key}
-    return [key, *sorted(others)]

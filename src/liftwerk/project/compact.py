@@ -36,7 +36,7 @@ def keep_on(
     Parameters
     ----------
     compact : callable
-        `liftwerk.project.Project.compact`.
+        `liftwerk.project.Project.keep_up`.
     every : str
         Time between the end of one and the start of the next, such as ``5s``.
     ending : threading.Event
@@ -59,6 +59,7 @@ def keep_on(
         except HomeInUse:
             pass  # a run or an import holds the home, and compacts too
         else:
-            if done["events"] or done["duplicates"] or done["quarantined"] or done["erased"]:
+            news = ("events", "duplicates", "quarantined", "erased", "customers")
+            if any(done[name] for name in news):
                 tell(done)
         ending.wait(seconds)

@@ -20,7 +20,7 @@ from liftwerk.events.definition import SOURCES
 from liftwerk.governance.key_ring import KeyRing
 from liftwerk.sections import SECTIONS
 from liftwerk.server.collect import Door
-from liftwerk.store.home import Home
+from liftwerk.store.home import COLLECT_LOCK, Home
 from liftwerk.store.stores import Stores, open_stores
 
 KEY_SECONDS = 2.0
@@ -68,6 +68,7 @@ class OpenDoor:
     def __init__(self, path: Path, *, dry: bool = False, processes: int = 1) -> None:
         self.project = load(path, SECTIONS)
         self._stores = open_stores(Home.of(self.project, create=True))
+        self._joined = self._stores.home.join(COLLECT_LOCK)
         clock = SystemClock()
         self.collector = Collector(self.project, self._stores, clock, dry=dry, processes=processes)
         keys = LiveKeys(self.project, self._stores, os.environ)
@@ -77,6 +78,7 @@ class OpenDoor:
     def close(self) -> None:
         """Write what waits, and close the stores."""
         self.collector.close()
+        os.close(self._joined)
         self._stores.close()
 
 

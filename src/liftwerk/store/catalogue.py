@@ -6,21 +6,60 @@ registered is a fault that `unregistered` finds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from msgspec import Struct
 
 from liftwerk.faults import fault
-from liftwerk.store.home import DATABASES, FOLDERS, FORMAT_FILE, FORWARD_LOCK, LOCK, Home
+from liftwerk.store.home import DATABASES, FOLDERS, FORMAT_FILE, LOCKS, Home
 from liftwerk.store.sqlite import Database
 
 NOBODY = "none"
 """The subject of a collection that holds nothing about a person."""
 
-Eraser = Callable[[Sequence[bytes]], int]
-"""Takes the keys of one person (leaf keys and customer keys), removes what is theirs, counts it."""
+
+class Subject(Struct, frozen=True):
+    """Whom it is about: one person, or many at once.
+
+    Attributes
+    ----------
+    keys : tuple of bytes
+        Every leaf key and customer key of theirs.
+    values : tuple of (str, str)
+        Namespace and identifier, as far as the identifiers themselves are known.
+    """
+
+    keys: tuple[bytes, ...]
+    values: tuple[tuple[str, str], ...] = ()
+
+
+class Taken(Struct, frozen=True):
+    """What was taken out of a collection.
+
+    Attributes
+    ----------
+    fields : dict of str to int
+        Field by which somebody was found -> how many rows or files went.
+    read : int
+        Rows that were read to find and remove them, where they are not found by an index.
+    of : int
+        Rows that there were.
+    """
+
+    fields: dict[str, int]
+    read: int = 0
+    of: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows or files went."""
+        return sum(self.fields.values())
+
+
+Eraser = Callable[[Subject], Taken]
+"""Removes what is theirs."""
 
 
 class Collection(Struct, frozen=True):
@@ -87,26 +126,25 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._collections)
 
-    def erase(self, keys: Sequence[bytes]) -> dict[str, int]:
-        """Take a person out of every collection; safe to run again after a kill.
+    def erase(self, subject: Subject) -> dict[str, Taken]:
+        """Take one person or many out of every collection; safe to run again after a kill.
 
         Parameters
         ----------
-        keys : sequence of bytes
-            Every leaf key and customer key of the person.
+        subject : Subject
 
         Returns
         -------
-        dict of str to int
-            Collection -> how many rows or files went.
+        dict of str to Taken
+            Collection -> what went.
         """
-        counts = {}
+        taken = {}
         for collection in self:
             if collection.erase is None:
                 continue
             with fault("erase_collection"):
-                counts[collection.name] = collection.erase(keys)
-        return counts
+                taken[collection.name] = collection.erase(subject)
+        return taken
 
     def unregistered(self, home: Home) -> list[str]:
         """Find what rests in a home and belongs to no collection."""
@@ -128,5 +166,5 @@ def _contents(home: Path) -> Iterator[str]:
             database.close()
         elif entry.name in FOLDERS:
             yield from (f"{entry.name}/{child.name}" for child in sorted(entry.iterdir()))
-        elif entry.name not in {FORMAT_FILE, LOCK, FORWARD_LOCK, *side_files}:
+        elif entry.name not in {FORMAT_FILE, *LOCKS, *side_files}:
             yield entry.name

@@ -33,6 +33,9 @@ DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite
 LOCK = "lock"
 FORWARD_LOCK = "forward.lock"
 """Held by the one process that tells other systems, beside whoever writes the home."""
+COLLECT_LOCK = "collect.lock"
+"""Held by every process that takes events in, together."""
+LOCKS = (LOCK, FORWARD_LOCK, COLLECT_LOCK)
 FORMAT_FILE = "format"
 _BESIDE = "format.new"
 
@@ -179,6 +182,23 @@ class Home:
             os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
+
+    def join(self, lock: str) -> int:
+        """Take part in what a lock stands for; closing the descriptor, or dying, ends it."""
+        descriptor = os.open(self.path / lock, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    def is_joined(self, lock: str) -> bool:
+        """Say whether any process takes part."""
+        descriptor = os.open(self.path / lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 def _holder(descriptor: int) -> str:

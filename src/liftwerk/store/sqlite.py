@@ -122,7 +122,9 @@ class Database:
         with _folder_in_one_line(path), self._one_line(), exclusive(path.parent):
             known = {
                 name
-                for (name,) in self._connection().execute("select name from sqlite_schema").fetchall()
+                for (name,) in self._connection()
+                .execute("select name from sqlite_schema")
+                .fetchall()
             }
             # A file of an earlier liftwerk may lack what came since.
             if not known.issuperset(_CREATED.findall(" ".join(schema))):

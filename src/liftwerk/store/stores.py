@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from liftwerk.store.artefacts import ARTEFACTS, Artefacts
-from liftwerk.store.catalogue import NOBODY, Catalogue, Collection
+from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Taken
 from liftwerk.store.decisions import DECISIONS, Decisions
 from liftwerk.store.home import Home
 from liftwerk.store.inbox import INBOXES, Inbox
@@ -139,7 +139,11 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
         Collection(
             name="tombstones",
             room="store",
-            holds=("ledger.sqlite/tombstones", "ledger.sqlite/erasures", "ledger.sqlite/erasure_keys"),
+            holds=(
+                "ledger.sqlite/tombstones",
+                "ledger.sqlite/erasures",
+                "ledger.sqlite/erasure_keys",
+            ),
             subject=NOBODY,  # what keeps an erased customer from coming back
             purposes=("erasure",),
             retention="as long as the home",
@@ -159,7 +163,7 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             subject="unit",
             purposes=("guardrails", "measurement"),
             retention="until it rests in the event tables",
-            erase=decisions.erase,
+            erase=lambda subject: Taken({"unit": decisions.erase(subject.keys)}),
         ),
         Collection(
             name="forwarding",
@@ -176,6 +180,6 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             subject="lane",
             purposes=("deduplication",),
             retention="until the destination has it; a conversion's key as long as the home",
-            erase=outbox.erase,
+            erase=lambda subject: Taken({"lane": outbox.erase(subject.keys)}),
         ),
     )

@@ -324,9 +324,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def finish_erasures(
-        self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def finish_erasures(self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep the receipts of erasures, and forget whom they were about."""
         ...
 

@@ -280,9 +280,7 @@ class SqliteLedger:
         """Add all that the customers of some erasures are known by, and bury it."""
         erasures.know(_connection(tx), leaves, tx.at)
 
-    def finish_erasures(
-        self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def finish_erasures(self, tx: Transaction, receipts: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep the receipts of erasures, and forget whom they were about."""
         erasures.finish(_connection(tx), receipts, tx.at)
 

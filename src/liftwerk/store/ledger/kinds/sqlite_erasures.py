@@ -64,9 +64,7 @@ def know(connection: Connection, leaves: Mapping[str, Sequence[bytes]], at: date
     connection.executemany(sql, [(to_microseconds(at), erasure) for erasure in leaves])
 
 
-def finish(
-    connection: Connection, receipts: Mapping[str, Mapping[str, Any]], at: datetime
-) -> None:
+def finish(connection: Connection, receipts: Mapping[str, Mapping[str, Any]], at: datetime) -> None:
     """Keep what was done, and forget for whom."""
     sql = "update erasures set finished = ?, receipt = ? where id = ?"
     rows = [
