@@ -9,13 +9,15 @@ from cyclopts import App, Parameter
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out, source_of
-from liftwerk.errors import InputError, ProjectError
+from liftwerk.errors import InputError, ProjectError, UnknownName
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
+    import msgspec
     from rich import prompt
 else:
+    msgspec = LazyModule("msgspec")
     prompt = LazyModule("rich.prompt")
 
 audit = App(
@@ -178,7 +180,7 @@ def list_erasures(*, limit: int = 50, common: Common = DEFAULTS) -> None:
         Most erasures to list.
     """
     with open_project(common) as project:
-        rows = project.erasures(limit)
+        rows = msgspec.to_builtins(project.stores.ledger.erasures(limit))
 
     def render() -> None:
         cells = [[row["id"], fmt.moment(row["requested"]), _state(row), _rows(row)] for row in rows]
@@ -197,7 +199,10 @@ def show_erasure(receipt: str, /, *, common: Common = DEFAULTS) -> None:
         Its id.
     """
     with open_project(common) as project:
-        row = project.erasure(receipt)
+        found = project.stores.ledger.erasure(receipt)
+    if found is None:
+        raise UnknownName("no such erasure", "erasures show", "see `liftwerk erasures list`")
+    row = msgspec.to_builtins(found)
 
     def render() -> None:
         together = row["receipt"].get("erased_together", 0)

@@ -37,7 +37,6 @@ from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
 from liftwerk.events.versions import demand_compatible
 from liftwerk.features.as_of import training_set
-from liftwerk.governance.erase import request
 from liftwerk.identity.resolve import customer_of, query, read
 from liftwerk.loop import Loop, controls
 from liftwerk.models.show import card, markdown
@@ -46,7 +45,7 @@ from liftwerk.operations.run import Progress, plan_steps
 from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
-from liftwerk.project.erase import erase_due, erase_queued
+from liftwerk.project.erase import erase_customers, erase_due
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.releases.advance import advance
@@ -351,35 +350,9 @@ class Project:
     def erase(
         self, customers: Sequence[str], reason: str, *, search: bool = True
     ) -> dict[str, Any]:
-        """Erase customers everywhere, with all who are queued; then search what is left of them.
-
-        Parameters
-        ----------
-        customers : sequence of str
-            An identifier of each; none to carry out only what is queued.
-        reason : str
-            It stands in the audit log; name nobody in it.
-        search : bool
-            Whether to look into every byte of the home afterwards.
-
-        Returns
-        -------
-        dict
-            ``receipts``; ``erased`` by collection, with the rows read to do it; ``found``; and
-            ``queued``, where another process holds the home and carries it out.
-        """
-        receipts: list[str] = []
-        if customers:
-            told = (self.definitions, self.stores, customers, self.actor, self.clock, reason)
-            receipts = request(*told)
-        try:
-            with self.stores.home.hold("erase"):
-                done = erase_queued(
-                    self.definitions, self.stores, self.actor, self.clock, customers, search
-                )
-        except HomeInUse:
-            return {"receipts": receipts, "queued": True, "erased": {}, "found": None}
-        return {"receipts": receipts, "queued": False, **done}
+        """Erase customers everywhere, with all who are queued; then search what is left of them."""
+        told = (self.definitions, self.stores, self.actor, self.clock)
+        return erase_customers(*told, customers, reason, search=search)
 
     def keep_up(self) -> dict[str, Any]:
         """Move what was collected into the tables, and take out whose erasure is due."""
@@ -387,19 +360,6 @@ class Project:
             done = compacted(compact(self.definitions, self.stores, self.clock))
             erased = erase_due(self.definitions, self.stores, self.actor, self.clock)
         return {**done, "customers": erased}
-
-    def erasures(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """List erasures, newest first, with their receipts; they say nothing of whom."""
-        plain: list[dict[str, Any]] = msgspec.to_builtins(self.stores.ledger.erasures(limit))
-        return plain
-
-    def erasure(self, receipt: str) -> dict[str, Any]:
-        """Return one erasure by its id."""
-        found = self.stores.ledger.erasure(receipt)
-        if found is None:
-            raise UnknownName("no such erasure", "erasures", "see `liftwerk erasures list`")
-        plain: dict[str, Any] = msgspec.to_builtins(found)
-        return plain
 
     # ------------------------------------------------------------------ names
 

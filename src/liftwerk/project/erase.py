@@ -8,40 +8,79 @@ from typing import Any
 
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
+from liftwerk.errors import HomeInUse
 from liftwerk.events.compact import compact
-from liftwerk.governance.erase import HEED_SECONDS, erase, heeded, look_up, spellings
+from liftwerk.governance.erase import (
+    HEED_SECONDS,
+    Erased,
+    erase,
+    heeded,
+    look_up,
+    request,
+    spellings,
+)
 from liftwerk.store.home import COLLECT_LOCK
 from liftwerk.store.stores import Stores
 
 
-def erase_queued(
+def erase_customers(
+    project: Project,
+    stores: Stores,
+    actor: str,
+    clock: Clock,
+    customers: Sequence[str],
+    reason: str,
+    *,
+    search: bool,
+) -> dict[str, Any]:
+    """Queue customers, and erase everybody who is queued.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    actor : str
+    clock : Clock
+    customers : sequence of str
+        An identifier of each; none to carry out only what is queued.
+    reason : str
+        It stands in the audit log; name nobody in it.
+    search : bool
+        Whether to look into every byte of the home afterwards.
+
+    Returns
+    -------
+    dict
+        ``receipts``: the ids of the customers' erasures. ``queued``: whether another process holds
+        the home, and carries it out. ``erased``: collection -> rows that went, rows read for it,
+        rows there were. ``found``: where something is left; None without a search.
+    """
+    receipts: list[str] = []
+    if customers:
+        receipts = request(project, stores, customers, actor, clock, reason)
+    try:
+        with stores.home.hold("erase"):
+            done = _erase_queued(project, stores, actor, clock, customers, search)
+    except HomeInUse:
+        return {"receipts": receipts, "queued": True, "erased": {}, "found": None}
+    found = None
+    if done.found is not None:
+        found = [str(find) for find in done.found]
+    erased = {
+        name: {"rows": taken.rows, "read": taken.read, "of": taken.of}
+        for name, taken in done.taken.items()
+    }
+    return {"receipts": receipts, "queued": False, "erased": erased, "found": found}
+
+
+def _erase_queued(
     project: Project,
     stores: Stores,
     actor: str,
     clock: Clock,
     customers: Sequence[str],
     search: bool,
-) -> dict[str, Any]:
-    """Erase everybody who is queued.
-
-    Parameters
-    ----------
-    project : Project
-    stores : Stores
-        The caller holds the home.
-    actor : str
-    clock : Clock
-    customers : sequence of str
-        Identifiers to search for beside those that the tables know.
-    search : bool
-        Whether every file is searched afterwards.
-
-    Returns
-    -------
-    dict
-        ``erased``: collection -> rows, rows read, rows there were. ``found``: where something is
-        left, None without a search.
-    """
+) -> Erased:
     compact(project, stores, clock)
     look_up(project, stores, actor, clock)
     if stores.home.is_joined(COLLECT_LOCK):
@@ -50,15 +89,7 @@ def erase_queued(
         compact(project, stores, clock)
     queued = stores.ledger.erasing()
     values = spellings(project, customers)
-    done = erase(project, stores, queued, actor, clock, search=search, values=values)
-    found = None
-    if done.found is not None:
-        found = [str(find) for find in done.found]
-    erased = {
-        name: {"rows": taken.rows, "read": taken.read, "of": taken.of}
-        for name, taken in done.taken.items()
-    }
-    return {"erased": erased, "found": found}
+    return erase(project, stores, queued, actor, clock, search=search, values=values)
 
 
 def erase_due(project: Project, stores: Stores, actor: str, clock: Clock) -> int:
