@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -20,6 +22,10 @@ settings.load_profile("fixed")
 
 
 SYSTEM = Path(__file__).parent / "system"
+FRONTEND = Path(__file__).parents[1] / "frontend"
+
+# The environment's own programs (node) come first, however the tests are started.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,7 +40,18 @@ def need_program(name: str) -> str:
     path = shutil.which(name)
     if path is not None:
         return path
-    reason = f"{name} is missing: as root: apt-get install {name}"
+    return _go_without(f"{name} is missing: as root: apt-get install {name}")
+
+
+def need_package(name: str) -> Path:
+    """Return the folder of a package of npm; skip without it, or fail where CI is set."""
+    folder = FRONTEND / "node_modules" / name
+    if shutil.which("node") is not None and folder.is_dir():
+        return folder
+    return _go_without(f"{name} is missing: scripts/setup dev, or npm ci in frontend/")
+
+
+def _go_without(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
@@ -59,9 +76,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
         with private_server() as server:
             yield server
     except NoServer as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+        _go_without(str(missing))
 
 
 @pytest.fixture

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from liftwerk.connectors.tracker import tracker_etag, tracker_script
+from tests.conftest import need_package
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 BYTES_MOST = 3000
-
-
-def tool(name: str) -> str:
-    """Return a program that ``npm ci`` in frontend/ installs; skip without it."""
-    path = FRONTEND / "node_modules" / ".bin" / name
-    node = shutil.which("node")
-    if node is None or not path.exists():
-        pytest.skip("no node, or nothing installed: npm ci --ignore-scripts in frontend/")
-    return str(path)
 
 
 def test_script_is_small() -> None:
@@ -43,7 +34,7 @@ def test_tag_is_that_of_the_bytes() -> None:
 
 @pytest.mark.slow
 def test_committed_script_is_what_the_sources_give(tmp_path: Path) -> None:
-    tool("esbuild")
+    need_package("esbuild")
     built = tmp_path / "t.js"
     command = ["node", str(FRONTEND / "tracker" / "build.mjs"), str(built)]
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
@@ -53,6 +44,13 @@ def test_committed_script_is_what_the_sources_give(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_sources_have_the_types_that_they_say() -> None:
     done = subprocess.run(
-        [tool("tsc"), "--project", str(FRONTEND / "tracker")], capture_output=True, text=True
+        [
+            "node",
+            str(need_package("typescript") / "bin" / "tsc"),
+            "--project",
+            str(FRONTEND / "tracker"),
+        ],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,7 @@ from liftwerk.events.json_schema import event_schema
 from liftwerk.events.schema import schema_of
 from liftwerk.events.types import event_types
 from liftwerk.sections import SECTIONS
+from tests.conftest import need_package
 from tests.events.json_schema_words import is_valid
 from tests.events.shop import SHOP, event, granted, order
 
@@ -291,21 +291,13 @@ export const wrong: Rated = { ...good, properties: { stars: 3, mood: "fine" } };
 
 @pytest.mark.slow
 def test_typescript_types_are_sound_and_tell_right_from_wrong(tmp_path: Path) -> None:
-    tool = _compiler()
+    tool = ["node", str(need_package("typescript") / "bin" / "tsc")]
     (tmp_path / "tracking_plan.ts").write_text(event_types(SHOPS, "typescript"), encoding="utf-8")
     (tmp_path / "use.ts").write_text(USE_TS, encoding="utf-8")
     command = [*tool, "--noEmit", "--strict", "--target", "es2022", "--module", "esnext"]
     command += ["--moduleResolution", "bundler", "use.ts"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-def _compiler() -> list[str]:
-    frontend = Path(__file__).parents[2] / "frontend" / "node_modules" / "typescript"
-    node = shutil.which("node")
-    if node is None or not frontend.is_dir():
-        pytest.skip("TypeScript is missing: npm ci in frontend")
-    return [node, str(frontend / "bin" / "tsc")]
 
 
 def test_every_event_that_may_be_sent_has_its_type() -> None:

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from segment.analytics.client import Client
 
-from liftwerk.clock import SystemClock
-from liftwerk.definitions import load
-from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
-from liftwerk.events.read import read
-from liftwerk.sections import SECTIONS
-from liftwerk.store.home import Home
-from liftwerk.store.stores import open_stores
 from tests.system.collector import KEYS, make_project, serving
-
-AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-CONTEXT = {"consent": {"categoryPreferences": {"measurement": True}}, "page": {"path": "/cart"}}
-
-
-def rows_of(project: Path, name: str) -> list[dict[str, Any]]:
-    definitions = load(project, SECTIONS)
-    with open_stores(Home.open(definitions.home)) as stores, stores.home.hold("test"):
-        compact(definitions, stores, SystemClock())
-        assert stores.inbox.quarantine_list() == []
-        return read(definitions, stores, name, "measurement").to_pylist()
+from tests.system.segment import AT, CONTEXT, cutting, rows_of
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -82,40 +60,3 @@ def test_its_retries_make_no_doubles(tmp_path: Path) -> None:
         client.shutdown()
     rows = rows_of(project, "page_viewed")
     assert sorted(row["path"] for row in rows) == [f"/{number}" for number in range(5)]
-
-
-@contextmanager
-def cutting(port: int, answers: int) -> Iterator[int]:
-    """Pass connections on to a port, and cut the first few answers off: the request was heard."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    cut = iter(range(answers))
-
-    def pass_on() -> None:
-        while True:
-            try:
-                asked, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=converse, args=(asked,), daemon=True).start()
-
-    def converse(asked: socket.socket) -> None:
-        with asked, socket.create_connection(("127.0.0.1", port)) as inner:
-            back = threading.Thread(target=copy, args=(asked, inner), daemon=True)
-            back.start()
-            answer = inner.recv(65536)
-            if answer and next(cut, None) is None:
-                asked.sendall(answer)
-                copy(inner, asked)
-
-    def copy(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-        except OSError:
-            return
-
-    threading.Thread(target=pass_on, daemon=True).start()
-    try:
-        yield int(listener.getsockname()[1])
-    finally:
-        listener.close()
