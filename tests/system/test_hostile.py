@@ -202,5 +202,6 @@ def test_at_the_end_memory_was_bounded_and_only_good_events_are_stored(
 def memory(server: Server, field: str) -> int:
     """Sum a field of the collecting processes' memory, in kB."""
     texts = [Path(f"/proc/{pid}/status").read_text() for pid in server.workers()]
+    assert texts
     lines = [line for text in texts for line in text.splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith(field))

@@ -12,13 +12,14 @@ from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from liftwerk.server import collector, compactor, workers
+    from liftwerk.server import collector, compactor, measuring, workers
     from liftwerk.server import serve as server
 else:
     server = LazyModule("liftwerk.server.serve")
     collector = LazyModule("liftwerk.server.collector")
     workers = LazyModule("liftwerk.server.workers")
     compactor = LazyModule("liftwerk.server.compactor")
+    measuring = LazyModule("liftwerk.server.measuring")
 
 EVERY = "5s"
 """How often what was collected is sorted into tables."""
@@ -62,7 +63,7 @@ def serve(
     command: list[str] = []
     if compact and not dry:
         command = [sys.executable, "-m", "liftwerk.cli", *_compact(common)]
-    with compactor.beside(command):
+    with measuring.measuring(), compactor.beside(command):
         if only == "collect":
             workers.serve_collectors(
                 common.project, host=host, port=port, workers=workers_, dry=dry, announce=_say

@@ -19,7 +19,7 @@ from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import Throttled
 from liftwerk.events.admit import ERASED, Refusal, admit, source_named
-from liftwerk.events.group_commit import GroupCommit
+from liftwerk.events.group_commit import GroupCommit, Watch
 from liftwerk.events.schema import schema_of
 from liftwerk.events.throttle import Throttle
 from liftwerk.events.versions import demand_compatible
@@ -71,6 +71,8 @@ class Collector:
         Check and answer, and store nothing.
     processes : int
         How many collect beside each other: declared rates are shared among them.
+    watch : callable, optional
+        Told of each group commit, see `GroupCommit`.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Collector:
         *,
         dry: bool = False,
         processes: int = 1,
+        watch: Watch | None = None,
     ) -> None:
         self.project = project
         self.stores = stores
@@ -88,7 +91,7 @@ class Collector:
         self.dry = dry
         demand_compatible(project, stores.ledger)
         self._schema = schema_of(project)
-        self._group = GroupCommit(stores.inbox)
+        self._group = GroupCommit(stores.inbox, watch=watch)
         self._throttles = {
             name: Throttle(source.rate_limit, 1 / processes)
             for name, source in self._schema.sources.items()

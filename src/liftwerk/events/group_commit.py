@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from liftwerk.errors import Overloaded
@@ -20,6 +21,9 @@ WAITING_BYTES = 32_000_000
 
 GROUP_ROWS = 20_000
 """Most rows of one transaction: the longest that a single request waits for others."""
+
+
+Watch = Callable[[int, float, int], None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class GroupCommit:
     inbox : Inbox
     waiting_bytes : int
         How much may wait at most.
+    watch : callable, optional
+        Told of each group that was written: its rows, the seconds it took, the bytes that wait.
 
     Examples
     --------
@@ -59,8 +65,11 @@ class GroupCommit:
     3
     """
 
-    def __init__(self, inbox: Inbox, waiting_bytes: int = WAITING_BYTES) -> None:
+    def __init__(
+        self, inbox: Inbox, waiting_bytes: int = WAITING_BYTES, watch: Watch | None = None
+    ) -> None:
         self._inbox = inbox
+        self._watch = watch
         self._limit = waiting_bytes
         self._waiting = 0
         self._guard = threading.Lock()
@@ -130,6 +139,7 @@ class GroupCommit:
 
     def _write(self, requests: Sequence[_Request]) -> None:
         failure: Exception | None = None
+        began = time.perf_counter()
         try:
             rejected = [one for request in requests for one in request.rejected]
             if rejected:
@@ -142,6 +152,9 @@ class GroupCommit:
             failure = error
         with self._guard:
             self._waiting -= sum(request.size for request in requests)
+        if self._watch is not None:
+            count = sum(len(request.rows) + len(request.rejected) for request in requests)
+            self._watch(count, time.perf_counter() - began, self._waiting)
         by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
         for request in requests:
             by_loop.setdefault(request.loop, []).append(request.done)

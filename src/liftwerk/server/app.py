@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
@@ -14,10 +14,12 @@ from litestar.static_files import create_static_files_router
 from liftwerk.server import api
 from liftwerk.server.answers import EXCEPTION_HANDLERS
 from liftwerk.server.collect import collect_ready, events
-from liftwerk.server.collector import OpenDoor, closing, give_door
+from liftwerk.server.collector import OpenDoor, closing, give_door, give_stock
 from liftwerk.server.consent import consent
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
 from liftwerk.server.in_time import InTime
+from liftwerk.server.measures import Counted
+from liftwerk.server.metrics import bearer, metrics
 from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
@@ -116,8 +118,9 @@ def guard(
     project = None
     if opened is not None:
         project = opened.project
-        handlers += COLLECTING
+        handlers += [*COLLECTING, metrics]
         dependencies["door"] = give_door(opened.door)
+        dependencies["stock"] = give_stock(opened.stock)
         lifespans.append(closing(opened))
     app = Litestar(
         route_handlers=handlers,
@@ -130,28 +133,39 @@ def guard(
         ),
         logging_config=None,
     )
-    return Guard(Preflight(InTime(app)), token=token, hosts=hosts)
+    return Guard(Counted(Preflight(InTime(app))), token=token, hosts=hosts)
 
 
-def collect_app(opened: OpenDoor) -> Preflight:
+def collect_app(
+    opened: OpenDoor, *, token: str | None = None, open_figures: bool = True
+) -> Counted:
     """Build the application that only collects; keys guard it, no token.
 
     Parameters
     ----------
     opened : OpenDoor
         Closed when the application ends.
+    token : str, optional
+        Asked of who reads ``/metrics``.
+    open_figures : bool
+        Whether anybody may read them where there is no token.
 
     Returns
     -------
-    Preflight
+    Counted
         An ASGI application.
     """
     app = Litestar(
-        route_handlers=[*COLLECTING, api.live, collect_ready],
-        dependencies={"door": give_door(opened.door)},
+        route_handlers=[
+            *COLLECTING,
+            api.live,
+            collect_ready,
+            Router("/", route_handlers=[metrics], guards=[bearer(token, open_figures)]),
+        ],
+        dependencies={"door": give_door(opened.door), "stock": give_stock(opened.stock)},
         lifespan=[closing(opened)],
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=openapi("The door events come in by.", opened.project),
         logging_config=None,
     )
-    return Preflight(InTime(app))
+    return Counted(Preflight(InTime(app)))

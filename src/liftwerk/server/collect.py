@@ -17,6 +17,7 @@ from liftwerk.connectors.segment.translate import Calls
 from liftwerk.errors import Forbidden, Unauthenticated
 from liftwerk.events.collect import Collected, Collector
 from liftwerk.events.definition import Source
+from liftwerk.server.measures import count_events
 from liftwerk.server.openapi import problems
 from liftwerk.server.payload import cut, unpack
 from liftwerk.server.problems import MEDIA_TYPE, problem
@@ -181,6 +182,7 @@ def collect_ready() -> dict[str, str]:
 
 def receipt(request: Request[Any, Any, Any], done: Collected, dry: bool) -> Response[bytes]:
     """Answer a request's events: 200, or 422 where some are refused."""
+    count_events(done)
     members: dict[str, Any] = {
         "accepted": done.accepted,
         "filtered": done.filtered,

@@ -20,6 +20,8 @@ from liftwerk.events.definition import SOURCES
 from liftwerk.governance.key_ring import KeyRing
 from liftwerk.sections import SECTIONS
 from liftwerk.server.collect import Door
+from liftwerk.server.measures import watch_commit
+from liftwerk.server.metrics import Stock
 from liftwerk.store.home import COLLECT_LOCK, Home
 from liftwerk.store.stores import Stores, open_stores
 
@@ -70,7 +72,10 @@ class OpenDoor:
         self._stores = open_stores(Home.of(self.project, create=True))
         self._joined = self._stores.home.join(COLLECT_LOCK)
         clock = SystemClock()
-        self.collector = Collector(self.project, self._stores, clock, dry=dry, processes=processes)
+        self.collector = Collector(
+            self.project, self._stores, clock, dry=dry, processes=processes, watch=watch_commit
+        )
+        self.stock = Stock(self.project, self._stores, clock)
         keys = LiveKeys(self.project, self._stores, os.environ)
         sources = self.project.get(SOURCES)
         self.door = Door(self.collector, keys, sources, Calls.of(self.project))
@@ -87,6 +92,15 @@ def give_door(door: Door) -> Provide:
 
     async def provide() -> Door:
         return door
+
+    return Provide(provide)
+
+
+def give_stock(stock: Stock) -> Provide:
+    """Hand the stores' figures to the handlers."""
+
+    async def provide() -> Stock:
+        return stock
 
     return Provide(provide)
 

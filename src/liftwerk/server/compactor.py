@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from liftwerk.server.measures import SEQUENCER_ENDS
+
 RESTART_SECONDS = 1.0
+"""Between its end and its next start, the first time; each further time twice as long."""
+
+MOST_SECONDS = 60.0
+"""Longest wait before it is started again: what stops it may be gone by then."""
+
+WELL_SECONDS = 60.0
+"""Whoever ran so long ran well: the next end is a first one again."""
+
 END_SECONDS = 30.0
+
+log = logging.getLogger("liftwerk.server")
 
 
 @contextmanager
@@ -42,7 +56,9 @@ class _Keeper(threading.Thread):
         self._guard = threading.Lock()
 
     def run(self) -> None:
+        wait = RESTART_SECONDS
         while not self._ending.is_set():
+            began = time.monotonic()
             with self._guard:
                 if self._ending.is_set():
                     return
@@ -50,8 +66,15 @@ class _Keeper(threading.Thread):
                 self._process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
                 )
-            self._process.wait()
-            self._ending.wait(RESTART_SECONDS)
+            code = self._process.wait()
+            if self._ending.is_set():
+                return
+            if time.monotonic() - began > WELL_SECONDS:
+                wait = RESTART_SECONDS
+            SEQUENCER_ENDS.inc()
+            log.warning("sorting events into tables ended with %d; again in %g s", code, wait)
+            self._ending.wait(wait)
+            wait = min(wait * 2, MOST_SECONDS)
 
     def end(self) -> None:
         """Let it finish what it is at."""

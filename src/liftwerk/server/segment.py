@@ -21,6 +21,7 @@ from liftwerk.server.collect import (
     allow_origin,
     secret_of,
 )
+from liftwerk.server.measures import count_events
 from liftwerk.server.payload import EVENTS, unpack
 
 _HINT = "send what Segment's clients send"
@@ -74,6 +75,7 @@ async def segment(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     if events:
         agent = request.headers.get("user-agent", "")
         done = await door.collector.collect(bodies(events), source, agent)
+        count_events(done)
         accepted, filtered = done.accepted, done.filtered
         refused += [Refusal(places[one.index], one.reason, one.path) for one in done.refused]
     named = [RefusedEvent(one.index, one.reason, one.path) for one in refused]

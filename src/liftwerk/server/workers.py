@@ -16,11 +16,13 @@ from granian.constants import HTTPModes, Interfaces
 from liftwerk.errors import EnvironmentFault
 from liftwerk.server.app import collect_app
 from liftwerk.server.collector import OpenDoor
-from liftwerk.server.preflight import Preflight
-from liftwerk.server.serve import address_of, take_port, wait_until_open
+from liftwerk.server.guard import is_loopback
+from liftwerk.server.measures import Counted
+from liftwerk.server.serve import TOKEN_VARIABLE, address_of, take_port, wait_until_open
 
 PROJECT_VARIABLE = "LIFTWERK_SERVE_PROJECT"
 DRY_VARIABLE = "LIFTWERK_SERVE_DRY"
+LOOPBACK_VARIABLE = "LIFTWERK_SERVE_LOOPBACK"
 WORKERS_VARIABLE = "LIFTWERK_SERVE_WORKERS"
 
 AT_ONCE = 512
@@ -35,12 +37,14 @@ GIVE_UP = (5, 60.0)
 """Collapses in how many seconds end the collector: something is wrong that no restart mends."""
 
 
-def application() -> Preflight:
+def application() -> Counted:
     """Build what one worker serves; it is told by its environment which project."""
     path = Path(os.environ[PROJECT_VARIABLE])
     processes = int(os.environ[WORKERS_VARIABLE])
     dry = os.environ[DRY_VARIABLE] == "1"
-    return collect_app(OpenDoor(path, dry=dry, processes=processes))
+    opened = OpenDoor(path, dry=dry, processes=processes)
+    token = os.environ.get(TOKEN_VARIABLE) or None
+    return collect_app(opened, token=token, open_figures=os.environ[LOOPBACK_VARIABLE] == "1")
 
 
 def serve_collectors(
@@ -78,6 +82,7 @@ def serve_collectors(
     port = take_port(host, port)
     os.environ[PROJECT_VARIABLE] = str(path.resolve())
     os.environ[WORKERS_VARIABLE] = str(workers)
+    os.environ[LOOPBACK_VARIABLE] = "01"[is_loopback(host)]
     os.environ[DRY_VARIABLE] = "01"[dry]
     logging.getLogger("_granian").setLevel(logging.ERROR)
 
