@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.system.power_cut import WORK, cut_often
+from tests.system.power_cut import cut_often
+from tests.system.power_work import WORK
 
 
 def main() -> int:

@@ -12,22 +12,16 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from liftwerk.errors import StoreFault
-from liftwerk.store.decisions import BudgetReservation, DecisionRecord, FrequencyReservation
-from liftwerk.store.decisions.kinds.sqlite import SqliteDecisions
-from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
-from liftwerk.store.ledger import Release, Snapshot
-from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
 from liftwerk.store.sqlite import Connect, Connection
+from tests.system.power_work import WORK
 
 SECTOR = 512
-AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class PowerCut(BaseException):
@@ -173,82 +167,6 @@ def connect_to(disk: Disk, synchronous: str) -> Connect:
         return Altered(connection, settings)
 
     return connect
-
-
-# ------------------------------------------------------------------- work until the power goes
-
-Acknowledge = Callable[[int], None]
-
-
-def fill_inbox(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
-    inbox = SqliteInbox(path, connect)
-    for batch in range(20):
-        rows = [((batch * 10 + n).to_bytes(16, "big"), "visit", n, b"x" * 400) for n in range(10)]
-        acknowledge(max(inbox.append(rows)))
-
-
-def check_inbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
-    inbox = SqliteInbox(path)
-    wrong = inbox.damage()
-    ids = inbox.read(0, 10_000).column("event_id").to_pylist()
-    if ids != [number.to_bytes(16, "big") for number in range(len(ids))]:
-        wrong.append("other rows than were written, or out of order")
-    if len(ids) % 10 != 0 or inbox.last_offset() != len(ids):
-        wrong.append("a batch is torn")
-    if list(inbox.append([(bytes(16), "visit", 0, b"")])) != [len(ids) + 1]:
-        wrong.append("life doesn't go on")
-    inbox.close()
-    return acknowledged - len(ids), wrong
-
-
-def fill_decisions(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
-    decisions = SqliteDecisions(path, connect)
-    for number in range(40):
-        record = DecisionRecord(number.to_bytes(16, "big"), b"u%d" % number, "email", AT, b"{}")
-        cap = FrequencyReservation("cap", timedelta(days=7), 1)
-        decisions.decide(record, [BudgetReservation("budget", "week", AT, 3, 1000), cap])
-        acknowledge(number + 1)
-
-
-def check_decisions(path: Path, acknowledged: int) -> tuple[int, list[str]]:
-    decisions = SqliteDecisions(path)
-    wrong = decisions.damage()
-    found = decisions.read(0, 10_000).num_rows
-    if decisions.spent("week", AT) != 3 * found:
-        wrong.append("the budget isn't what the records add up to")
-    decisions.close()
-    return acknowledged - found, wrong
-
-
-def fill_ledger(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
-    ledger = SqliteLedger(path, connect)
-    for number in range(25):
-        at = AT + timedelta(minutes=number)
-        with ledger.change("jane", "release.insert", f"r{number}", {"n": number}, at) as tx:
-            ledger.insert_release(tx, Release(f"r{number}", "best_email", b"{}", at))
-            ledger.put_snapshot(tx, Snapshot(number, {"visit_v1": number}, at))
-        acknowledge(number + 1)
-
-
-def check_ledger(path: Path, acknowledged: int) -> tuple[int, list[str]]:
-    ledger = SqliteLedger(path)
-    wrong = ledger.damage()  # recomputes the audit chain too
-    entries = len(ledger.audit())
-    latest = ledger.latest_snapshot()
-    offset = -1
-    if latest is not None:
-        offset = latest.inbox_offset
-    if not len(ledger.releases()) == entries == offset + 1:
-        wrong.append("an entry without its change, or a change without its entry")
-    ledger.close()
-    return acknowledged - entries, wrong
-
-
-WORK = {
-    "inbox": (fill_inbox, check_inbox),
-    "decisions": (fill_decisions, check_decisions),
-    "ledger": (fill_ledger, check_ledger),
-}
 
 
 # --------------------------------------------------------------------------- trials

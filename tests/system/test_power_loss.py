@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.power_cut import WORK, cut_often
+from liftwerk.store.home import DATABASES
+from tests.system.power_cut import cut_often
+from tests.system.power_work import WORK
 
-CUTS = 500  # a store; the soak makes 10,000
+CUTS = 250  # a store; the soak makes 10,000
 
 
 @pytest.mark.slow
@@ -32,6 +34,10 @@ def test_the_test_would_notice_missing_syncs(store: str, tmp_path: Path) -> None
 def test_the_test_would_notice_torn_files(tmp_path: Path) -> None:
     tally = cut_often("inbox", 60, seed=1, folder=tmp_path, synchronous="off")
     assert tally.wrong != ()
+
+
+def test_every_database_of_a_home_is_cut() -> None:
+    assert {Path(name).stem for name in DATABASES} <= set(WORK)
 
 
 def test_a_few_cuts_in_every_run(tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""What each store does until the power goes, and what must be there afterwards.
+
+A *fill* acknowledges how many of its steps are done; a *check* opens what the cut left and returns
+how many of those are lost, and what is wrong: torn, out of order, without its other half.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from liftwerk.store.decisions import BudgetReservation, DecisionRecord, FrequencyReservation
+from liftwerk.store.decisions.kinds.sqlite import SqliteDecisions
+from liftwerk.store.inbox import Rejected
+from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
+from liftwerk.store.ledger import Key, Release, Snapshot
+from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
+from liftwerk.store.outbox import Entry, Health, Settled
+from liftwerk.store.outbox.kinds.sqlite import SqliteOutbox
+from liftwerk.store.sqlite import Connect
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+Acknowledge = Callable[[int], None]
+
+
+def fill_inbox(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    inbox = SqliteInbox(path, connect)
+    for batch in range(20):
+        rows = [((batch * 10 + n).to_bytes(16, "big"), "visit", n, b"x" * 400) for n in range(10)]
+        acknowledge(max(inbox.append(rows)))
+
+
+def check_inbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    inbox = SqliteInbox(path)
+    wrong = inbox.damage()
+    ids = inbox.read(0, 10_000).column("event_id").to_pylist()
+    if ids != [number.to_bytes(16, "big") for number in range(len(ids))]:
+        wrong.append("other rows than were written, or out of order")
+    if len(ids) % 10 != 0 or inbox.last_offset() != len(ids):
+        wrong.append("a batch is torn")
+    if list(inbox.append([(bytes(16), "visit", 0, b"")])) != [len(ids) + 1]:
+        wrong.append("life doesn't go on")
+    inbox.close()
+    return acknowledged - len(ids), wrong
+
+
+def fill_decisions(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    decisions = SqliteDecisions(path, connect)
+    for number in range(40):
+        record = DecisionRecord(number.to_bytes(16, "big"), b"u%d" % number, "email", AT, b"{}")
+        cap = FrequencyReservation("cap", timedelta(days=7), 1)
+        decisions.decide(record, [BudgetReservation("budget", "week", AT, 3, 1000), cap])
+        acknowledge(number + 1)
+
+
+def check_decisions(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    decisions = SqliteDecisions(path)
+    wrong = decisions.damage()
+    found = decisions.read(0, 10_000).num_rows
+    if decisions.spent("week", AT) != 3 * found:
+        wrong.append("the budget isn't what the records add up to")
+    decisions.close()
+    return acknowledged - found, wrong
+
+
+def fill_ledger(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    ledger = SqliteLedger(path, connect)
+    for number in range(25):
+        at = AT + timedelta(minutes=number)
+        with ledger.change("jane", "release.insert", f"r{number}", {"n": number}, at) as tx:
+            ledger.insert_release(tx, Release(f"r{number}", "best_email", b"{}", at))
+            ledger.put_snapshot(tx, Snapshot(number, {"visit_v1": number}, at))
+        acknowledge(number + 1)
+
+
+def check_ledger(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    ledger = SqliteLedger(path)
+    wrong = ledger.damage()  # recomputes the audit chain too
+    entries = len(ledger.audit())
+    latest = ledger.latest_snapshot()
+    offset = -1
+    if latest is not None:
+        offset = latest.inbox_offset
+    if not len(ledger.releases()) == entries == offset + 1:
+        wrong.append("an entry without its change, or a change without its entry")
+    ledger.close()
+    return acknowledged - entries, wrong
+
+
+def fill_quarantine(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    inbox = SqliteInbox(path, connect)
+    for batch in range(20):
+        rejected = [
+            Rejected("web", AT, f"reason {batch % 3}", f"$.{batch * 5 + n}", b"y" * 300)
+            for n in range(5)
+        ]
+        inbox.quarantine_put(rejected)
+        acknowledge(5 * batch + 5)
+
+
+def check_quarantine(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    inbox = SqliteInbox(path)
+    wrong = inbox.damage()
+    details = [one.rejected.detail for one in inbox.quarantine_list()]
+    if details != [f"$.{number}" for number in range(len(details))] or len(details) % 5 != 0:
+        wrong.append("a rejection is torn, out of order or there twice")
+    inbox.close()
+    return acknowledged - len(details), wrong
+
+
+def fill_trimmed(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    """Append and trim in turn, as the sequencer does: what was trimmed rests elsewhere."""
+    inbox = SqliteInbox(path, connect)
+    for batch in range(20):
+        rows = [((batch * 10 + n).to_bytes(16, "big"), "visit", n, b"x" * 400) for n in range(10)]
+        offsets = inbox.append(rows)
+        acknowledge(max(offsets))
+        if batch % 3 == 2:
+            inbox.trim(offsets[0] - 1, 2**62)
+
+
+def check_trimmed(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    inbox = SqliteInbox(path)
+    wrong = inbox.damage()
+    table = inbox.read(0, 10_000)
+    offsets = table.column("offset").to_pylist()
+    last = inbox.last_offset()
+    if offsets and offsets != list(range(offsets[0], last + 1)):
+        wrong.append("a row is missing behind those that were trimmed")
+    if offsets and offsets[0] % 10 != 1:
+        wrong.append("a trim is torn")
+    if list(inbox.append([(bytes(16), "visit", 0, b"")])) != [last + 1]:
+        wrong.append("an offset is given twice")
+    inbox.close()
+    return acknowledged - last, wrong
+
+
+def fill_keys(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    """Make a key, end the one before it, erase a customer: each is one audited change."""
+    ledger = SqliteLedger(path, connect)
+    for number in range(25):
+        at = AT + timedelta(minutes=number)
+        key = Key(f"k{number:02}", "web", number.to_bytes(32, "big"), "shop", at)
+        with ledger.change("jane", "key.create", key.id, {}, at) as tx:
+            ledger.add_key(tx, key)
+            if number:
+                ledger.revoke_key(tx, f"k{number - 1:02}")
+            ledger.bury(tx, [number.to_bytes(16, "big")])
+        acknowledge(number + 1)
+
+
+def check_keys(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    ledger = SqliteLedger(path)
+    wrong = ledger.damage()
+    entries = len(ledger.audit())
+    keys = ledger.keys()
+    if [key.id for key in keys] != [f"k{number:02}" for number in range(entries)]:
+        wrong.append("a key without its entry, or an entry without its key")
+    if sum(key.revoked is None for key in keys) != min(1, entries):
+        wrong.append("a key that was ended works again")
+    if ledger.buried() != {number.to_bytes(16, "big") for number in range(entries)}:
+        wrong.append("somebody who was erased may come back")
+    ledger.close()
+    return acknowledged - entries, wrong
+
+
+TAKEN = 10
+"""Offsets that a batch of forwarding moves on by: 6 to send, of which 4 go through; 4 dropped."""
+
+
+def fill_outbox(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    outbox = SqliteOutbox(path, connect)
+    outbox.begin("crm", 0)
+    for batch in range(20):
+        offsets = [TAKEN * batch + n for n in range(1, 7)]
+        entries = [
+            Entry(n, n.to_bytes(16, "big"), "visit", b"u%d" % (n % 5), AT, conversion=bytes([n]))
+            for n in offsets
+        ]
+        outbox.take("crm", TAKEN * (batch + 1), entries, {"no consent": 4}, AT)
+        acknowledge(2 * batch + 1)
+        settled = Settled(tuple(offsets[:4]), dead={offsets[4]: "refused"})
+        outbox.settle("crm", settled, Health(succeeded=AT), AT)
+        acknowledge(2 * batch + 2)
+
+
+def check_outbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    outbox = SqliteOutbox(path)
+    wrong = outbox.damage()
+    standing = outbox.standing("crm")
+    taken = 0
+    if standing is not None:
+        taken = standing.position // TAKEN
+    many: Counter[str] = Counter()
+    for count in outbox.counts("crm"):
+        many[count.outcome] += count.many
+    settled = many["delivered"] // 4
+    if settled not in (taken, taken - 1) or many["delivered"] % 4 != 0:
+        wrong.append("what was delivered is no whole request, or of another batch")
+    if (many["dropped"], many["dead"]) != (4 * taken, settled):
+        wrong.append("the counts aren't what became of the events")
+    waiting, dead = outbox.waiting("crm").many, len(outbox.dead("crm"))
+    if (waiting, dead) != (6 * taken - 5 * settled, settled):
+        wrong.append("what waits isn't what was taken and not settled")
+    delivered = [bytes([TAKEN * batch + n]) for batch in range(settled) for n in range(1, 5)]
+    if outbox.told("crm", delivered) != set(delivered):
+        wrong.append("a conversion that was told could be told again")
+    outbox.close()
+    return acknowledged - taken - settled, wrong
+
+
+WORK = {
+    "inbox": (fill_inbox, check_inbox),
+    "trimmed": (fill_trimmed, check_trimmed),
+    "quarantine": (fill_quarantine, check_quarantine),
+    "decisions": (fill_decisions, check_decisions),
+    "ledger": (fill_ledger, check_ledger),
+    "keys": (fill_keys, check_keys),
+    "outbox": (fill_outbox, check_outbox),
+}
+"""Name -> what is done until the power goes, and what is looked at afterwards.
+
+Each SQLite file of a home stands here under its own name; the others do more with such a file.
+"""
