@@ -386,3 +386,28 @@ def test_an_inbox_row_needs_no_more_than_its_body(
     assert rows(shop, stores, "page_viewed", "source", "trust") == [
         {"source": "gone", "trust": "browser"}
     ]
+
+
+class BusyShop(FixedClock):
+    """A clock at whose every look one more event has come in."""
+
+    def __init__(self, at: datetime, shop: Project, stores: Stores) -> None:
+        super().__init__(at)
+        self.asked = (shop, stores)
+        self.came = 0
+
+    def now(self) -> datetime:
+        self.came += 1
+        assert self.came < 50, "it sorts for ever"
+        put(*self.asked, event("page_viewed", 100 + self.came))
+        return super().now()
+
+
+def test_it_ends_though_events_keep_coming_in(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, event("page_viewed", 1))
+    busy = BusyShop(clock.now(), shop, stores)
+    done = compact(shop, stores, busy)
+    assert done.events["page_viewed"] >= 1
+    assert stores.inbox.count() > 0

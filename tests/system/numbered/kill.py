@@ -89,6 +89,7 @@ class Run:
         self.errors = folder / "stderr"
         self.killed: Counter[str] = Counter()
         self.told_apart: list[int] = []
+        self.unmerging: tuple[int, ...] = ()
         self.server = self._serve(0)
         self.port = self.server.port
         self.load = Load(self.port, seed, self.chunks, self.persons, self.file)
@@ -131,7 +132,7 @@ class Run:
             return
         victims = self.server.workers()
         if target == "sequencer":
-            victims = self.server.sequencers()
+            victims = self._sequencers()
         while not victims:  # killed, and not begun anew yet
             time.sleep(0.02)
             assert self.server.process.poll() is None, "the server has ended by itself"
@@ -141,30 +142,40 @@ class Run:
             os.kill(self.rng.choice(victims), signal.SIGKILL)
             self.killed[target] += 1
 
+    def _sequencers(self) -> list[int]:
+        """Who sorts into tables just now: `unmerge` does it too. Else who will next."""
+        known = [*self.server.sequencers(), *self.unmerging]
+        try:
+            note = json.loads((self.project / ".liftwerk" / "lock").read_bytes())
+        except (OSError, ValueError):  # nobody does
+            return known
+        return [pid for pid in known if pid == note["pid"]] or known
+
     def _tell_apart(self) -> None:
         """Tell some visitors apart with the command, killing it now and then."""
         rows = draw(self.seed, 0, visitors_of(self.chunks))
         linked = (rows.kind == Kind.VIEW) & (rows.customer >= 0) & (rows.visitor % 10 > 4)
         pairs = zip(rows.visitor[linked].tolist(), rows.customer[linked].tolist(), strict=True)
         several = list(dict(pairs).items())[: max(2, self.kills // 20)]
-        # The first is not killed: that it worked shows that the chunk is in the tables.
-        killed = True
         for number, (visitor, customer) in enumerate(several):
+            # The first is not killed: that it worked shows that the chunk is in the tables.
+            was_killed = number == 0
             while not self._over.is_set():
                 names = (f"visitor:v{visitor}", f"customer:c{customer}")
-                command = ["identity", "unmerge", *names, "--reason", "a shared device"]
-                running = self._call(command)
-                if not killed:
+                running = self._call(["identity", "unmerge", *names, "--reason", "a shared device"])
+                if number:
+                    self.unmerging = (running.pid,)
+                if not was_killed:
                     time.sleep(self.rng.uniform(0.5, 3.0))
                     running.kill()
-                    killed = True
-                    self.killed["unmerge"] += running.wait() == -signal.SIGKILL
-                running.wait()
-                if running.returncode == 0 or (killed and number and running.returncode == 1):
+                code = running.wait()
+                self.unmerging = ()
+                self.killed["unmerge"] += code == -signal.SIGKILL
+                was_killed |= code == -signal.SIGKILL
+                if code == 0 or (code == 1 and was_killed and number):
                     self.told_apart.append(visitor)
-                    killed = False
                     break
-                # Not sorted into the tables yet, or the sequencer holds the home.
+                # Not sorted into the tables yet, or another sequencer holds the home.
                 self._over.wait(self.rng.uniform(0.1, 0.5))
 
     def _call(self, command: list[str]) -> subprocess.Popen[bytes]:
