@@ -21,7 +21,7 @@ SERVE = """
 from liftwerk.server.serve import serve
 from tests.server import trial
 made = {made}
-serve(lambda: trial.{source}(made), host={host!r}, port=0)
+serve(lambda: trial.{source}(made), host={host!r}, port=0, names={names!r})
 """
 
 
@@ -34,10 +34,13 @@ def client() -> Iterator[TestClient]:
 
 @contextmanager
 def running(
-    made: str = "trial.report()", host: str = "127.0.0.1", source: str = "TrialSource"
+    made: str = "trial.report()",
+    host: str = "127.0.0.1",
+    source: str = "TrialSource",
+    names: tuple[str, ...] = (),
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run a real server over the made-up trial; give its address and process."""
-    code = SERVE.format(made=made, host=host, source=source)
+    code = SERVE.format(made=made, host=host, source=source, names=names)
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import threading
@@ -81,6 +82,15 @@ def test_beyond_loopback_the_token_opens(monkeypatch: pytest.MonkeyPatch) -> Non
         )
         with urllib.request.urlopen(asked, timeout=10) as answer:
             assert answer.status == 200
+
+
+def test_a_proxy_may_call_it_by_the_names_that_are_told() -> None:
+    with running(names=("shop.example",)) as (address, _):
+        for name, status in (("SHOP.example:443", 200), ("localhost", 200), ("evil.example", 421)):
+            connection = http.client.HTTPConnection(address.split("/")[2], timeout=10)
+            connection.request("GET", "/v1/report", headers={"host": name})
+            assert connection.getresponse().status == status
+            connection.close()
 
 
 def test_a_source_that_cannot_open_is_told_before_anything_listens() -> None:

@@ -32,6 +32,7 @@ def serve(
     port: int = 8080,
     only: Literal["pages", "collect"] | None = None,
     workers_: Annotated[int, Parameter(name="--workers")] = 1,
+    name: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     dry: Annotated[bool, Parameter(negative="")] = False,
     compact: bool = True,
     common: Common = DEFAULTS,
@@ -48,6 +49,8 @@ def serve(
         Only the pages, or only the collector.
     workers_
         With --only collect: how many processes collect.
+    name
+        A name by which a proxy on this machine passes its visitors on, such as shop.example.
     dry
         Check events and answer why, and store nothing: a collector for tests.
     compact
@@ -55,9 +58,11 @@ def serve(
     """
     if workers_ > 1 and only != "collect":
         raise ProjectError("several workers only collect", "--workers", "add --only collect")
+    if name and only == "collect":
+        raise ProjectError("a collector answers to every name", "--name", "leave it out")
     open_project(common).close()  # a wrong project is said before anything listens
     if only == "pages":
-        serve_pages(common, host, port)
+        serve_pages(common, host, port, name)
         return
     err.print("ctrl-c stops it")
     command: list[str] = []
@@ -70,7 +75,13 @@ def serve(
             )
             return
         opened = collector.OpenDoor(common.project, dry=dry)
-        server.serve(lambda: source_of(open_project(common)), host=host, port=port, opened=opened)
+        server.serve(
+            lambda: source_of(open_project(common)),
+            host=host,
+            port=port,
+            names=name,
+            opened=opened,
+        )
 
 
 def _compact(common: Common) -> tuple[str, ...]:
@@ -82,7 +93,7 @@ def _say(address: str) -> None:
     out.print(address, markup=False)
 
 
-def serve_pages(common: Common, host: str, port: int) -> None:
+def serve_pages(common: Common, host: str, port: int, names: tuple[str, ...] = ()) -> None:
     """Serve a project's pages until it is stopped."""
     err.print("ctrl-c stops it")
-    server.serve(lambda: source_of(open_project(common)), host=host, port=port)
+    server.serve(lambda: source_of(open_project(common)), host=host, port=port, names=names)

@@ -20,6 +20,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import Throttled
 from liftwerk.events.admit import ERASED, Refusal, admit, source_named
 from liftwerk.events.group_commit import GroupCommit, Watch
+from liftwerk.events.refreshed import Refreshed
 from liftwerk.events.schema import schema_of
 from liftwerk.events.throttle import Throttle
 from liftwerk.events.versions import demand_compatible
@@ -97,8 +98,7 @@ class Collector:
             for name, source in self._schema.sources.items()
             if source.rate_limit is not None
         }
-        self._buried: frozenset[bytes] = stores.ledger.buried()
-        self._buried_at = time.monotonic()
+        self._buried = Refreshed(stores.ledger.buried, BURIED_SECONDS)
 
     async def collect(
         self, bodies: Sequence[bytes | msgspec.Raw], source: str, user_agent: str = ""
@@ -132,7 +132,7 @@ class Collector:
         if sender.bots == "drop" and _BOT.search(user_agent):
             return Collected(0, [], len(bodies))
         received = self.clock.now()
-        admitted = admit(bodies, self._schema, source, received, self._known_buried())
+        admitted = admit(bodies, self._schema, source, received, self._buried.value())
         rows = [row for row in admitted.rows if row is not None]
         told = [one for one in admitted.refused if one.reason != ERASED]
         forgotten = len(admitted.refused) - len(told)
@@ -149,6 +149,7 @@ class Collector:
     def close(self) -> None:
         """Write what waits; nothing can be collected afterwards."""
         self._group.close()
+        self._buried.close()
 
     def _throttle(self, source: str, events: int) -> None:
         throttle = self._throttles.get(source)
@@ -159,13 +160,6 @@ class Collector:
             what = "more events than the source may send"
             where = f"sources.{source}.rate_limit"
             raise Throttled(what, where, "send the same again later", retry_after=seconds)
-
-    def _known_buried(self) -> frozenset[bytes]:
-        now = time.monotonic()
-        if now - self._buried_at > BURIED_SECONDS:
-            self._buried = self.stores.ledger.buried()
-            self._buried_at = now
-        return self._buried
 
 
 def _rejected(

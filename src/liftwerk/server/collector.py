@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from liftwerk.definitions import load
 from liftwerk.definitions.project import Project
 from liftwerk.events.collect import Collector
 from liftwerk.events.definition import SOURCES
+from liftwerk.events.refreshed import Refreshed
 from liftwerk.governance.key_ring import KeyRing
 from liftwerk.sections import SECTIONS
 from liftwerk.server.collect import Door
@@ -40,18 +40,16 @@ class LiveKeys:
     """
 
     def __init__(self, project: Project, stores: Stores, environ: Mapping[str, str]) -> None:
-        self._load: Callable[[], KeyRing] = lambda: KeyRing.load(project, stores, environ)
-        self._ring = self._load()
-        self._at = time.monotonic()
+        self._ring = Refreshed(lambda: KeyRing.load(project, stores, environ), KEY_SECONDS)
         self._clock = SystemClock()
 
     def source_of(self, secret: str) -> str | None:
         """Return the key's source; None for a key that is not known, or has ended."""
-        now = time.monotonic()
-        if now - self._at > KEY_SECONDS:
-            self._ring = self._load()
-            self._at = now
-        return self._ring.source_of(secret, self._clock.now())
+        return self._ring.value().source_of(secret, self._clock.now())
+
+    def close(self) -> None:
+        """Stop reading them."""
+        self._ring.close()
 
 
 class OpenDoor:
@@ -76,13 +74,14 @@ class OpenDoor:
             self.project, self._stores, clock, dry=dry, processes=processes, watch=watch_commit
         )
         self.stock = Stock(self.project, self._stores, clock)
-        keys = LiveKeys(self.project, self._stores, os.environ)
+        self._keys = LiveKeys(self.project, self._stores, os.environ)
         sources = self.project.get(SOURCES)
-        self.door = Door(self.collector, keys, sources, Calls.of(self.project))
+        self.door = Door(self.collector, self._keys, sources, Calls.of(self.project))
 
     def close(self) -> None:
         """Write what waits, and close the stores."""
         self.collector.close()
+        self._keys.close()
         os.close(self._joined)
         self._stores.close()
 

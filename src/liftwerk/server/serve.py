@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
@@ -17,7 +17,7 @@ from granian.server.embed import Server
 from liftwerk.errors import EnvironmentFault
 from liftwerk.server.app import guard
 from liftwerk.server.collector import OpenDoor
-from liftwerk.server.guard import LOOPBACK_NAMES, check_token, is_loopback
+from liftwerk.server.guard import LOOPBACK_NAMES, check_token, host_name, is_loopback
 from liftwerk.server.reading import Reader
 from liftwerk.server.source import ReportSource
 
@@ -31,6 +31,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    names: Iterable[str] = (),
     announce: Callable[[str], None] | None = None,
     opened: OpenDoor | None = None,
 ) -> None:
@@ -44,6 +45,8 @@ def serve(
         Where to listen. Anything but loopback asks for ``LIFTWERK_TOKEN``.
     port : int
         The port; 0 takes a free one.
+    names : iterable of str
+        Names by which a proxy on this machine may call a server on loopback, beside its own.
     announce : callable, optional
         Called with the address once the server answers; by default it is printed.
     opened : OpenDoor, optional
@@ -61,7 +64,10 @@ def serve(
     tell = announce
     if tell is None:
         tell = _print
-    uvloop.run(_serve(Reader(open_source), host, port, token, tell, opened))
+    hosts = None
+    if is_loopback(host):
+        hosts = LOOPBACK_NAMES | {host_name(name) for name in names}
+    uvloop.run(_serve(Reader(open_source), host, port, token, hosts, tell, opened))
 
 
 def _print(address: str) -> None:
@@ -116,14 +122,12 @@ async def _serve(
     host: str,
     port: int,
     token: str | None,
+    hosts: frozenset[str] | None,
     tell: Callable[[str], None],
     opened: OpenDoor | None,
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.ERROR)
     await reader.open()
-    hosts = None
-    if is_loopback(host):
-        hosts = LOOPBACK_NAMES
     server = Server(
         guard(reader, token=token, hosts=hosts, opened=opened),
         address=host,
