@@ -18,6 +18,7 @@ SITES = (
     "table_sync",
     "snapshot_commit",
     "inbox_trim",
+    "entity_commit",
     "artefact_write",
     "quarantine_release",
     "step_commit",

@@ -19,7 +19,8 @@ import numpy as np
 
 from liftwerk.clock import Clock
 from liftwerk.connectors.definition import IMPORT_LIMITS, IMPORTS
-from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.files import files_of
+from liftwerk.connectors.import_declared import import_declared
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.decisions.frame import Frame, build_frame
 from liftwerk.decisions.learned import earning_outcome, ordered_actions, policy_rule
@@ -36,6 +37,7 @@ from liftwerk.definitions import PROJECT, Project
 from liftwerk.errors import InputError
 from liftwerk.events.compact import compact
 from liftwerk.events.definition import EVENTS, SOURCES
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.features.as_of import training_set
 from liftwerk.features.definition import FEATURES
@@ -111,9 +113,9 @@ class Loop:
     # ------------------------------------------------------------------ import
 
     def _files(self, outputs: Outputs) -> dict[str, Any]:
-        sections = (PROJECT, SOURCES, EVENTS, IDENTIFIERS, IMPORT_LIMITS, IMPORTS)
+        sections = (PROJECT, SOURCES, EVENTS, IDENTIFIERS, ENTITIES, IMPORT_LIMITS, IMPORTS)
         files = {
-            name: file_hash(self.project.root / one.file)
+            name: [file_hash(file) for file in files_of(self.project.root, one)]
             for name, one in self.project.get(IMPORTS).items()
         }
         return {"definitions": self.project.section_hash(*sections), "files": files}
@@ -122,7 +124,7 @@ class Loop:
         counts = {}
         for name in self.project.get(IMPORTS):
             tell(f"read {name}")
-            done = import_file(
+            done = import_declared(
                 self.project, self.stores, name, self.clock, controls(self.project), tell=tell
             )
             counts[name] = msgspec.to_builtins(done)

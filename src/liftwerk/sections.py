@@ -17,6 +17,7 @@ from liftwerk.definitions.project import PROJECT
 from liftwerk.definitions.section import Section
 from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
 from liftwerk.identity.definition import IDENTIFIERS, IDENTITY
 from liftwerk.metrics.definition import GOAL, METRICS
@@ -33,6 +34,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     EVENTS,
     IDENTIFIERS,
     IDENTITY,
+    ENTITIES,
     IMPORT_LIMITS,
     IMPORTS,
     SEGMENT,

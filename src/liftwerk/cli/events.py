@@ -27,26 +27,37 @@ def import_(
     /,
     *,
     name: str | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Import a declared file: into the inbox, then compacted under a new snapshot.
+    """Import what is declared: events into tables, an entity's rows beside them.
 
     Parameters
     ----------
     file
-        A file to read instead of the declared one; an .ndjson file holds whole events.
+        A file, or a folder of files, to read instead of the declared one.
     name
         The import, when the project declares several.
+    dry_run
+        Say what would come and what would be refused, with examples; keep nothing.
     """
     with open_project(common) as project, progress.steps() as tell:
-        result = project.import_file(file, name, tell)
+        result = project.import_file(file, name, tell, dry_run)
 
     def render() -> None:
         counts = result["counts"]
         facts = {key: fmt.number(value) for key, value in counts.items()}
-        show.pairs(f"Imported {result['import']}", facts)
+        title = f"Imported {result['import']}"
+        if dry_run:
+            title = f"Would be imported by {result['import']}"
+        show.pairs(title, facts)
+        for reason, many in result["left_out"].items():
+            out.print(f"  left out: {fmt.number(many)} x {reason}", markup=False)
         for reason, many in result["reasons"].items():
-            out.print(f"  quarantined: {fmt.number(many)} x {reason}", markup=False)
+            line = f"  quarantined: {fmt.number(many)} x {reason}"
+            if dry_run:
+                line += f" (first in {result['examples'][reason]})"
+            out.print(line, markup=False, soft_wrap=True)
 
     emit(common, result, render)
 

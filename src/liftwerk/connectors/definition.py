@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from liftwerk.connectors.forms import check_form
 from liftwerk.definitions.decode import instant
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted
@@ -20,6 +21,7 @@ from liftwerk.identity.definition import IDENTIFIERS
 from liftwerk.privacy.definition import PURPOSES
 
 Format = Literal["csv", "parquet", "ndjson"]
+Kind = Literal["rows", "ga4", "segment"]
 
 FORMATS: dict[str, Format] = {
     ".csv": "csv",
@@ -27,6 +29,8 @@ FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".ndjson": "ndjson",
     ".ndjson.gz": "ndjson",
+    ".json": "ndjson",
+    ".json.gz": "ndjson",
 }
 """Ending of a file's name -> its format."""
 
@@ -223,20 +227,38 @@ class ImportEvent(Struct, frozen=True):
 
 
 class ImportDefinition(Struct, frozen=True):
-    """``[imports.NAME]``: one file and the events its rows make.
+    """``[imports.NAME]``: files, and the events or the entity that their rows make.
 
     Attributes
     ----------
     source : str
         The source the events are told by.
     file : str
-        The file, relative to the project's folder.
+        The file, relative to the project's folder; or many: a folder, or a pattern such as
+        ``exports/*.parquet``, which are imported piece by piece and go on where they stopped.
+    kind : str
+        What a row is: ``rows`` are mapped by ``events`` or ``entity``; ``ga4`` is Google
+        Analytics' BigQuery export, ``segment`` Segment's calls or warehouse rows.
     key : tuple of str
         Columns that name a row; with the event's name they make the event's id.
     identifiers : dict of str to str
         Namespace -> column.
     events : tuple of ImportEvent
         The events a row makes.
+    entity : str or None
+        The entity that the rows are about, instead of events.
+    properties : dict of str to Cell
+        Property of the entity -> where it comes from; what is not here has its own name.
+    valid_from : Moment or None
+        From when an entity's row holds; None: from the import on.
+    known_at : KnownAt or None
+        When it was known. An entity's row: a delay after ``valid_from`` or a column, None: since
+        the import. An export's event: a delay after it happened, None: at once.
+    names : dict of str to str
+        Of an export: name of an event there -> here; beside the built-in ones. An empty one leaves
+        it out.
+    fields : dict of str to dict of str to str
+        Of an export: event -> property -> where it is there, beside the built-in places.
     consent : ImportConsent or None
         The consent the rows were collected with; None: nothing was granted.
     format : str or None
@@ -251,9 +273,16 @@ class ImportDefinition(Struct, frozen=True):
 
     source: str
     file: str
-    key: tuple[str, ...]
-    identifiers: dict[str, str]
-    events: tuple[ImportEvent, ...]
+    kind: Kind = "rows"
+    key: tuple[str, ...] = ()
+    identifiers: dict[str, str] = {}
+    events: tuple[ImportEvent, ...] = ()
+    entity: str | None = None
+    properties: dict[str, Cell] = {}
+    valid_from: Moment | None = None
+    known_at: KnownAt | None = None
+    names: dict[str, str] = {}
+    fields: dict[str, dict[str, str]] = {}
     consent: ImportConsent | None = None
     format: Format | None = None
     delimiter: str = ","
@@ -265,10 +294,21 @@ class ImportDefinition(Struct, frozen=True):
         """The format, declared or by the file's ending; None when it has no known one."""
         if self.format is not None:
             return self.format
-        for ending, format_ in FORMATS.items():
-            if self.file.lower().endswith(ending):
-                return format_
-        return None
+        return format_of(self.file)
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it is many files, or an export: imported piece by piece, resumable."""
+        is_many = any(sign in self.file for sign in "*?[") or self.file.endswith("/")
+        return self.kind != "rows" or is_many
+
+
+def format_of(file: str) -> Format | None:
+    """Tell a file's format by its ending; None when it has no known one."""
+    for ending, format_ in FORMATS.items():
+        if file.lower().endswith(ending):
+            return format_
+    return None
 
 
 def _check(project: Project) -> Iterable[Problem]:
@@ -280,22 +320,15 @@ def _check(project: Project) -> Iterable[Problem]:
         elif sources[definition.source].kind != "file":
             hint = f'sources.{definition.source} needs kind = "file"'
             yield project.problem((*path, "source"), hint, definition.source)
-        if definition.file_format is None:
-            hint = 'add format = "csv", "parquet" or "ndjson"'
+        if definition.file_format is None and not definition.is_history:
+            hint = 'add format = "csv", "parquet" or "ndjson"; a folder ends in /'
             yield project.problem((*path, "file"), hint, definition.file)
         if len(definition.delimiter) != 1:
             yield project.problem((*path, "delimiter"), "write one character", definition.delimiter)
         if not _is_encoding(definition.encoding):
             hint = 'write an encoding such as "utf-8" or "latin-1"'
             yield project.problem((*path, "encoding"), hint, definition.encoding)
-        if not definition.key:
-            hint = "name the columns that make a row's id"
-            yield project.problem((*path, "key"), hint, definition.key)
-        if not definition.identifiers:
-            hint = 'name a namespace and its column, { customer_id = "customer" }'
-            yield project.problem(
-                (*path, "identifiers"), hint, what=f"{dotted(path)} has no identifiers"
-            )
+        yield from check_form(project, path, definition)
         for namespace in definition.identifiers:
             identifiers = project.get(IDENTIFIERS)
             if namespace not in identifiers:
@@ -306,7 +339,20 @@ def _check(project: Project) -> Iterable[Problem]:
                 granted = (*path, "consent", "granted", place)
                 if purpose not in purposes:
                     yield project.unknown(granted, purpose, purposes)
-        yield from _check_events(project, path, definition)
+        if definition.kind == "rows" and definition.entity is None:
+            yield from _check_rows(project, path, definition)
+
+
+def _check_rows(project: Project, path: Path, definition: ImportDefinition) -> Iterable[Problem]:
+    if not definition.key:
+        hint = "name the columns that make a row's id"
+        yield project.problem((*path, "key"), hint, definition.key)
+    if not definition.identifiers:
+        hint = 'name a namespace and its column, { customer_id = "customer" }'
+        yield project.problem(
+            (*path, "identifiers"), hint, what=f"{dotted(path)} has no identifiers"
+        )
+    yield from _check_events(project, path, definition)
 
 
 def _is_encoding(name: str) -> bool:

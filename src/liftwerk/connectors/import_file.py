@@ -66,6 +66,10 @@ class Imported(Struct, frozen=True):
         Rows about erased customers, left out.
     reasons : dict of str to int
         Why rows were quarantined, the most frequent first.
+    examples : dict of str to str
+        Reason -> the first place it was met in.
+    left_out : dict of str to int
+        Why rows of an export make no event, and how many.
     """
 
     rows: int
@@ -74,6 +78,29 @@ class Imported(Struct, frozen=True):
     quarantined: int
     erased: int
     reasons: dict[str, int]
+    examples: dict[str, str] = {}
+    left_out: dict[str, int] = {}
+
+    @classmethod
+    def of(
+        cls,
+        judged: Judged,
+        events: Mapping[str, int],
+        duplicates: int,
+        erased: int,
+        left_out: Mapping[str, int] | None = None,
+    ) -> Imported:
+        """Count what was judged."""
+        return cls(
+            rows=judged.rows,
+            events={name: many for name, many in sorted(events.items()) if many},
+            duplicates=duplicates,
+            quarantined=len(judged.bad),
+            erased=erased,
+            reasons=_counted(judged.bad),
+            examples=_first(judged.bad),
+            left_out=dict(sorted((left_out or {}).items())),
+        )
 
 
 def import_file(
@@ -84,6 +111,7 @@ def import_file(
     controls: Mapping[str, str],
     file: Path | None = None,
     tell: Tell = lambda doing: None,
+    dry_run: bool = False,
 ) -> Imported:
     """Import a declared file into the inbox; `liftwerk.events.compact` makes it readable.
 
@@ -101,6 +129,8 @@ def import_file(
         Read instead of the declared file.
     tell : callable, optional
         Told what is being done.
+    dry_run : bool
+        Judge, and keep nothing; what is still in the inbox is not compared with.
 
     Returns
     -------
@@ -133,12 +163,15 @@ def import_file(
         judged = judgement.of(bodies_of(project, rows, mapped))
         if judged.rows == 0:
             raise InputError("no rows under the header", label, "export it again")
-        # What is still in the inbox must be compared with too.
-        compact(project, stores, clock)
+        if not dry_run:
+            # What is still in the inbox must be compared with too.
+            compact(project, stores, clock)
         judged.hold_against(stores)
-        bad_rows = _rejected(definition, name, rows, judged, now)
+        bad_rows = rejected_rows(definition, name, rows, judged, now, definition.identifiers)
         rejected = judged.spare_the_erased(schema, bad_rows, buried)
         demand_quality(project, judged, label)
+    if dry_run:
+        return _said(judged)
     tell(f"writing {sum(judged.events.values())} events")
     return settle(stores, judged, rejected)
 
@@ -149,14 +182,11 @@ def settle(stores: Stores, judged: Judged, rejected: Sequence[Rejected]) -> Impo
         stores.inbox.quarantine_put(rejected)
     if judged.new_rows:
         stores.inbox.append(judged.new_rows)
-    return Imported(
-        rows=judged.rows,
-        events=dict(sorted(judged.events.items())),
-        duplicates=judged.duplicates,
-        quarantined=len(judged.bad),
-        erased=len(judged.erased),
-        reasons=_counted(judged.bad),
-    )
+    return _said(judged)
+
+
+def _said(judged: Judged) -> Imported:
+    return Imported.of(judged, judged.events, judged.duplicates, len(judged.erased))
 
 
 def bodies_of(
@@ -175,14 +205,18 @@ def bodies_of(
         connection.close()
 
 
-def _rejected(
+def rejected_rows(
     definition: ImportDefinition,
     name: str,
     rows: Rows,
     judged: Judged,
     now: datetime,
+    identifiers: Mapping[str, str],
 ) -> dict[int, Rejected]:
-    """Fetch the bad rows as they stand in the file, for the quarantine."""
+    """Fetch the bad rows as they stand in the file, for the quarantine.
+
+    ``identifiers`` says in which columns they are, by namespace: erasure looks for them there.
+    """
     if not judged.bad:
         return {}
     connection = connect()
@@ -200,7 +234,7 @@ def _rejected(
         body = {
             "import": name,
             "row": number,
-            "identifiers": {key: values[at] for key, at in definition.identifiers.items()},
+            "identifiers": {key: values[at] for key, at in identifiers.items()},
             "columns": values,
         }
         encoded = msgspec.json.encode(body)
@@ -225,11 +259,16 @@ def demand_quality(project: Project, judged: Judged, label: str) -> None:
 
 def _worst(bad: Mapping[int, Bad]) -> Iterator[str]:
     """Say the most frequent reasons, each with the first row it was met in."""
+    first = _first(bad)
+    for reason, many in Counter(one.reason for one in bad.values()).most_common(SHOWN):
+        yield f"{many} x {reason} (first in {first[reason]})"
+
+
+def _first(bad: Mapping[int, Bad]) -> dict[str, str]:
     first: dict[str, str] = {}
     for number in sorted(bad):
         first.setdefault(bad[number].reason, bad[number].where(number))
-    for reason, many in Counter(one.reason for one in bad.values()).most_common(SHOWN):
-        yield f"{many} x {reason} (first in {first[reason]})"
+    return first
 
 
 def _counted(bad: Mapping[int, Bad]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from liftwerk.connectors.definition import (
     Cell,
     ImportDefinition,
     ImportEvent,
+    KnownAt,
     Moment,
 )
 from liftwerk.connectors.rows import Rows
@@ -116,17 +117,17 @@ def _event(
     controls: Mapping[str, str],
 ) -> str:
     kind = schema.types[event.event]
-    identifiers = _object(
+    identifiers = object_json(
         {namespace: quoted(column) for namespace, column in definition.identifiers.items()}
     )
     fields = {
         "name": text(event.event),
         "version": str(kind.definition.version),
         "id": _id(name, definition, event.event),
-        "time": _moment(event.time),
+        "time": moment_json(event.time),
         "identifiers": identifiers,
     }
-    known_at = _known_at(event)
+    known_at = known_at_json(event.time, event.known_at)
     if known_at is not None:
         fields["known_at"] = known_at
     if definition.consent is not None:
@@ -134,12 +135,13 @@ def _event(
     if event.answers is not None:
         fields["decision"] = _id(name, definition, event.answers)
     properties = {
-        key: _cell(cell, kind.definition.properties[key]) for key, cell in event.properties.items()
+        key: cell_json(cell, kind.definition.properties[key])
+        for key, cell in event.properties.items()
     }
     if event.event == DECISION:
         properties.update(_decision(event, controls))
-    fields["properties"] = _object(properties)
-    body = f"{_object(fields)}::VARCHAR"
+    fields["properties"] = object_json(properties)
+    body = f"{object_json(fields)}::VARCHAR"
     if event.when is None:
         return body
     return f"CASE WHEN {_equals(event.when.column, event.when.equals)} THEN {body} END"
@@ -189,7 +191,8 @@ def _probabilities(event: ImportEvent, action: str) -> str:
     return f"CASE WHEN {drawn} BETWEEN 0 AND 1 THEN {pair} END"
 
 
-def _cell(cell: Cell, definition: PropertyDefinition) -> str:
+def cell_json(cell: Cell, definition: PropertyDefinition) -> str:
+    """Write a cell as the JSON its property wants, or as the text it is."""
     raw = _raw(cell)
     match definition.type:
         case "integer":
@@ -201,7 +204,7 @@ def _cell(cell: Cell, definition: PropertyDefinition) -> str:
         case "money":
             value = f"to_json(trim({raw}))"
         case "time":
-            value = _instant(raw)
+            value = instant_json(raw)
         case "list":
             value = f"coalesce(try_cast({raw} AS JSON), to_json({raw}))"
         case _:
@@ -251,7 +254,7 @@ def _boolean(raw: str) -> str:
     )
 
 
-def _instant(raw: str) -> str:
+def instant_json(raw: str) -> str:
     """Read a time; one without a zone is in the connection's, which is the project's."""
     at = f"try_cast({raw} AS TIMESTAMPTZ)"
     return f"coalesce(to_json({_written(at)}), to_json({raw}))"
@@ -262,22 +265,23 @@ def _written(at: str) -> str:
     return f"CASE WHEN isfinite({at}) THEN {spelled} END"
 
 
-def _moment(moment: Moment) -> str:
+def moment_json(moment: Moment) -> str:
+    """Write when something happened."""
     if moment.at is not None:
         return text(_iso(moment.at))
-    return _instant(quoted(str(moment.column)))
+    return instant_json(quoted(str(moment.column)))
 
 
-def _known_at(event: ImportEvent) -> str | None:
-    """Return when it was known; None where that is when it happened."""
-    if event.known_at.column is not None:
-        return _instant(quoted(event.known_at.column))
-    delay = event.known_at.delay
+def known_at_json(time: Moment, known_at: KnownAt) -> str | None:
+    """Write when it was known; None where that is when it happened."""
+    if known_at.column is not None:
+        return instant_json(quoted(known_at.column))
+    delay = known_at.delay
     if delay.microseconds == 0:
         return None
-    if event.time.at is not None:
-        return text(_iso(event.time.at + delay.timedelta))
-    at = f"try_cast({quoted(str(event.time.column))} AS TIMESTAMPTZ)"
+    if time.at is not None:
+        return text(_iso(time.at + delay.timedelta))
+    at = f"try_cast({quoted(str(time.column))} AS TIMESTAMPTZ)"
     return f"to_json({_written(f'({at} + to_microseconds({delay.microseconds}))')})"
 
 
@@ -320,7 +324,8 @@ def _through_maps(event: ImportEvent) -> frozenset[str]:
     return frozenset(f"$.properties.{key}" for key, cell in cells.items() if cell.map is not None)
 
 
-def _object(fields: Mapping[str, str]) -> str:
+def object_json(fields: Mapping[str, str]) -> str:
+    """Write an object of fields that are JSON already."""
     listed = ", ".join(f"{text(key)}, {value}" for key, value in fields.items())
     return f"json_object({listed})"
 

@@ -27,6 +27,8 @@ from liftwerk.events.schema import schema_of
 from liftwerk.store.inbox.protocol import InboxRow, Quarantined
 from liftwerk.store.stores import Stores
 
+OF_AN_ENTITY = "a row of an entity: mend its file and import it again"
+
 
 def rows_again(
     project: Project, stores: Stores, clock: Clock, controls: Mapping[str, str]
@@ -59,6 +61,10 @@ def rows_again(
             if definition is None:
                 what = f"the import {name!r} is no longer declared"
                 judged.update({number: Judged(reason=what) for number, _ in rows})
+                continue
+            if definition.entity is not None:
+                # Rows of an entity go in with their file: mended, it is imported again.
+                judged.update({number: Judged(reason=OF_AN_ENTITY) for number, _ in rows})
                 continue
             judged.update(_judged(project, stores, clock, controls, name, definition, rows))
         return judged

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
+from liftwerk.definitions.typed import Retention
 from liftwerk.events.about import has_identifier, places_about
 from liftwerk.events.columns import LEAF, leaf_columns
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES, EntityDefinition
 from liftwerk.events.schema import Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE
+from liftwerk.events.sequence import ENTITY_TABLE, VALUES_TABLE
 from liftwerk.privacy.definition import PURPOSES
-from liftwerk.store.catalogue import Collection, Subject, Taken
+from liftwerk.store.catalogue import NOBODY, Collection, Subject, Taken
 from liftwerk.store.stores import Stores
 
 ACTOR = "erasure"
@@ -54,10 +58,17 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             erase=lambda subject: _from_quarantine(schema, stores, subject),
         )
     )
-    longest = ", ".join(
-        f"{name}: {definition.retention}"
-        for name, definition in known_events(project).items()
-        if definition.retention is not None
+    entities = project.get(ENTITIES)
+    stores.catalogue.register(
+        Collection(
+            name="entities",
+            room="events",
+            holds=(f"tables/*{ENTITY_TABLE}",),
+            subject=_people(entities),
+            purposes=tuple(project.get(PURPOSES)),
+            retention=_longest({name: one.retention for name, one in entities.items()}),
+            erase=lambda subject: _from_tables(stores, clock, subject, is_entity=True),
+        )
     )
     stores.catalogue.register(
         Collection(
@@ -66,10 +77,26 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             holds=("tables/*",),
             subject=", ".join(leaf_columns(schema)),
             purposes=tuple(project.get(PURPOSES)),
-            retention=longest or "as long as the project",
-            erase=lambda subject: _from_tables(stores, clock, subject),
+            retention=_longest({name: e.retention for name, e in known_events(project).items()}),
+            erase=lambda subject: _from_tables(stores, clock, subject, is_entity=False),
         )
     )
+
+
+def _longest(retentions: Mapping[str, Retention | None]) -> str:
+    """Say how long each is kept, where it is said."""
+    said = ", ".join(f"{name}: {one}" for name, one in retentions.items() if one is not None)
+    if not said:
+        return "as long as the project"
+    return said
+
+
+def _people(entities: Mapping[str, EntityDefinition]) -> str:
+    """Name the columns that say whom an entity is about."""
+    leaves = [f"{LEAF}{name}" for one in entities.values() for name in one.person]
+    if not leaves:
+        return NOBODY
+    return ", ".join(dict.fromkeys(leaves))
 
 
 def _from_inbox(schema: Schema, stores: Stores, subject: Subject) -> Taken:
@@ -102,7 +129,7 @@ def _from_quarantine(schema: Schema, stores: Stores, subject: Subject) -> Taken:
         after = page[-1].number
 
 
-def _from_tables(stores: Stores, clock: Clock, subject: Subject) -> Taken:
+def _from_tables(stores: Stores, clock: Clock, subject: Subject, *, is_entity: bool) -> Taken:
     """Write the tables without the rows, name them in a snapshot, then remove the old files."""
     snapshot = stores.ledger.latest_snapshot()
     if snapshot is None:
@@ -111,7 +138,12 @@ def _from_tables(stores: Stores, clock: Clock, subject: Subject) -> Taken:
     versions = dict(snapshot.tables)
     fields: dict[str, int] = {}
     read = rows = 0
-    for table, version in snapshot.tables.items():
+    concerned = {
+        table: version
+        for table, version in snapshot.tables.items()
+        if table.endswith(ENTITY_TABLE) == is_entity
+    }
+    for table, version in concerned.items():
         columns = _key_columns(stores, table, version)
         done = stores.tables.delete_rows(table, columns, subject.keys)
         if done.version is not None:
@@ -126,7 +158,7 @@ def _from_tables(stores: Stores, clock: Clock, subject: Subject) -> Taken:
         with stores.ledger.change(ACTOR, "events.erase", without.id, detail, now) as change:
             stores.ledger.put_snapshot(change, without)
     # Also when no row was left: a kill may have come between the snapshot and this.
-    for table in versions:
+    for table in concerned:
         stores.tables.purge(table)
     return Taken(fields, read, rows)
 

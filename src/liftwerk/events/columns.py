@@ -102,7 +102,7 @@ def columns_of(schema: Schema, kind: EventType) -> list[Column]:
     list of Column
         Envelope first, then the properties in their declared order.
     """
-    columns = [*_envelope(schema), *_properties(kind, schema.currency)]
+    columns = [*_envelope(schema), *property_columns(kind, schema.currency)]
     if kind.name != "decision_made":
         return columns
     # Told without its unit, a decision is about the customer of its envelope.
@@ -176,7 +176,8 @@ def leaf_hex(namespace: str) -> str:
     return f"coalesce({hashed}, j.leaves.{quoted(namespace)})"
 
 
-def _properties(kind: EventType, currency: str) -> list[Column]:
+def property_columns(kind: EventType, currency: str) -> list[Column]:
+    """List the columns of the properties, as expressions over the parsed body ``j``."""
     columns = []
     for name, definition in kind.definition.properties.items():
         value = f"j.properties.{quoted(name)}"

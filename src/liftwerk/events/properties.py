@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -81,9 +81,13 @@ class PropertyDefinition(Struct, frozen=True):
 
 
 def check_properties(
-    project: Project, path: Path, properties: Mapping[str, PropertyDefinition]
+    project: Project,
+    path: Path,
+    properties: Mapping[str, PropertyDefinition],
+    taken: Sequence[str] = ENVELOPE_COLUMNS,
+    taken_by: str = "the envelope",
 ) -> Iterable[Problem]:
-    """Find what is wrong with the properties of one version of an event.
+    """Find what is wrong with the properties of one version of an event, or of an entity.
 
     Parameters
     ----------
@@ -91,6 +95,10 @@ def check_properties(
     path : tuple
         Where they are declared.
     properties : mapping of str to PropertyDefinition
+    taken : sequence of str, optional
+        Names that the table has for itself.
+    taken_by : str, optional
+        What has them.
 
     Yields
     ------
@@ -102,6 +110,9 @@ def check_properties(
         what = f"the property name {key!r} is taken by the money beside it"
         yield project.problem((*path, key), "choose another name", what=what)
     for key, definition in properties.items():
+        if key in taken or key.startswith("leaf_"):
+            what = f"the property name {key!r} is taken by {taken_by}"
+            yield project.problem((*path, key), "choose another name", what=what)
         yield from _check_property(project, (*path, key), key, definition)
 
 
@@ -111,9 +122,6 @@ def _check_property(
     if not is_name(name):
         hint = "use lower case letters, digits and _, a letter first"
         yield project.problem(path, hint, what=f"the property name {name!r} cannot be used")
-    if name in ENVELOPE_COLUMNS or name.startswith("leaf_"):
-        what = f"the property name {name!r} is taken by the envelope"
-        yield project.problem(path, "choose another name", what=what)
     bounded = definition.minimum is not None or definition.maximum is not None
     if bounded and definition.type not in ("integer", "number", "money"):
         hint = "minimum and maximum are for integer, number and money"

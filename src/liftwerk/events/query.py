@@ -7,7 +7,7 @@ neither files nor the network.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import duckdb
 import pyarrow
@@ -15,6 +15,8 @@ import pyarrow
 from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError, UnknownName, did_you_mean
 from liftwerk.events.engine import connect, quoted
+from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.events.entities.read import demand_purpose, readable_for, timelines
 from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES
@@ -42,7 +44,8 @@ def query(
     project : Project
     stores : Stores
     sql : str
-        DuckDB's SQL; each event is a table of its name.
+        DuckDB's SQL; each event is a table of its name, and so is each entity that the purpose may
+        read: its timeline, as `liftwerk.events.entities.read.timeline` has it.
     purpose : str
         A declared purpose; the built-in ones are not for questions.
     as_of : AsOf
@@ -71,20 +74,19 @@ def query(
         if purpose in HOUSEKEEPING:
             hint = "it is for liftwerk's own housekeeping; " + hint
         raise UnknownName(f"no purpose {purpose!r} to ask for", "--purpose", hint)
-    known = schema_of(project).types
+    events = schema_of(project).types
+    entities = readable_for(project, purpose)
+    known = [*events, *entities]
     apart = connect()
     used = _tables_of(apart, _only_statement(apart, sql), known)
+    for name in sorted(used & set(project.get(ENTITIES))):
+        demand_purpose(project, name, purpose)
     with relations(
         project, stores, purpose, as_of, derived, None, beside, one_customer
     ) as permitted:
-        for name in known:
-            rows = permitted.sql(f"SELECT * FROM {quoted(name)}")
-            if name not in used:
-                rows = rows.limit(0)
-            held = rows.to_arrow_table()
-            apart.register("held", held)
-            apart.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM held")
-            apart.unregister("held")
+        _copy(permitted, apart, events, used)
+    with timelines(project, stores, purpose, entities, as_of) as permitted:
+        _copy(permitted, apart, entities, used)
     apart.execute("SET enable_external_access = false")
     apart.execute("SET lock_configuration = true")
     try:
@@ -93,6 +95,23 @@ def query(
         raise _refused(error, known) from None
     finally:
         apart.close()
+
+
+def _copy(
+    permitted: duckdb.DuckDBPyConnection,
+    apart: duckdb.DuckDBPyConnection,
+    names: Iterable[str],
+    used: Container[str],
+) -> None:
+    """Copy views into tables; those that the statement doesn't read get their columns only."""
+    for name in names:
+        rows = permitted.sql(f"SELECT * FROM {quoted(name)}")
+        if name not in used:
+            rows = rows.limit(0)
+        held = rows.to_arrow_table()
+        apart.register("held", held)
+        apart.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM held")
+        apart.unregister("held")
 
 
 def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
@@ -124,7 +143,7 @@ def _refused(error: duckdb.Error, known: Iterable[str]) -> InputError:
     missing = _NO_TABLE.search(line)
     if missing is not None:
         return InputError(line, _WHERE, did_you_mean(missing[1], known))
-    return InputError(line, _WHERE, "`DESCRIBE NAME` shows an event's columns")
+    return InputError(line, _WHERE, "`DESCRIBE NAME` shows a table's columns")
 
 
 def _one_line(error: Exception) -> str:

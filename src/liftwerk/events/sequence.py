@@ -16,7 +16,10 @@ from liftwerk.events.engine import connect, text
 from liftwerk.store.stores import Stores
 
 VALUES_TABLE = "identifiers"
-"""The table that remembers which identifier a leaf key was made from; the others hold events."""
+"""The table that remembers which identifier a leaf key was made from."""
+
+ENTITY_TABLE = "_entity"
+"""Ending of the tables that hold reference data; those of events end in their version."""
 
 
 class Verdict(IntEnum):
@@ -35,7 +38,7 @@ def event_files(stores: Stores) -> dict[str, list[str]]:
     return {
         name: stores.tables.files(name, version)
         for name, version in sorted(snapshot.tables.items())
-        if name != VALUES_TABLE
+        if name != VALUES_TABLE and not name.endswith(ENTITY_TABLE)
     }
 
 

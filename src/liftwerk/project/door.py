@@ -25,13 +25,16 @@ import pyarrow as pa
 
 from liftwerk.clock import Clock, SystemClock
 from liftwerk.connectors.definition import IMPORTS
-from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.import_declared import import_declared
 from liftwerk.connectors.rows_again import rows_again
 from liftwerk.decisions.definition import PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.definitions import Project as Definitions
 from liftwerk.definitions import Section, load
 from liftwerk.errors import HomeInUse, ProjectError, UnknownName, did_you_mean
 from liftwerk.events.compact import compact
+from liftwerk.events.entities.read import read as read_entity
+from liftwerk.events.entities.read import timeline
+from liftwerk.events.entities.show import key_of, summaries
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
@@ -42,6 +45,7 @@ from liftwerk.loop import Loop, controls
 from liftwerk.models.show import card, markdown
 from liftwerk.models.train import TrainedModel
 from liftwerk.operations.run import Progress, plan_steps
+from liftwerk.privacy.permitted import AsOf
 from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
@@ -204,6 +208,39 @@ class Project:
         rows = narwhals.from_native(spine, eager_only=True).to_arrow()
         return training_set(self.definitions, self.stores, rows, features, purpose)
 
+    def entities(self) -> list[dict[str, Any]]:
+        """List the declared entities, and what is kept of each."""
+        return summaries(self.definitions, self.stores)
+
+    def entity(
+        self,
+        name: str,
+        purpose: str,
+        at: datetime | None = None,
+        known_at: datetime | None = None,
+        key: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Read an entity: what held at a moment, or all that holds at one time or another.
+
+        Parameters
+        ----------
+        name : str
+            The entity.
+        purpose : str
+            A purpose that may read it.
+        at : datetime, optional
+            The moment; by default every stretch of time is a row.
+        known_at : datetime, optional
+            What was learnt later is left out.
+        key : sequence of str, optional
+            Only the thing of this key, its parts in the declared order.
+        """
+        as_of = AsOf(time=known_at)
+        one = key_of(self.definitions, name, key)
+        if at is None:
+            return timeline(self.definitions, self.stores, name, purpose, as_of, one)
+        return read_entity(self.definitions, self.stores, name, purpose, at, as_of, one)
+
     def models(self) -> list[dict[str, Any]]:
         """List the cards of the trained models, newest first."""
         found: dict[str, dict[str, Any]] = {}
@@ -290,27 +327,43 @@ class Project:
         return decide_all(self.definitions, self.stores, self.clock, name, target, release, tell)
 
     def import_file(
-        self, file: Path | None = None, name: str | None = None, tell: Progress = silent
+        self,
+        file: Path | None = None,
+        name: str | None = None,
+        tell: Progress = silent,
+        dry_run: bool = False,
     ) -> dict[str, Any]:
-        """Import a declared file and compact it under a new snapshot."""
+        """Import a declared file and compact it under a new snapshot; or say what would come."""
         existed = self.definitions.home.exists()
         chosen = name or self._only(IMPORTS)
         place = controls(self.definitions)
         told = lambda doing: tell("import", doing)  # noqa: E731
         try:
             with self.stores.home.hold("import"):
-                done = import_file(
-                    self.definitions, self.stores, chosen, self.clock, place, file, told
+                done = import_declared(
+                    self.definitions, self.stores, chosen, self.clock, place, file, told, dry_run
                 )
-                tell("compact", "sort new events into tables")
-                compact(self.definitions, self.stores, self.clock)
+                if not dry_run:
+                    tell("compact", "sort new events into tables")
+                    compact(self.definitions, self.stores, self.clock)
         except ProjectError:
             leave_no_trace(self.stores, existed)
             self._opened = None
             raise
-        counts = {"rows": done.rows, "new events": sum(done.events.values())}
+        entity = self.definitions.get(IMPORTS)[chosen].entity
+        new = "new events"
+        if entity is not None:
+            new = f"new rows of {entity}"
+        counts = {"rows": done.rows, new: sum(done.events.values())}
         counts |= {"duplicates": done.duplicates, "quarantined": done.quarantined}
-        return {"import": chosen, "counts": counts, "reasons": done.reasons}
+        return {
+            "import": chosen,
+            "dry_run": dry_run,
+            "counts": counts,
+            "reasons": done.reasons,
+            "examples": done.examples,
+            "left_out": done.left_out,
+        }
 
     def compact(self) -> dict[str, Any]:
         """Move what was collected into the tables, under a new snapshot."""
