@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 
 import pyarrow
@@ -10,17 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liftwerk.clock import FixedClock
-from liftwerk.errors import InputError, UnknownName
 from liftwerk.events.entities.join import join
-from liftwerk.events.entities.put import put, sort_rows
 from liftwerk.events.entities.read import read, timeline
-from liftwerk.events.entities.schema import check_rows, entity_of
-from liftwerk.events.query import query
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.home import Home
-from liftwerk.store.stores import Stores, open_stores
+from liftwerk.store.stores import open_stores
 from tests.events.conftest import clock, stores
-from tests.events.entities.things import Row, body, day, held, keep, price, things
+from tests.events.entities.things import Row, day, held, keep, price, things
 from tests.events.shop import NOW
 
 __all__ = ["clock", "stores"]

@@ -66,7 +66,8 @@ Row = tuple[str, int, int, int]
 
 def things(root: Path | str = ".", **changes: Any) -> Project:
     """Build the shop with its entities."""
-    return shop(root, entities=ENTITIES, **changes)
+    changes.setdefault("entities", ENTITIES)
+    return shop(root, **changes)
 
 
 def day(number: int) -> datetime:

@@ -135,10 +135,17 @@ def check_rows(
         try:
             row = decode(body)
             _spell(row.properties, spelled)
-            _demand(row, moments)
         except (ValueError, RecursionError) as error:
             reason, path = explain(kind.rows, body, error)
             bad[number] = (_in_our_words(kind.name, reason, path), path)
+            continue
+        untold = [moment for moment in moments if getattr(row, moment) is None]
+        if untold:
+            path = f"$.{untold[0]}"
+            bad[number] = (
+                _in_our_words(kind.name, f"{kind.name}{path[1:]} is missing", path),
+                path,
+            )
             continue
         good.append((number, encode(row)))
     return Checked(good, bad)
@@ -155,14 +162,6 @@ def _spell(properties: Any, spelled: Sequence[tuple[str, Namespace]]) -> None:
         except ValueError as error:
             place = f" - at `$.properties.{attribute.rstrip('_')}`"
             raise msgspec.ValidationError(f"{error}{place}") from None
-
-
-def _demand(row: Any, moments: Sequence[str]) -> None:
-    for moment in moments:
-        if getattr(row, moment) is None:
-            raise msgspec.ValidationError(
-                f"Object missing required field `{moment}` - at `$.{moment}`"
-            )
 
 
 def _in_our_words(name: str, reason: str, path: str) -> str:
