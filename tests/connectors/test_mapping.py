@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftwerk.connectors.definition import Cell
-from liftwerk.connectors.mapping import UNMAPPED, _cell
+from liftwerk.connectors.mapping import UNMAPPED, cell_json
 from liftwerk.events.engine import connect
 from liftwerk.events.ids import made_id, made_id_sql
 from liftwerk.events.properties import PropertyDefinition
@@ -40,7 +40,7 @@ def made(engine: duckdb.DuckDBPyConnection, sql: str, said: str | None) -> Any:
 
 @given(SAID)
 def test_a_whole_number_or_the_text(engine: duckdb.DuckDBPyConnection, said: str) -> None:
-    value = made(engine, _cell(Cell("c"), PropertyDefinition("integer")), said)
+    value = made(engine, cell_json(Cell("c"), PropertyDefinition("integer")), said)
     is_whole = re.fullmatch(r"\s*[+-]?[0-9]+(\.0*)?\s*", said, re.ASCII) is not None
     if is_whole and -(2**63) <= int(said.strip().partition(".")[0]) < 2**63:
         assert value == int(said.strip().partition(".")[0])
@@ -50,13 +50,13 @@ def test_a_whole_number_or_the_text(engine: duckdb.DuckDBPyConnection, said: str
 
 @given(SAID)
 def test_a_number_or_the_text(engine: duckdb.DuckDBPyConnection, said: str) -> None:
-    value = made(engine, _cell(Cell("c"), PropertyDefinition("number")), said)
+    value = made(engine, cell_json(Cell("c"), PropertyDefinition("number")), said)
     assert value == said or value == pytest.approx(float(said), rel=0, abs=0)
 
 
 @given(SAID)
 def test_true_or_false_or_the_text(engine: duckdb.DuckDBPyConnection, said: str) -> None:
-    value = made(engine, _cell(Cell("c"), PropertyDefinition("boolean")), said)
+    value = made(engine, cell_json(Cell("c"), PropertyDefinition("boolean")), said)
     words = dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), True)
     words.update(dict.fromkeys(("0", "0.0", "false", "f", "no", "n"), False))
     assert value == words.get(said.strip(" ").lower(), said)
@@ -65,23 +65,23 @@ def test_true_or_false_or_the_text(engine: duckdb.DuckDBPyConnection, said: str)
 
 @given(st.text(max_size=12))
 def test_text_stays(engine: duckdb.DuckDBPyConnection, said: str) -> None:
-    assert made(engine, _cell(Cell("c"), PropertyDefinition("string")), said) == said
+    assert made(engine, cell_json(Cell("c"), PropertyDefinition("string")), said) == said
 
 
 @pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "money", "time"])
 def test_an_empty_field_is_null(engine: duckdb.DuckDBPyConnection, kind: Any) -> None:
-    assert made(engine, _cell(Cell("c"), PropertyDefinition(kind)), None) is None
+    assert made(engine, cell_json(Cell("c"), PropertyDefinition(kind)), None) is None
 
 
 def test_a_map_translates_or_marks(engine: duckdb.DuckDBPyConnection) -> None:
-    sql = _cell(Cell("c", map={"it's": "1", "b": "0"}), PropertyDefinition("boolean"))
+    sql = cell_json(Cell("c", map={"it's": "1", "b": "0"}), PropertyDefinition("boolean"))
     assert [made(engine, sql, said) for said in ("it's", "b", "c", None)] == [
         True, False, {UNMAPPED: True}, None,
     ]  # fmt: skip
 
 
 def test_one_value_for_every_row(engine: duckdb.DuckDBPyConnection) -> None:
-    assert made(engine, _cell(Cell(value="7"), PropertyDefinition("integer")), "x") == 7
+    assert made(engine, cell_json(Cell(value="7"), PropertyDefinition("integer")), "x") == 7
 
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=3))

@@ -25,7 +25,6 @@ import pyarrow as pa
 
 from liftwerk.clock import Clock, SystemClock
 from liftwerk.connectors.definition import IMPORTS
-from liftwerk.connectors.import_declared import import_declared
 from liftwerk.connectors.rows_again import rows_again
 from liftwerk.decisions.definition import PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.definitions import Project as Definitions
@@ -52,6 +51,7 @@ from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.erase import erase_customers, erase_due
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
+from liftwerk.project.take_in import take_in
 from liftwerk.releases.advance import advance
 from liftwerk.sections import SECTIONS
 from liftwerk.store.home import Home
@@ -220,20 +220,10 @@ class Project:
         known_at: datetime | None = None,
         key: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Read an entity: what held at a moment, or all that holds at one time or another.
+        """Read an entity: what held at a moment, or without one all that ever holds.
 
-        Parameters
-        ----------
-        name : str
-            The entity.
-        purpose : str
-            A purpose that may read it.
-        at : datetime, optional
-            The moment; by default every stretch of time is a row.
-        known_at : datetime, optional
-            What was learnt later is left out.
-        key : sequence of str, optional
-            Only the thing of this key, its parts in the declared order.
+        What was learnt after ``known_at`` is left out; ``key`` names one thing, by the parts of its
+        key in the declared order.
         """
         as_of = AsOf(time=known_at)
         one = key_of(self.definitions, name, key)
@@ -336,34 +326,12 @@ class Project:
         """Import a declared file and compact it under a new snapshot; or say what would come."""
         existed = self.definitions.home.exists()
         chosen = name or self._only(IMPORTS)
-        place = controls(self.definitions)
-        told = lambda doing: tell("import", doing)  # noqa: E731
         try:
-            with self.stores.home.hold("import"):
-                done = import_declared(
-                    self.definitions, self.stores, chosen, self.clock, place, file, told, dry_run
-                )
-                if not dry_run:
-                    tell("compact", "sort new events into tables")
-                    compact(self.definitions, self.stores, self.clock)
+            return take_in(self.definitions, self.stores, chosen, self.clock, file, tell, dry_run)
         except ProjectError:
             leave_no_trace(self.stores, existed)
             self._opened = None
             raise
-        entity = self.definitions.get(IMPORTS)[chosen].entity
-        new = "new events"
-        if entity is not None:
-            new = f"new rows of {entity}"
-        counts = {"rows": done.rows, new: sum(done.events.values())}
-        counts |= {"duplicates": done.duplicates, "quarantined": done.quarantined}
-        return {
-            "import": chosen,
-            "dry_run": dry_run,
-            "counts": counts,
-            "reasons": done.reasons,
-            "examples": done.examples,
-            "left_out": done.left_out,
-        }
 
     def compact(self) -> dict[str, Any]:
         """Move what was collected into the tables, under a new snapshot."""
