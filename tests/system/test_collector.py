@@ -49,15 +49,33 @@ def test_acknowledged_is_kept_once_through_kills(tmp_path: Path) -> None:
     assert told["told apart"] == 2
 
 
-def test_an_upgrade_loses_no_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [("--only", "collect", "--workers", "2", "--no-compact"), ()], ids=["collect", "all"]
+)
+def test_an_upgrade_loses_no_request(options: tuple[str, ...], tmp_path: Path) -> None:
     project = make_project(tmp_path / "shop")
-    server = Server(project, "--only", "collect", "--workers", "2", "--no-compact")
+    server = Server(project, *options)
     with Load(server.port, connections=4) as load:
         while len(load.acknowledged) < 200:
             time.sleep(0.01)
         assert server.stop() == 0
         kept = set(load.acknowledged)
+    assert set(load.statuses) == {200}
     assert kept <= set(ids_in_tables(project))
+
+
+def test_two_servers_on_one_home_are_one_collector(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "shop")
+    with serving(project, "--only", "collect") as one, serving(project) as other:
+        # The same seeds: both are sent the same events, and each again now and then.
+        with Load(one.port, connections=2) as first, Load(other.port, connections=2) as second:
+            while min(len(first.acknowledged), len(second.acknowledged)) < 200:
+                time.sleep(0.01)
+        assert first.acknowledged & second.acknowledged
+        assert [one.stop(), other.stop()] == [0, 0]
+    found = ids_in_tables(project)
+    assert len(found) == len(set(found))
+    assert first.acknowledged | second.acknowledged <= set(found)
 
 
 def test_a_process_that_dies_twice_in_a_row_ends_nobody(tmp_path: Path) -> None:

@@ -10,12 +10,22 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from liftwerk.clock import SystemClock
+from liftwerk.definitions import load
+from liftwerk.events.append import append_event
+from liftwerk.events.identifiers import leaf_key
 from liftwerk.faults import SITES
+from liftwerk.identity import customers_of
+from liftwerk.sections import SECTIONS
+from liftwerk.store.home import Home
+from liftwerk.store.stores import open_stores
+from tests.system.collector import make_project, view
 from tests.system.conftest import SMALL_ROWS, call
 
 pytestmark = pytest.mark.slow
@@ -105,3 +115,35 @@ def test_a_decision_that_was_killed_is_recorded_whole_or_not_at_all(
     listed = call("decisions", "list", "--json", "--limit", "5000", cwd=project)
     live = [row for row in json.loads(listed.stdout) if row["kind"] == "live"]
     assert len(live) == kept
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "inbox_append:after",
+        "inbox_append:after:2",
+        "table_sync:before",
+        "snapshot_commit:after",
+    ],
+)
+def test_who_was_being_told_apart_is_so_once_and_with_an_entry(moment: str, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "shop")
+    linked = view(str(uuid.uuid4()), 1, identifiers={"customer": "c1", "visitor": "v1"})
+    definitions = load(project, SECTIONS)
+    with open_stores(Home.of(definitions, create=True)) as stores:
+        event = {name: linked[name] for name in ("name", "identifiers", "properties")}
+        append_event(definitions, stores, event, "shop", SystemClock())
+    assert call("events", "compact", cwd=project).returncode == 0
+    command = ("identity", "unmerge", "customer:c1", "visitor:v1", "--reason", "a shared device")
+    killed = call(*command, cwd=project, env={"LIFTWERK_FAULT": moment})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert call("events", "compact", cwd=project).returncode == 0
+    whole = moment != "inbox_append:after"
+    # What was durable counts; else it is done again.
+    assert call(*command, cwd=project).returncode == int(whole)
+    with open_stores(Home.of(definitions)) as stores:
+        leaves = [leaf_key("customer", "c1"), leaf_key("visitor", "v1")]
+        assert len(set(customers_of(definitions, stores, leaves).values())) == 2
+        entries = [one for one in stores.ledger.audit() if one.action == "identity.unmerge"]
+        assert len(entries) == 2 - int(whole)
+        assert stores.damage() == []

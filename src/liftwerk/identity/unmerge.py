@@ -64,12 +64,13 @@ def unmerge(
     said = {"name": APART, "time": now, "properties": {"reason": reason, "pair": pair}}
     detail = {"reason": reason, "pair": pair}
     with stores.ledger.change(actor, "identity.unmerge", SUBJECT, detail, now):
-        # Half a pair says nothing: after a kill between the two it is done again.
-        events = []
-        for identifier in (one, other):
-            namespace, value = named_identifier(project, identifier)
-            event = {**said, "identifiers": {namespace: value}}
-            events.append(append_event(project, stores, event, LIVE, clock))
+        pass  # before the events: they must not count without an entry, whatever is killed when
+    # Half a pair says nothing: after a kill between the two it is done again.
+    events = []
+    for identifier in (one, other):
+        namespace, value = named_identifier(project, identifier)
+        event = {**said, "identifiers": {namespace: value}}
+        events.append(append_event(project, stores, event, LIVE, clock))
     compact(project, stores, clock)
     whose = customers_of(project, stores, leaves)
     return {"events": events, "customers": [whose[leaf].hex() for leaf in leaves]}
