@@ -43,6 +43,13 @@ OTHER_COMMANDS = (
 RUN_SITES = [site for site in SITES if site not in OTHER_COMMANDS]
 
 
+def test_every_site_is_visited_by_some_test() -> None:
+    texts = [path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py")]
+    visiting = "\n".join(text for text in texts if "LIFTWERK_FAULT" in text)
+    # Once it stands in the list above; a test names it once more.
+    assert [site for site in OTHER_COMMANDS if visiting.count(site) < 2] == []
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("site", RUN_SITES)
 def test_a_kill_at_every_site_of_a_run_changes_nothing(
