@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from liftwerk.connectors.mapping import Mapped
 from liftwerk.events.about import is_about
-from liftwerk.events.admit import ERASED, Refusal, admit
+from liftwerk.events.admit import ERASED, Refusal, admit, digest
 from liftwerk.events.compact import CLASH
 from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import Verdict, sort_out
@@ -67,8 +67,7 @@ class Judged:
     def hold_against(self, stores: Stores) -> None:
         """Compare ids with what is kept: a row with a known id of other content is bad."""
         ids = [row.event_id for _, row in self.admitted]
-        bodies = [row.body for _, row in self.admitted]
-        verdicts = sort_out(stores, ids, bodies)
+        verdicts = sort_out(stores, ids, [digest(row.body) for _, row in self.admitted])
         for place, verdict in verdicts.items():
             if verdict == Verdict.CLASH:
                 number, row = self.admitted[place]

@@ -10,30 +10,35 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow
 import pyarrow.compute
 from msgspec import Struct, structs
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
+from liftwerk.errors import StoreFault
 from liftwerk.events.admit import digest
 from liftwerk.events.columns import columns_of, json_shape, leaf_columns, leaf_hex
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.live import copy_live_decisions
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE, Verdict, parquet, sort_out
+from liftwerk.events.sequence import VALUES_TABLE, Verdict, know_ids, parquet, sort_out
 from liftwerk.events.versions import demand_compatible, to_publish
 from liftwerk.faults import fault
+from liftwerk.store.definition import STORE
+from liftwerk.store.ids import keys_of, keys_of_digests
 from liftwerk.store.inbox.protocol import Rejected
+from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-BATCH = 200_000
+BATCH = 100_000
 """Events that are held in memory at once."""
 
 ACTOR = "sequencer"
@@ -89,12 +94,17 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
     demand_compatible(project, stores.ledger)
     schema = schema_of(project)
     snapshot = stores.ledger.latest_snapshot() or Snapshot(0, {}, clock.now())
+    if snapshot.inbox_offset > stores.inbox.last_offset():
+        what = f"the inbox ends at {stores.inbox.last_offset()}, before {snapshot.inbox_offset}"
+        hint = "it is not the inbox that these tables came from: check [store], or restore a backup"
+        raise StoreFault(what, "the inbox", hint)
     stores.tables.restore(snapshot.tables)
+    know_ids(stores)
     copied = copy_live_decisions(schema, stores, snapshot)
     events: Counter[str] = Counter()
     quarantined: Counter[str] = Counter(copied.refused)
     duplicates = erased = 0
-    after = 0
+    after = snapshot.inbox_offset
     # No further than what is there now: while events come in as fast as they are sorted, a command
     # that sorts would never end, nor let go of the home.
     last = stores.inbox.last_offset()
@@ -109,9 +119,13 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         quarantined.update(one.reason for one in batch.rejected)
         duplicates += batch.duplicates
         erased += batch.erased
+        # Only now: what was taken out rests in a table or in quarantine.
+        stores.inbox.trim(after, _trimmed_before(project, clock))
     if copied.offset > snapshot.decisions_offset:  # every one of them was refused
         alike = structs.replace(snapshot, decisions_offset=copied.offset, at=clock.now())
         _put_snapshot(stores, alike, (), {})
+    for name in snapshot.tables:
+        stores.tables.vacuum(name)
     return Compacted(
         stores.ledger.latest_snapshot(),
         dict(sorted(events.items())),
@@ -119,6 +133,14 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         dict(quarantined),
         erased,
     )
+
+
+def _trimmed_before(project: Project, clock: Clock) -> int:
+    """Say which rows of the inbox may go: those received before this, in microseconds."""
+    kept = project.get(STORE).keep_inbox
+    if kept is None:
+        return _EVERYTHING
+    return to_microseconds(clock.now() - timedelta(seconds=kept.seconds))
 
 
 def _put_snapshot(
@@ -148,18 +170,17 @@ class _Batch:
         self.written: list[EventType] = []
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
-        bodies = rows.column("body").to_pylist()
-        verdicts = sort_out(stores, rows.column("event_id").to_pylist(), bodies)
+        digests = [digest(body) for body in rows.column("body").to_pylist()]
+        rows = rows.append_column("digest", pyarrow.array(digests, pyarrow.binary()))
+        verdicts = sort_out(stores, rows.column("event_id").to_pylist(), digests)
         clashes = [place for place, verdict in verdicts.items() if verdict == Verdict.CLASH]
         self.duplicates = len(verdicts) - len(clashes)
         self._reject(rows.take(pyarrow.array(clashes, pyarrow.int64())), CLASH)
         self.rows = rows
         if verdicts:
-            new = [place for place in range(rows.num_rows) if place not in verdicts]
-            self.rows = rows.take(pyarrow.array(new, pyarrow.int64()))
-            bodies = [bodies[place] for place in new]
-        digests = pyarrow.array(map(digest, bodies), pyarrow.binary(), size=len(bodies))
-        self.rows = self.rows.append_column("digest", digests)
+            is_new = np.ones(rows.num_rows, np.bool_)
+            is_new[list(verdicts)] = False
+            self.rows = rows.filter(pyarrow.array(is_new))
 
     def _reject(self, rows: pyarrow.Table, reason: str) -> None:
         for row in rows.to_pylist():
@@ -168,25 +189,28 @@ class _Batch:
             self.rejected.append(Rejected(source, row["received"], reason, detail, row["body"]))
 
     def commit(self, before: Snapshot, decisions_offset: int, now: datetime) -> Snapshot:
-        """Write the rows, then the snapshot that names them, then let the inbox go."""
-        stores = self.stores
+        """Write the rows, then the snapshot that names them."""
         written = self._write(before)
         if self.rejected:
-            stores.inbox.quarantine_put(self.rejected)
-        snapshot = before
-        if written:
-            detail = {
-                "events": dict(self.events),
-                "duplicates": self.duplicates,
-                "quarantined": len(self.rejected),
-                "erased": self.erased,
-            }
-            tables = {**before.tables, **written}
-            snapshot = Snapshot(self.last_offset, tables, now, decisions_offset)
-            _put_snapshot(stores, snapshot, self.written, detail)
-        # Only now: what was dropped rests in a table or in quarantine.
-        stores.inbox.trim(self.last_offset, _EVERYTHING)
+            self.stores.inbox.quarantine_put(self.rejected)
+        detail = {
+            "events": dict(self.events),
+            "duplicates": self.duplicates,
+            "quarantined": len(self.rejected),
+            "erased": self.erased,
+        }
+        snapshot = Snapshot(self.last_offset, {**before.tables, **written}, now, decisions_offset)
+        _put_snapshot(self.stores, snapshot, self.written, detail)
+        self._know(snapshot)
         return snapshot
+
+    def _know(self, snapshot: Snapshot) -> None:
+        """Let the ids go along with the snapshot."""
+        self.stores.ids.add(
+            keys_of(self.rows.column("event_id").to_pylist()),
+            keys_of_digests(self.rows.column("digest").to_pylist()),
+            snapshot.id,
+        )
 
     def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
@@ -216,6 +240,10 @@ class _Batch:
             table = self._new_values(connection, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
+        for name in versions:
+            merged = self.stores.tables.merge(name)
+            if merged is not None:
+                versions[name] = merged
         return versions
 
     def _reject_undeclared(
@@ -227,8 +255,9 @@ class _Batch:
             sql += f" EXCEPT SELECT o FROM {quoted(kind.table)}"
         gone = [offset for (offset,) in connection.execute(sql).fetchall()]
         if gone:
-            rows = self.rows.filter(pyarrow.compute.field("offset").isin(gone))
-            self._reject(rows, UNDECLARED)
+            is_gone = pyarrow.compute.field("offset").isin(gone)
+            self._reject(self.rows.filter(is_gone), UNDECLARED)
+            self.rows = self.rows.filter(~is_gone)
 
     def _new_values(
         self,

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Share
-from liftwerk.events.admit import ERASED, admit
+from liftwerk.events.admit import ERASED, admit, digest
 from liftwerk.events.compact import CLASH, UNDECLARED
 from liftwerk.events.definition import LIVE
 from liftwerk.events.schema import Schema, head_of, schema_of
@@ -215,7 +215,8 @@ def _admitted(
         elif admitted.refused:
             refusal = admitted.refused[0]
             judged[kept.number] = Judged(reason=refusal.reason, detail=refusal.path)
-    verdicts = sort_out(stores, [row.event_id for _, row in rows], [row.body for _, row in rows])
+    ids = [row.event_id for _, row in rows]
+    verdicts = sort_out(stores, ids, [digest(row.body) for _, row in rows])
     for place, (number, row) in enumerate(rows):
         verdict = verdicts.get(place)
         if verdict == Verdict.CLASH:

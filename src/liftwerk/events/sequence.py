@@ -6,13 +6,14 @@ for the built-in purpose ``deduplication``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 import pyarrow
+import pyarrow.compute
 
-from liftwerk.events.admit import digest
 from liftwerk.events.engine import connect, text
+from liftwerk.store.ids import Keys, keys_of, keys_of_digests
 from liftwerk.store.stores import Stores
 
 VALUES_TABLE = "identifiers"
@@ -20,6 +21,11 @@ VALUES_TABLE = "identifiers"
 
 ENTITY_TABLE = "_entity"
 """Ending of the tables that hold reference data; those of events end in their version."""
+
+PART = 500_000
+"""Ids that are read from tables at once."""
+
+BINARY = pyarrow.binary()
 
 
 class Verdict(IntEnum):
@@ -48,7 +54,7 @@ def parquet(files: Sequence[str]) -> str:
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
-def sort_out(stores: Stores, ids: Sequence[bytes], bodies: Sequence[bytes]) -> dict[int, Verdict]:
+def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> dict[int, Verdict]:
     """Compare events with what the snapshot holds, and with those before them in the list.
 
     Parameters
@@ -56,8 +62,8 @@ def sort_out(stores: Stores, ids: Sequence[bytes], bodies: Sequence[bytes]) -> d
     stores : Stores
     ids : sequence of bytes
         n event ids, in the order of their arrival.
-    bodies : sequence of bytes
-        Their canonical JSON.
+    digests : sequence of bytes
+        `liftwerk.events.admit.digest` of each.
 
     Returns
     -------
@@ -70,34 +76,87 @@ def sort_out(stores: Stores, ids: Sequence[bytes], bodies: Sequence[bytes]) -> d
         return {}
     connection = connect()
     places = pyarrow.array(range(len(ids)), pyarrow.int64())
-    batch = pyarrow.table({"place": places, "id": pyarrow.array(ids, pyarrow.binary())})
+    batch = pyarrow.table(
+        {
+            "place": places,
+            "id": pyarrow.array(ids, BINARY),
+            "digest": pyarrow.array(digests, BINARY),
+        }
+    )
     connection.register("batch", batch)
-    kept = "SELECT NULL::BLOB AS id, NULL::BLOB AS digest WHERE FALSE"
+    connection.register("kept", _kept(stores, batch))
+    rows = connection.execute(
+        """
+        WITH first AS (SELECT id, min(place) AS place FROM batch GROUP BY id)
+        SELECT batch.place,
+            CASE WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
+                WHEN kept.id IS NOT NULL THEN $kept ELSE $repeated END
+        FROM batch JOIN first USING (id) JOIN batch AS told ON told.place = first.place
+        LEFT JOIN kept ON kept.id = batch.id
+        WHERE kept.id IS NOT NULL OR first.place < batch.place
+        ORDER BY batch.place
+        """,
+        {"clash": Verdict.CLASH, "kept": Verdict.KEPT, "repeated": Verdict.REPEATED},
+    ).fetchall()
+    return {place: Verdict(verdict) for place, verdict in rows}
+
+
+def _kept(stores: Stores, batch: pyarrow.Table) -> pyarrow.Table:
+    """Return those of a batch that the snapshot holds: ``id``, and its content's ``digest``."""
+    snapshot = stores.ledger.latest_snapshot()
+    if snapshot is None:
+        return batch.select(["id", "digest"]).slice(0, 0)
+    try:
+        made_of = stores.ids.snapshot
+        known, contents = stores.ids.find(keys_of(batch.column("id").to_pylist()))
+    except FileNotFoundError:
+        made_of = ""  # the sequencer has just put other files in their place
+    if made_of != snapshot.id:
+        return _look(stores, batch.column("id").combine_chunks())
+    found = batch.filter(pyarrow.array(known))
+    digests = [one.tobytes() for one in contents[known]]
+    kept = pyarrow.table({"id": found.column("id"), "digest": pyarrow.array(digests, BINARY)})
+    same = pyarrow.compute.equal(kept.column("digest"), found.column("digest"))
+    if pyarrow.compute.all(same).as_py():
+        return kept
+    # Other content under one key: only the tables tell whether the id is the same.
+    doubtful = kept.filter(pyarrow.compute.invert(same)).column("id").combine_chunks()
+    return pyarrow.concat_tables([kept.filter(same), _look(stores, doubtful)])
+
+
+def _look(stores: Stores, ids: pyarrow.Array) -> pyarrow.Table:
+    connection = connect()
+    connection.register("asked", pyarrow.table({"id": ids}))
     with stores.tables.reading():
-        files = [file for group in event_files(stores).values() for file in group]
-        if files:
-            kept = f"SELECT id, digest FROM {parquet(files)} SEMI JOIN batch USING (id)"
-        rows = connection.execute(
-            f"""
-            WITH kept AS ({kept}),
-            first AS (SELECT id, min(place) AS place FROM batch GROUP BY id)
-            SELECT batch.place, first.place, kept.digest
-            FROM batch JOIN first USING (id) LEFT JOIN kept ON kept.id = batch.id
-            WHERE kept.id IS NOT NULL OR first.place < batch.place
-            ORDER BY batch.place
-            """
-        ).fetchall()
-    verdicts = {}
-    for place, first, known in rows:
-        content = digest(bodies[place])
-        if known is not None:
-            same, verdict = content == known, Verdict.KEPT
-        else:
-            same, verdict = content == digest(bodies[first]), Verdict.REPEATED
-        if not same:
-            verdict = Verdict.CLASH
-        verdicts[place] = verdict
-    return verdicts
+        return connection.sql(
+            f"SELECT id, digest FROM {_every_event(stores)} SEMI JOIN asked USING (id)"
+        ).to_arrow_table()
+
+
+def know_ids(stores: Stores) -> None:
+    """Let the ids be those of the latest snapshot: made anew from the tables if they are not."""
+    snapshot = stores.ledger.latest_snapshot()
+    if snapshot is None:
+        stores.ids.clear()
+    elif stores.ids.snapshot != snapshot.id:
+        with stores.tables.reading():
+            stores.ids.remake(_ids_of(_every_event(stores)), snapshot.id)
+
+
+def _every_event(stores: Stores) -> str:
+    files = [file for group in event_files(stores).values() for file in group]
+    if not files:
+        return "(SELECT NULL::BLOB AS id, NULL::BLOB AS digest WHERE FALSE)"
+    return parquet(files)
+
+
+def _ids_of(events: str) -> Iterator[tuple[Keys, Keys]]:
+    reader = connect().sql(f"SELECT id, digest FROM {events}").to_arrow_reader(PART)
+    for rows in reader:
+        yield (
+            keys_of(rows.column("id").to_pylist()),
+            keys_of_digests(rows.column("digest").to_pylist()),
+        )
 
 
 def fingerprint(stores: Stores) -> dict[str, list[str]]:

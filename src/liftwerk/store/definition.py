@@ -10,6 +10,7 @@ from msgspec import Struct
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import DEFAULT_HOME, Project
 from liftwerk.definitions.section import one
+from liftwerk.definitions.typed import Duration
 from liftwerk.errors import StoreFault
 from liftwerk.store.urls import SERVERS, holds_secret
 
@@ -26,11 +27,14 @@ class StoreSection(Struct, frozen=True):
         ``postgresql://collector@db.shop.example/shop``; without a password.
     inbox_env : str or None
         The environment variable that holds this URL, also one with a password.
+    keep_inbox : duration or None
+        How long events stay in the inbox once they rest in tables; by default they go at once.
     """
 
     home: str = DEFAULT_HOME
     inbox: str | None = None
     inbox_env: str | None = None
+    keep_inbox: Duration | None = None
 
 
 def _check(project: Project) -> Iterable[Problem]:
@@ -51,7 +55,7 @@ def _check(project: Project) -> Iterable[Problem]:
         yield project.problem(path, hint, what="store.inbox holds a password")
 
 
-STORE = one("store", StoreSection, _check, unhashed=("home", "inbox", "inbox_env"))
+STORE = one("store", StoreSection, _check, unhashed=("home", "inbox", "inbox_env", "keep_inbox"))
 
 
 def inbox_url(project: Project) -> str | None:

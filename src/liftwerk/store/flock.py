@@ -14,15 +14,15 @@ STEP_SECONDS = 0.01
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold ``path`` alone; waits for others up to `PATIENCE_SECONDS`.
+def exclusive(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Hold ``path`` alone; waits for others up to so many seconds.
 
     Raises
     ------
     TimeoutError
         If somebody else still holds it then.
     """
-    with _held(path, fcntl.LOCK_EX):
+    with _held(path, fcntl.LOCK_EX, patience):
         yield
 
 
@@ -34,22 +34,22 @@ def shared(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _held(path: Path, how: int) -> Iterator[None]:
+def _held(path: Path, how: int, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        _wait(descriptor, how, path)
+        _wait(descriptor, how, path, patience)
         yield
     finally:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, how: int, path: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _wait(descriptor: int, how: int, path: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, how | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise TimeoutError(f"{path} stayed locked for {PATIENCE_SECONDS:g} s") from None
+                raise TimeoutError(f"{path} stayed locked for {patience:g} s") from None
         time.sleep(STEP_SECONDS)

@@ -28,7 +28,7 @@ MIGRATIONS: dict[int, Callable[[Path], None]] = {}
 UNFIT = "%[]*"
 """Delta and DuckDB read these in a path as something else than themselves."""
 
-FOLDERS = ("artefacts", "tables")
+FOLDERS = ("artefacts", "ids", "tables")
 DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite")
 LOCK = "lock"
 FORWARD_LOCK = "forward.lock"
@@ -50,7 +50,7 @@ class Home:
     ...     home = Home.open(Path(folder) / ".liftwerk", create=True)
     ...     with home.hold("run"):
     ...         sorted(entry.name for entry in home.path.iterdir())
-    ['artefacts', 'format', 'lock', 'tables']
+    ['artefacts', 'format', 'ids', 'lock', 'tables']
     """
 
     def __init__(self, path: Path, inbox: str | None = None) -> None:

@@ -11,6 +11,7 @@ from liftwerk.store.artefacts import ARTEFACTS, Artefacts
 from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Taken
 from liftwerk.store.decisions import DECISIONS, Decisions
 from liftwerk.store.home import Home
+from liftwerk.store.ids import Ids
 from liftwerk.store.inbox import INBOXES, Inbox
 from liftwerk.store.ledger import LEDGERS, Ledger
 from liftwerk.store.outbox import OUTBOXES, Outbox
@@ -33,10 +34,12 @@ class Stores:
     decisions: Decisions
     outbox: Outbox
     artefacts: Artefacts
+    ids: Ids
     catalogue: Catalogue
 
     def scrub(self) -> None:
-        """Remove erased values from the write-ahead logs of every database."""
+        """Remove erased values from the write-ahead logs of every database, and what they made."""
+        self.ids.clear()
         self.inbox.scrub()
         self.ledger.scrub()
         self.decisions.scrub()
@@ -51,7 +54,7 @@ class Stores:
         for store in self._all():
             store.close()
 
-    def _all(self) -> Sequence[Inbox | Tables | Ledger | Decisions | Outbox | Artefacts]:
+    def _all(self) -> Sequence[Inbox | Tables | Ledger | Decisions | Outbox | Artefacts | Ids]:
         return (
             self.inbox,
             self.tables,
@@ -59,6 +62,7 @@ class Stores:
             self.decisions,
             self.outbox,
             self.artefacts,
+            self.ids,
         )
 
     def __enter__(self) -> Stores:
@@ -108,11 +112,12 @@ def open_stores(home: Home) -> Stores:
         outbox: Outbox = open_url("outbox", OUTBOXES, urls["outbox"])
         opened.callback(outbox.close)
         artefacts: Artefacts = open_url("artefacts", ARTEFACTS, urls["artefacts"])
+        ids = Ids(home.path / "ids")
         opened.pop_all()  # all are open: from here on the caller closes them
     catalogue = Catalogue()
     for collection in _own_collections(decisions, outbox):
         catalogue.register(collection)
-    return Stores(home, inbox, tables, ledger, decisions, outbox, artefacts, catalogue)
+    return Stores(home, inbox, tables, ledger, decisions, outbox, artefacts, ids, catalogue)
 
 
 def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collection]:
@@ -127,6 +132,14 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             subject=NOBODY,
             purposes=("audit",),
             retention="as long as the home",
+        ),
+        Collection(
+            name="ids",
+            room="store",
+            holds=("ids/*",),
+            subject=NOBODY,  # hashes of random ids; made anew after an erasure
+            purposes=("deduplication",),
+            retention="until the next compaction makes them anew",
         ),
         Collection(
             name="people",

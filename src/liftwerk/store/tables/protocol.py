@@ -115,6 +115,20 @@ class Tables(Protocol):
         """
         ...
 
+    def merge(self, name: str) -> int | None:
+        """Make a version in which many small files of a month are one; None if there are few.
+
+        The rows are the same. The old files stay, for the snapshot that still names them.
+        """
+        ...
+
+    def vacuum(self, name: str) -> bool:
+        """Purge a table that keeps many old versions, unless somebody reads just now.
+
+        Only after a snapshot names the newest version. Returns whether it was done.
+        """
+        ...
+
     def purge(self, name: str) -> None:
         """Remove every file that the newest version doesn't need, and the log behind it.
 

@@ -91,7 +91,10 @@ class SqliteInbox:
                 with self.database.transaction() as connection:
                     sql = 'delete from inbox where "offset" between ? and ? and received < ?'
                     connection.execute(sql, (start, last, received_before_us))
-                    gone += connection.execute("select changes()").fetchall()[0][0]
+                    here: int = connection.execute("select changes()").fetchall()[0][0]
+                gone += here
+                if not here:
+                    break  # what comes behind was received later still
                 time.sleep(GIVE_WAY_SECONDS)
         return gone
 

@@ -30,6 +30,7 @@ from liftwerk.store.durable import make_folder, sync_folder
 from liftwerk.store.flock import exclusive, shared
 from liftwerk.store.tables.kinds import delta_log
 from liftwerk.store.tables.kinds.parquet_search import rows_holding, search
+from liftwerk.store.tables.kinds.small_files import to_merge
 from liftwerk.store.tables.protocol import PARTITION, Deletion, Rewrite
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -47,6 +48,9 @@ GROUP_ROWS = 65_536
 
 MOST_ROWS = 1_000_000
 """Rows that are held in memory to be written anew."""
+
+LOG_ENTRIES = 32
+"""So many versions are kept, and the files that only they need, before a table is vacuumed."""
 
 _MISTAKEN = 0.01
 """How often a filter may say that a key could be there when it is not."""
@@ -107,10 +111,12 @@ class DeltaTables:
             raise StoreFault(
                 f"version {version} is gone", str(path), "restore the home from a backup"
             )
+        # Readers are waited for only where there is something to remove.
+        if newest == version and self._is_whole(name, version):
+            return
         with self._alone():
             delta_log.cut_after(path, version)
-            current = {Path(file) for file in self.files(name, version)}
-            delta_log.remove_data_except(path, current | delta_log.named(path))
+            delta_log.remove_data_except(path, self._named(name, version))
 
     def delete_rows(self, name: str, columns: Sequence[str], values: Sequence[bytes]) -> Deletion:
         """Make a version without the rows of which one of the columns holds one of the values."""
@@ -156,13 +162,43 @@ class DeltaTables:
             delta_log.sync_since(path, latest)
         return latest + 1
 
+    def merge(self, name: str) -> int | None:
+        """Make a version in which many small files are one."""
+        version = self.version(name)
+        if version is None:
+            return None
+        path = self._path(name)
+        added = pyarrow.table(self._open(name, version).get_add_actions(flatten=True))
+        counts = zip(
+            added.column("path").to_pylist(), added.column("num_records").to_pylist(), strict=True
+        )
+        group = [str(path / unquote(file)) for file in to_merge(counts)]
+        if not group:
+            return None
+        return self.rewrite(name, group, _unchanged)
+
     def purge(self, name: str) -> None:
         """Remove every file that the newest version doesn't need, and the log behind it."""
         version = self.version(name)
-        if version is None:
-            return
+        if version is not None:
+            with self._alone():
+                self._purge(name, version)
+
+    def vacuum(self, name: str) -> bool:
+        """Purge a table with much to remove, unless somebody reads just now."""
+        version = self.version(name)
+        if version is None or delta_log.count(self._path(name)) < LOG_ENTRIES:
+            return False
+        try:
+            with exclusive(self.folder, patience=0):
+                self._purge(name, version)
+        except TimeoutError:
+            return False
+        return True
+
+    def _purge(self, name: str, version: int) -> None:
         path = self._path(name)
-        with self._alone(), _in_one_line(path):
+        with _in_one_line(path):
             table = self._open(name, version)
             delta_log.remove_data_except(path, set(self._files(name, table)))
             table.create_checkpoint()
@@ -230,6 +266,15 @@ class DeltaTables:
         inside = (uri.rpartition(f"/{name}/")[2] for uri in table.file_uris())
         return [self._path(name) / unquote(file) for file in inside]
 
+    def _is_whole(self, name: str, version: int) -> bool:
+        path = self._path(name)
+        return delta_log.is_whole(path) and not delta_log.strays(path, self._named(name, version))
+
+    def _named(self, name: str, version: int) -> set[Path]:
+        """Return the files of a version, and of those that the log still has before it."""
+        path = self._path(name)
+        return {Path(file) for file in self.files(name, version)} | delta_log.named(path)
+
     def _path(self, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is not a table name")
@@ -268,6 +313,10 @@ def _writer(rows: pyarrow.Table) -> WriterProperties:
         max_row_group_size=GROUP_ROWS,
         column_properties=dict.fromkeys(keys, filtered),
     )
+
+
+def _unchanged(rows: pyarrow.Table) -> pyarrow.Table:
+    return rows
 
 
 def _by_month(files: Sequence[str]) -> Iterator[list[str]]:

@@ -32,6 +32,26 @@ def newest(table: Path) -> int | None:
     )
 
 
+def count(table: Path) -> int:
+    """Return how many versions the log has an entry of."""
+    return sum(path.suffix == ".json" for _, path in _entries(table))
+
+
+def is_whole(table: Path) -> bool:
+    """Say whether nothing in the log's folder is torn or half written."""
+    return all(
+        path.name == _LAST_CHECKPOINT
+        or (_ENTRY.fullmatch(path.name) is not None and not _torn_checkpoint(path))
+        for path in folder(table).iterdir()
+    )
+
+
+def strays(table: Path, kept: set[Path]) -> list[Path]:
+    """Return the Parquet files that aren't kept."""
+    found = sorted(table.glob("*/*.parquet"))
+    return [path for path in found if path.parent != folder(table) and path not in kept]
+
+
 def sync_since(table: Path, version: int | None) -> None:
     """Put every file and folder that came after a version onto the disk, data before log."""
     after = -1
@@ -102,9 +122,7 @@ def named(table: Path) -> set[Path]:
 
 def remove_data_except(table: Path, kept: set[Path]) -> None:
     """Remove the Parquet files that aren't kept, and folders left empty."""
-    for path in sorted(table.glob("*/*.parquet")):
-        if path.parent == folder(table) or path in kept:
-            continue
+    for path in strays(table, kept):
         path.unlink()
         if any(path.parent.iterdir()):
             sync_folder(path.parent)
