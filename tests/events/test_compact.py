@@ -1,22 +1,30 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
+from liftwerk.errors import StoreFault
 from liftwerk.events.compact import CLASH, UNDECLARED, compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import identifier_values, read
-from liftwerk.events.sequence import fingerprint
+from liftwerk.events.sequence import Verdict, fingerprint, sort_out
 from liftwerk.store.decisions.protocol import DecisionRecord
 from liftwerk.store.home import Home
+from liftwerk.store.ids import keys_of, keys_of_digests
+from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.stores import Stores, open_stores
+from liftwerk.store.tables.kinds.delta import LOG_ENTRIES
 from tests.events.shop import NOW, SHOP, event, granted, order, put
 from tests.events.shop import shop as make_shop
 
@@ -414,3 +422,126 @@ def test_it_ends_though_events_keep_coming_in(
     done = compact(shop, stores, busy)
     assert done.events["page_viewed"] >= 1
     assert stores.inbox.count() > 0
+
+
+def test_many_small_compactions_leave_few_files(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    rounds = 40
+    for number in range(rounds):
+        people = [f"p{3 * number + one}@example.com" for one in range(3)]
+        put(
+            shop,
+            stores,
+            *(event(number=3 * number + n, identifiers={"email": p}) for n, p in enumerate(people)),
+        )
+        done = compact(shop, stores, clock)
+    assert done.snapshot is not None
+    name = "page_viewed_v1"
+    files = stores.tables.files(name, done.snapshot.tables[name])
+    assert len(files) < 12
+    held = [pa.parquet.read_table(file, partitioning=None) for file in files]
+    assert sorted(n for table in held for n in table.column("offset").to_pylist()) == [
+        *range(1, 3 * rounds + 1)
+    ]
+    # One customer's rows lie together: sorted by bucket in each file, merged or not.
+    assert max(table.num_rows for table in held) >= 24
+    for table in held:
+        buckets = table.column("customer_bucket").to_pylist()
+        assert buckets == sorted(buckets)
+    # What only old versions need is gone, and their log.
+    folder = stores.home.path / "tables" / name
+    assert len(list(folder.glob("*/*.parquet"))) < 12 + 2 * LOG_ENTRIES
+    assert len(list((folder / "_delta_log").glob("*.json"))) <= LOG_ENTRIES + 3
+
+
+def test_a_vacuum_leaves_files_that_are_being_read(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    for number in range(9):
+        put(shop, stores, event(number=number))
+        before = compact(shop, stores, clock).snapshot
+        assert before is not None
+        if number == 6:
+            old = stores.tables.files("page_viewed_v1", before.tables["page_viewed_v1"])
+    with stores.tables.reading(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftwerk.store.tables.kinds.delta.LOG_ENTRIES", 1)
+        put(shop, stores, event(number=10))
+        compact(shop, stores, clock)
+        assert [pa.parquet.read_metadata(file).num_rows for file in old] == [1] * 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("liftwerk.store.tables.kinds.delta.LOG_ENTRIES", 1)
+        compact(shop, stores, clock)
+    assert not any(Path(file).exists() for file in old)
+    assert len(rows(shop, stores, "page_viewed", "offset")) == 10
+
+
+def test_late_events_land_in_their_month(shop: Project, stores: Stores, clock: FixedClock) -> None:
+    put(shop, stores, event(number=1, time="2026-02-20T12:00:00Z"))
+    compact(shop, stores, clock)
+    put(shop, stores, event(number=2, time="2025-11-20T12:00:00Z"))
+    put(shop, stores, event(number=3, time="2026-02-20T12:00:00Z"))
+    done = compact(shop, stores, clock)
+    assert done.snapshot is not None
+    files = stores.tables.files("page_viewed_v1", done.snapshot.tables["page_viewed_v1"])
+    months = sorted(Path(file).parent.name for file in files)
+    assert months == ["month=2025-11", "month=2026-02", "month=2026-02"]
+
+
+def test_an_inbox_that_ends_before_its_tables_is_refused(
+    shop: Project, stores: Stores, clock: FixedClock, tmp_path: Path
+) -> None:
+    put(shop, stores, event(number=1), event(number=2))
+    compact(shop, stores, clock)
+    other = SqliteInbox(tmp_path / "other.sqlite")
+    exchanged = replace(stores, inbox=other)
+    other.append([InboxRow(bytes(16), "page_viewed", 0, b"{}")])
+    with pytest.raises(StoreFault) as caught:
+        compact(shop, exchanged, clock)
+    assert str(caught.value) == (
+        "the inbox ends at 1, before 2: the inbox: it is not the inbox that these tables came from:"
+        " check [store], or restore a backup"
+    )
+    other.close()
+
+
+def test_the_inbox_keeps_events_as_long_as_declared(stores: Stores, clock: FixedClock) -> None:
+    project = make_shop(store={"keep_inbox": "1h"})
+    put(project, stores, event(number=1), at=NOW - timedelta(minutes=50))
+    assert compact(project, stores, clock).events == {"page_viewed": 1}
+    assert stores.inbox.count() == 1
+    later = FixedClock(NOW + timedelta(minutes=20))
+    put(project, stores, event(number=1), event(number=2), at=NOW + timedelta(minutes=20))
+    done = compact(project, stores, later)
+    assert (done.events, done.duplicates) == ({"page_viewed": 1}, 1)
+    assert stores.inbox.count() == 2
+    assert compact(project, stores, later).duplicates == 0
+
+
+@pytest.mark.parametrize("harm", ["forgotten", "of another snapshot"])
+def test_ids_that_are_not_of_the_snapshot_are_made_anew(
+    harm: str, shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, event(number=1), event(number=2))
+    compact(shop, stores, clock)
+    none = np.empty(0, np.uint64)
+    stores.ids.clear()
+    if harm == "of another snapshot":
+        stores.ids.add(keys_of([(3).to_bytes(16, "big")]), keys_of_digests([bytes(8)]), "another")
+    put(shop, stores, event(number=1), event(number=3))
+    # Who asks beside the sequencer makes nothing anew, and knows all the same.
+    assert sort_out(stores, [(2).to_bytes(16, "big")], [bytes(8)]) == {0: Verdict.CLASH}
+    done = compact(shop, stores, clock)
+    assert (done.events, done.duplicates) == ({"page_viewed": 1}, 1)
+    assert done.snapshot is not None
+    assert stores.ids.snapshot == done.snapshot.id
+    assert stores.ids.find(none)[0].tolist() == []
+
+
+def test_what_was_undeclared_can_be_let_in_later(stores: Stores, clock: FixedClock) -> None:
+    wide = make_shop(events={**SHOP["events"], "seen": {"version": 1, "description": "Seen"}})
+    put(wide, stores, event("seen", 1), event(number=2))
+    narrow = make_shop()
+    assert compact(narrow, stores, clock).quarantined == {UNDECLARED: 1}
+    # It is in no table, so its id is not known.
+    assert sort_out(stores, [(1).to_bytes(16, "big")], [bytes(8)]) == {}
