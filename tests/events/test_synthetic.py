@@ -46,6 +46,8 @@ def made(number: int, one: dict[str, Any]) -> dict[str, Any]:
     identifiers = {"email": one["who"]}
     if one["device"] is not None:
         identifiers["device"] = one["device"]
+    elif one["synthetic"]:
+        identifiers["device"] = "only in tests"
     fields: dict[str, Any] = {
         "time": (NOW - timedelta(days=30 - one["day"])).isoformat(),
         "identifiers": identifiers,

@@ -32,6 +32,7 @@ from liftwerk.cli import (
     privacy,
     releases,
     server,
+    synthetic,
 )
 from liftwerk.cli.app import app, err
 from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
@@ -41,6 +42,7 @@ COMMAND_FILES = (
     operations,
     server,
     events,
+    synthetic,
     inventory,
     entities,
     identity,

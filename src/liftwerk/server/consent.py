@@ -28,11 +28,14 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Declared namespace -> value: whom it is about.
     granted, withdrawn : list of str
         Declared purposes.
+    synthetic : bool
+        Whether it is test traffic, which changes nobody's consent.
     """
 
     identifiers: dict[str, str]
     granted: list[str] = []
     withdrawn: list[str] = []
+    synthetic: bool = False
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -72,7 +75,13 @@ async def consent(request: Request[Any, Any, Any], door: NamedDependency[Door]) 
     if not collector.dry:
         try:
             event_id = await asyncio.to_thread(
-                change_consent, collector.project, collector.stores, *told, source, collector.clock
+                change_consent,
+                collector.project,
+                collector.stores,
+                *told,
+                source,
+                collector.clock,
+                said.synthetic,
             )
         except UnknownName as error:
             # The address is there: what is unknown stands in the body.

@@ -23,6 +23,7 @@ def change_consent(
     withdrawn: Sequence[str],
     source: str,
     clock: Clock,
+    synthetic: bool = False,
 ) -> str:
     """Tell that a customer granted or withdrew consent, from now on.
 
@@ -37,6 +38,8 @@ def change_consent(
     source : str
         The declared source that says so.
     clock : Clock
+    synthetic : bool
+        Whether it is test traffic, which changes nobody's consent.
 
     Returns
     -------
@@ -64,5 +67,6 @@ def change_consent(
         "name": CHANGE,
         "identifiers": dict(identifiers),
         "properties": {"granted": sorted(set(granted)), "withdrawn": sorted(set(withdrawn))},
+        "synthetic": synthetic,
     }
     return append_event(project, stores, event, source, clock)
