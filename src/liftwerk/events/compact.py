@@ -38,7 +38,7 @@ from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-BATCH = 100_000
+BATCH = 60_000
 """Events that are held in memory at once."""
 
 ACTOR = "sequencer"
@@ -199,7 +199,8 @@ class _Batch:
             "quarantined": len(self.rejected),
             "erased": self.erased,
         }
-        snapshot = Snapshot(self.last_offset, {**before.tables, **written}, now, decisions_offset)
+        tables = {**before.tables, **written, **self._merge(written)}
+        snapshot = Snapshot(self.last_offset, tables, now, decisions_offset)
         _put_snapshot(self.stores, snapshot, self.written, detail)
         self._know(snapshot)
         return snapshot
@@ -240,11 +241,16 @@ class _Batch:
             table = self._new_values(connection, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
-        for name in versions:
-            merged = self.stores.tables.merge(name)
-            if merged is not None:
-                versions[name] = merged
+        connection.close()
         return versions
+
+    def _merge(self, versions: dict[str, int]) -> dict[str, int]:
+        """Let no table have too many small files; returns the new versions."""
+        # What was parsed is written: its memory is needed for the rows that are merged.
+        self.rows = self.rows.select(["event_id", "digest"])
+        pyarrow.default_memory_pool().release_unused()
+        merged = {name: self.stores.tables.merge(name) for name in versions}
+        return {name: version for name, version in merged.items() if version is not None}
 
     def _reject_undeclared(
         self, connection: duckdb.DuckDBPyConnection, name: str, kinds: Sequence[EventType]

@@ -13,10 +13,10 @@ from pathlib import Path
 FEW = 8
 """So many files of one class may stay; each class is so many times as long as the one before."""
 
-FULL_ROWS = 100_000
+FULL_ROWS = 50_000
 """A file of so many rows is never merged."""
 
-MERGED_ROWS = 131_072
+MERGED_ROWS = 65_536
 """Most rows of a merged file; so many are held in memory at once."""
 
 
