@@ -202,6 +202,8 @@ class Run:
         said = self.load.said
         self._log(f"the load is over ({said['done']})")
         self._unmerging.join(SETTLE_SECONDS)
+        self._over.set()  # one that is being told apart is finished, no other begun
+        self._unmerging.join()
         drained = self.server.stop()
         compacted = self._call(["events", "compact"]).wait()
         self._log("everything is sorted into tables")
