@@ -31,6 +31,7 @@ from tests.system.conftest import SMALL_ROWS, call
 pytestmark = pytest.mark.slow
 
 OTHER_COMMANDS = (
+    "entity_commit",
     "decision_commit",
     "quarantine_release",
     "forward_commit",

@@ -9,6 +9,7 @@ from liftwerk.clock import Clock
 from liftwerk.connectors.definition import IMPORTS
 from liftwerk.connectors.import_entity import import_entity
 from liftwerk.connectors.import_file import Imported, import_file
+from liftwerk.connectors.import_history import import_history
 from liftwerk.definitions.project import Project
 from liftwerk.store.stores import Stores
 
@@ -27,9 +28,13 @@ def import_declared(
 ) -> Imported:
     """Import what is declared; parameters as of `liftwerk.connectors.import_file.import_file`.
 
-    An entity's rows go to its table. A file of events goes in whole, or not at all.
+    An entity's rows go to its table. Many files, a folder and a platform's export go in piece by
+    piece, and on where they stopped. One file of events goes in whole, or not at all.
     """
     definition = project.lookup(IMPORTS, name)
     if definition.entity is not None:
         return import_entity(project, stores, name, clock, file, tell, dry_run)
+    is_folder = file is not None and file.is_dir()
+    if definition.is_history or is_folder:
+        return import_history(project, stores, name, clock, controls, file, tell, dry_run)
     return import_file(project, stores, name, clock, controls, file, tell, dry_run)

@@ -98,7 +98,7 @@ class Imported(Struct, frozen=True):
             quarantined=len(judged.bad),
             erased=erased,
             reasons=_counted(judged.bad),
-            examples=_first(judged.bad),
+            examples=first_places(judged.bad),
             left_out=dict(sorted((left_out or {}).items())),
         )
 
@@ -259,12 +259,13 @@ def demand_quality(project: Project, judged: Judged, label: str) -> None:
 
 def _worst(bad: Mapping[int, Bad]) -> Iterator[str]:
     """Say the most frequent reasons, each with the first row it was met in."""
-    first = _first(bad)
+    first = first_places(bad)
     for reason, many in Counter(one.reason for one in bad.values()).most_common(SHOWN):
         yield f"{many} x {reason} (first in {first[reason]})"
 
 
-def _first(bad: Mapping[int, Bad]) -> dict[str, str]:
+def first_places(bad: Mapping[int, Bad]) -> dict[str, str]:
+    """Say in which row each reason was met first."""
     first: dict[str, str] = {}
     for number in sorted(bad):
         first.setdefault(bad[number].reason, bad[number].where(number))

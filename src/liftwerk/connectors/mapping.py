@@ -193,23 +193,26 @@ def _probabilities(event: ImportEvent, action: str) -> str:
 
 def cell_json(cell: Cell, definition: PropertyDefinition) -> str:
     """Write a cell as the JSON its property wants, or as the text it is."""
-    raw = _raw(cell)
-    match definition.type:
+    return _marked(cell, typed_json(_raw(cell), definition.type))
+
+
+def typed_json(raw: str, wanted: str) -> str:
+    """Write a text as the JSON of a type, or as the text it is where it has not that form."""
+    match wanted:
         case "integer":
-            value = _integer(raw)
+            return _integer(raw)
         case "number":
-            value = _number(raw)
+            return _number(raw)
         case "boolean":
-            value = _boolean(raw)
+            return _boolean(raw)
         case "money":
-            value = f"to_json(trim({raw}))"
+            return f"to_json(trim({raw}))"
         case "time":
-            value = instant_json(raw)
+            return instant_json(raw)
         case "list":
-            value = f"coalesce(try_cast({raw} AS JSON), to_json({raw}))"
+            return f"coalesce(try_cast({raw} AS JSON), to_json({raw}))"
         case _:
-            value = f"to_json({raw})"
-    return _marked(cell, value)
+            return f"to_json({raw})"
 
 
 def _raw(cell: Cell) -> str:

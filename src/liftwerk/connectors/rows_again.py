@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ import pyarrow.parquet
 
 from liftwerk.clock import Clock
 from liftwerk.connectors.definition import IMPORTS, ImportDefinition
+from liftwerk.connectors.exports import KINDS as EXPORTS
+from liftwerk.connectors.exports.translated import Translated
 from liftwerk.connectors.import_file import bodies_of
-from liftwerk.connectors.judge import Judgement
-from liftwerk.connectors.mapping import compile_mapping, wanted_columns
+from liftwerk.connectors.judge import Chunk, Judgement
+from liftwerk.connectors.mapping import Mapped, compile_mapping, wanted_columns
 from liftwerk.connectors.rows import Rows
 from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError
 from liftwerk.events.admit import ERASED
-from liftwerk.events.engine import quoted, text
+from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.replay import Judge, Judged
 from liftwerk.events.schema import schema_of
 from liftwerk.store.inbox.protocol import InboxRow, Quarantined
@@ -52,11 +56,12 @@ def rows_again(
 
     def judge(page: Sequence[Quarantined]) -> dict[int, Judged]:
         judged: dict[int, Judged] = {}
-        groups: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        groups: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
         for kept in page:
             said = msgspec.json.decode(kept.rejected.body)
-            groups.setdefault(str(said["import"]), []).append((kept.number, said["columns"]))
-        for name, rows in groups.items():
+            group = (str(said["import"]), str(said.get("table", "")))
+            groups.setdefault(group, []).append((kept.number, said["columns"]))
+        for (name, table), rows in groups.items():
             definition = declared.get(name)
             if definition is None:
                 what = f"the import {name!r} is no longer declared"
@@ -66,7 +71,9 @@ def rows_again(
                 # Rows of an entity go in with their file: mended, it is imported again.
                 judged.update({number: Judged(reason=OF_AN_ENTITY) for number, _ in rows})
                 continue
-            judged.update(_judged(project, stores, clock, controls, name, definition, rows))
+            judged.update(
+                _judged(project, stores, clock, controls, (name, table), definition, rows)
+            )
         return judged
 
     return judge
@@ -77,7 +84,7 @@ def _judged(
     stores: Stores,
     clock: Clock,
     controls: Mapping[str, str],
-    name: str,
+    named: tuple[str, str],
     definition: ImportDefinition,
     rows: Sequence[tuple[int, dict[str, Any]]],
 ) -> dict[int, Judged]:
@@ -92,11 +99,11 @@ def _judged(
         listed = ", ".join(map(quoted, columns))
         sql = f"SELECT {listed} FROM read_parquet({text(str(file))})"
         source = Rows(tuple(columns), sql, _unreadable)
-        mapped = compile_mapping(schema_of(project), name, definition, source, controls)
+        mapped, bodies = _bodies(project, controls, named, definition, source)
         judgement = Judgement(
             schema_of(project), definition.source, clock.now(), stores.ledger.buried(), mapped
         )
-        found = judgement.of(bodies_of(project, source, mapped))
+        found = judgement.of(bodies)
     found.hold_against(stores)
     new: dict[int, list[InboxRow]] = {}
     remaining = set(found.new_rows)
@@ -112,6 +119,25 @@ def _judged(
         else:
             judged[number] = Judged(rows=tuple(new.get(place, ())))
     return judged
+
+
+def _bodies(
+    project: Project,
+    controls: Mapping[str, str],
+    named: tuple[str, str],
+    definition: ImportDefinition,
+    source: Rows,
+) -> tuple[Mapped, Iterable[Chunk]]:
+    """Translate rows of an import, which it and the file's table name."""
+    name, table = named
+    if definition.kind == "rows":
+        mapped = compile_mapping(schema_of(project), name, definition, source, controls)
+        return mapped, bodies_of(project, source, mapped)
+    kind = importlib.import_module(EXPORTS[definition.kind])
+    translated: Translated = kind.translated(project, name, definition, source, table)
+    batches = connect().sql(translated.sql).to_arrow_table().to_batches()
+    left_out: Counter[str] = Counter()
+    return translated.mapped, [translated.events_of(batch, left_out) for batch in batches]
 
 
 def _text(value: object) -> str | None:

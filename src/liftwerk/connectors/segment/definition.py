@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
@@ -58,6 +59,7 @@ class SegmentMapping(Struct, frozen=True):
     consent: dict[str, str] = {}
 
 
+@lru_cache(maxsize=4096)
 def underscored(name: str) -> str:
     """Spell a name as the project does.
 

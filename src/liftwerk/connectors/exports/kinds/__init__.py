@@ -1,0 +1,1 @@
+"""The exports, one platform a file."""
