@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from liftwerk.errors import HomeFormat, HomeInUse, StoreFault
 from liftwerk.store import home as home_module
-from liftwerk.store.home import Home
+from liftwerk.store.home import SORTING, Home
 from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.stores import open_stores
 
@@ -150,6 +151,30 @@ def test_a_second_writer_is_told_who_the_first_is(home: Home) -> None:
     assert str(refused.value) == f"home in use: {home.path}: {hint}"
     with home.hold("erase"):
         pass
+
+
+def test_a_command_waits_while_events_are_sorted(home: Home) -> None:
+    held, end = threading.Event(), threading.Event()
+
+    def sort() -> None:
+        with Home(home.path).hold(SORTING):
+            held.set()
+            end.wait(60)
+
+    sorting = threading.Thread(target=sort)
+    sorting.start()
+    assert held.wait(60)
+    with pytest.raises(HomeInUse), home.hold("import"):
+        pytest.fail("it does not wait unless it is told to")
+    with pytest.raises(HomeInUse, match=r"\(compact\) holds it"), home.hold("import", wait=0.1):
+        pytest.fail("it does not wait for ever")
+    threading.Timer(0.2, end.set).start()
+    with home.hold("import", wait=60):
+        assert end.is_set()
+        # For anybody else there is no waiting.
+        with pytest.raises(HomeInUse, match=r"\(import\) holds it"), home.hold("run", wait=60):
+            pytest.fail("an import may take long")
+    sorting.join()
 
 
 def _hold_and_die(path: Path) -> None:

@@ -33,8 +33,9 @@ def run(folder: Path) -> list[str]:
     # At its end a reader closes the terminal, and what runs in it ends.
     script = "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
     script += "".join(f"echo '{MARK}'\n{commands}" for commands, _ in steps())
-    for told in ("8080", "9090"):  # two runs at once do not meet
-        script = script.replace(told, str(free_port()))
+    ports = {told: str(free_port()) for told in ("8080", "9090")}  # two runs at once do not meet
+    for told, port in ports.items():
+        script = script.replace(told, port)
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
@@ -50,6 +51,8 @@ def run(folder: Path) -> list[str]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+    for told, port in ports.items():
+        said = said.replace(f"127.0.0.1:{port}", f"127.0.0.1:{told}")
     return said.split(f"{MARK}\n")[1:]
 
 

@@ -54,7 +54,7 @@ from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.project.take_in import take_in
 from liftwerk.releases.advance import advance
 from liftwerk.sections import SECTIONS
-from liftwerk.store.home import Home
+from liftwerk.store.home import SORTING, SORTING_SECONDS, Home
 from liftwerk.store.stores import Stores, open_stores
 
 PIPELINES = ("loop",)
@@ -335,7 +335,7 @@ class Project:
 
     def compact(self) -> dict[str, Any]:
         """Move what was collected into the tables, under a new snapshot."""
-        with self.stores.home.hold("compact"):
+        with self.stores.home.hold(SORTING, wait=SORTING_SECONDS):
             return compacted(compact(self.definitions, self.stores, self.clock))
 
     def inventory(self, since: datetime | None = None) -> dict[str, Any]:
@@ -377,7 +377,7 @@ class Project:
 
     def keep_up(self) -> dict[str, Any]:
         """Move what was collected into the tables, and take out whose erasure is due."""
-        with self.stores.home.hold("compact"):
+        with self.stores.home.hold(SORTING):
             done = compacted(compact(self.definitions, self.stores, self.clock))
             erased = erase_due(self.definitions, self.stores, self.actor, self.clock)
         return {**done, "customers": erased}

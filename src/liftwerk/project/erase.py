@@ -19,7 +19,7 @@ from liftwerk.governance.erase import (
     request,
     spellings,
 )
-from liftwerk.store.home import COLLECT_LOCK
+from liftwerk.store.home import COLLECT_LOCK, SORTING_SECONDS
 from liftwerk.store.stores import Stores
 
 
@@ -59,7 +59,7 @@ def erase_customers(
     if customers:
         receipts = request(project, stores, customers, actor, clock, reason)
     try:
-        with stores.home.hold("erase"):
+        with stores.home.hold("erase", wait=SORTING_SECONDS):
             done = _erase_queued(project, stores, actor, clock, customers, search)
     except HomeInUse:
         return {"receipts": receipts, "queued": True, "erased": {}, "found": None}

@@ -11,6 +11,7 @@ from liftwerk.clock import Clock
 from liftwerk.loop import Loop
 from liftwerk.operations.run import Progress, StepResult, run_steps
 from liftwerk.releases.create import Release
+from liftwerk.store.home import SORTING_SECONDS
 from liftwerk.store.stores import Stores
 
 
@@ -48,7 +49,7 @@ def run_loop(
     if until is not None:
         names = [step.name for step in steps]
         steps = steps[: names.index(until) + 1]
-    with loop.stores.home.hold("run"):
+    with loop.stores.home.hold("run", wait=SORTING_SECONDS):
         if fresh:
             _forget(loop.stores, loop.clock, loop.actor)
         if force or fresh:

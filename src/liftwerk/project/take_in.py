@@ -12,6 +12,7 @@ from liftwerk.connectors.import_declared import import_declared
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.loop import controls
+from liftwerk.store.home import SORTING_SECONDS
 from liftwerk.store.stores import Stores
 
 
@@ -27,7 +28,7 @@ def take_in(
     """Import what is declared and compact it under a new snapshot; or say what would come."""
     place = controls(project)
     told = lambda doing: tell("import", doing)  # noqa: E731
-    with stores.home.hold("import"):
+    with stores.home.hold("import", wait=SORTING_SECONDS):
         done = import_declared(project, stores, name, clock, place, file, told, dry_run)
         if not dry_run:
             tell("compact", "sort new events into tables")

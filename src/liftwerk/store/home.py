@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ UNFIT = "%[]*"
 FOLDERS = ("artefacts", "ids", "tables")
 DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite")
 LOCK = "lock"
+SORTING = "compact"
+"""What the sequencer holds the home for: a short while, again and again."""
+SORTING_SECONDS = 60.0
+"""How long a command waits for it."""
+POLL_SECONDS = 0.05
 FORWARD_LOCK = "forward.lock"
 """Held by the one process that tells other systems, beside whoever writes the home."""
 COLLECT_LOCK = "collect.lock"
@@ -152,7 +158,7 @@ class Home:
         }
 
     @contextmanager
-    def hold(self, purpose: str, lock: str = LOCK) -> Iterator[None]:
+    def hold(self, purpose: str, lock: str = LOCK, wait: float = 0.0) -> Iterator[None]:
         """Be the only writer; readers go on.
 
         Parameters
@@ -161,6 +167,8 @@ class Home:
             The command, shown to whoever finds the home held.
         lock : str
             `LOCK`, or `FORWARD_LOCK` to be the only one who forwards.
+        wait : float
+            Seconds to wait where it is only being sorted, as it is beside a server again and again.
 
         Raises
         ------
@@ -170,11 +178,13 @@ class Home:
         # Never unlinked: two processes could then hold two files of the same name.
         descriptor = os.open(self.path / lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                hint = f"{_holder(descriptor)} holds it; wait or stop it"
-                raise HomeInUse("home in use", str(self.path), hint) from None
+            until = time.monotonic() + wait
+            while not _taken(descriptor):
+                pid, what = _holder(descriptor)
+                if what not in (SORTING, "") or time.monotonic() >= until:
+                    hint = f"{_named(pid, what)} holds it; wait or stop it"
+                    raise HomeInUse("home in use", str(self.path), hint)
+                time.sleep(POLL_SECONDS)
             os.ftruncate(descriptor, 0)
             note = {"pid": os.getpid(), "purpose": purpose}
             os.pwrite(descriptor, json.dumps(note).encode(), 0)
@@ -201,12 +211,27 @@ class Home:
         return False
 
 
-def _holder(descriptor: int) -> str:
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> tuple[int, str]:
+    """Return who holds it and for what; nothing between its lock and its note."""
     try:
         note = json.loads(os.pread(descriptor, 1000, 0))
     except json.JSONDecodeError:
-        return "another process"  # between its lock and its note
-    return f"process {note['pid']} ({note['purpose']})"
+        return 0, ""
+    return int(note["pid"]), str(note["purpose"])
+
+
+def _named(pid: int, purpose: str) -> str:
+    if not purpose:
+        return "another process"
+    return f"process {pid} ({purpose})"
 
 
 def _written_format(path: Path) -> int | None:
