@@ -16,6 +16,7 @@ from liftwerk.server.answers import EXCEPTION_HANDLERS
 from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door, give_stock
 from liftwerk.server.consent import consent
+from liftwerk.server.erasures import erase_customer, erasure_state
 from liftwerk.server.guard import LOOPBACK_NAMES, Guard
 from liftwerk.server.in_time import InTime
 from liftwerk.server.measures import Counted
@@ -56,6 +57,9 @@ HANDLERS = (
 
 COLLECTING = (events, segment, consent, tracker)
 """What a source's key opens."""
+
+ERASING = (erase_customer, erasure_state)
+"""What the staff token opens wherever events are collected."""
 
 
 def create_app(
@@ -118,7 +122,7 @@ def guard(
     project = None
     if opened is not None:
         project = opened.project
-        handlers += [*COLLECTING, metrics]
+        handlers += [*COLLECTING, *ERASING, metrics]
         dependencies["door"] = give_door(opened.door)
         dependencies["stock"] = give_stock(opened.stock)
         lifespans.append(closing(opened))
@@ -146,7 +150,7 @@ def collect_app(
     opened : OpenDoor
         Closed when the application ends.
     token : str, optional
-        Asked of who reads ``/metrics``.
+        Asked of who reads ``/metrics``, or erases; without one nobody may erase.
     open_figures : bool
         Whether anybody may read them where there is no token.
 
@@ -158,10 +162,12 @@ def collect_app(
     app = Litestar(
         route_handlers=[
             *COLLECTING,
+            *ERASING,
             api.live,
             collect_ready,
             Router("/", route_handlers=[metrics], guards=[bearer(token, open_figures)]),
         ],
+        state=State({"token": token}),
         dependencies={"door": give_door(opened.door), "stock": give_stock(opened.stock)},
         lifespan=[closing(opened)],
         exception_handlers={**EXCEPTION_HANDLERS},

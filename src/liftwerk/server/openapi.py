@@ -73,7 +73,10 @@ def openapi(description: str, project: Project | None = None) -> OpenAPIConfig:
             security_schemes={
                 "write key": SecurityScheme(
                     type="http", scheme="bearer", description="A source's write key"
-                )
+                ),
+                "staff token": SecurityScheme(
+                    type="http", scheme="bearer", description="LIFTWERK_TOKEN of the server"
+                ),
             }
         ),
     )
