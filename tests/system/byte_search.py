@@ -48,7 +48,7 @@ class Keys:
 
     def within(self, raw: bytes) -> set[bytes]:
         found: set[bytes] = set()
-        if not self.keys:
+        if not self.keys or len(raw) < 16:
             return found
         for shift in range(8):
             size = (len(raw) - shift) // 8
