@@ -46,6 +46,11 @@ def test_a_collection_of_people_needs_an_eraser() -> None:
     catalogue = Catalogue()
     with pytest.raises(ValueError, match="has no eraser"):
         catalogue.register(Collection("mails", "content", ("mails",), "unit", (), "1 month"))
+    silent = Collection(
+        "mails", "content", ("mails",), "unit", (), "1 month", lambda _: Taken({"unit": 0})
+    )
+    with pytest.raises(ValueError, match="exports nothing"):
+        catalogue.register(silent)
     catalogue.register(collection("notes", "notes"))
     with pytest.raises(ValueError, match="already registered"):
         catalogue.register(collection("notes", "notes"))
@@ -55,16 +60,30 @@ def test_a_collection_of_people_needs_an_eraser() -> None:
 def test_erasing_goes_through_every_collection(stores: Stores) -> None:
     seen = []
 
+    def tell(subject: Subject) -> list[dict[str, object]]:
+        return [{"mail": "x"}]
+
     def erase(subject: Subject) -> Taken:
         seen.append(subject)
         return Taken({"unit": 7})
 
-    people = Collection("mails", "content", ("mails",), "unit", (), "1 month", erase)
+    people = Collection("mails", "content", ("mails",), "unit", (), "1 month", erase, tell)
     stores.catalogue.register(people)
     stores.catalogue.register(collection("facts", "facts"))
     for number, unit in enumerate((b"jane", b"jane", b"joe")):
         record = DecisionRecord(number.to_bytes(16, "big"), unit, "email", AT, b"{}")
         stores.decisions.decide(record, [])
+    assert stores.catalogue.export(Subject((b"joe",))) == {
+        "live decisions": [
+            {
+                "id": (2).to_bytes(16, "big").hex(),
+                "placement": "email",
+                "at": AT.isoformat(),
+                "decided": {},
+            }
+        ],
+        "mails": [{"mail": "x"}],
+    }
     jane = Subject((b"jane", b"j2"))
     assert stores.catalogue.erase(jane) == {
         "live decisions": Taken({"unit": 2}),

@@ -1,7 +1,8 @@
-"""`audit`, `erase` and `erasures`: proofs and rights."""
+"""`audit`, `erase`, `erasures` and `export`: proofs and rights."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,12 @@ from liftwerk.server import format as fmt
 if TYPE_CHECKING:
     import msgspec
     from rich import prompt
+
+    from liftwerk.governance import export as exporting
+    from liftwerk.server import customer_page
 else:
+    exporting = LazyModule("liftwerk.governance.export")
+    customer_page = LazyModule("liftwerk.server.customer_page")
     msgspec = LazyModule("msgspec")
     prompt = LazyModule("rich.prompt")
 
@@ -168,6 +174,60 @@ def _confirm(customers: list[str]) -> None:
     question = f"Erase {whom} from every store? This can't be undone"
     if not prompt.Confirm.ask(question, console=err, default=False):
         raise ProjectError("not erased", f"erase {whom}", "you said no")
+
+
+@app.command(group="Governance")
+def export(
+    customer: str,
+    /,
+    *,
+    out_: Annotated[Path | None, Parameter(name="--out")] = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Tell all that is known of a customer, for machines (--json, or a file) and for people.
+
+    Parameters
+    ----------
+    customer
+        An identifier: VALUE, or NAMESPACE:VALUE.
+    out_
+        A folder for customer.json and customer.html, readable by you alone.
+    """
+    with open_project(common) as project:
+        told = (project.definitions, project.stores, customer, project.actor, project.clock)
+        document = exporting.export(*told)
+    if out_ is not None:
+        page = customer_page.customer_page(document).encode()
+        data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+        for name, content in (("customer.json", data), ("customer.html", page)):
+            _write_private(out_ / name, content)
+
+    def render() -> None:
+        cells = [[one["namespace"], one["value"]] for one in document["identifiers"]]
+        show.table("Known as", ["namespace", "identifier"], cells)
+        counts = [
+            [name, fmt.number(len(one["rows"])), ", ".join(one["kept_for"]), one["kept"]]
+            for name, one in document["collections"].items()
+        ]
+        show.table("Kept", ["collection", "rows#", "for", "how long"], counts)
+        if out_ is None:
+            out.print("all of it: --json, or --out FOLDER")
+            return
+        out.print(f"written: {out_ / 'customer.html'} and customer.json", markup=False)
+
+    emit(common, document, render)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read; one that is there stays as it is."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        what = f"cannot be written ({(error.strerror or str(error)).lower()})"
+        raise ProjectError(what, str(path), "name an empty folder") from None
 
 
 @erasures.command(name="list")

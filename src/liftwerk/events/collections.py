@@ -13,6 +13,12 @@ from liftwerk.events.about import has_identifier, places_about
 from liftwerk.events.columns import LEAF, leaf_columns
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES, EntityDefinition
+from liftwerk.events.export import (
+    export_entities,
+    export_events,
+    export_inbox,
+    export_quarantine,
+)
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import ENTITY_TABLE, VALUES_TABLE
 from liftwerk.privacy.definition import PURPOSES
@@ -45,6 +51,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             purposes=("deduplication",),
             retention="until it rests in the event tables",
             erase=lambda subject: _from_inbox(schema, stores, subject),
+            export=lambda subject: export_inbox(project, stores, subject),
         )
     )
     stores.catalogue.register(
@@ -56,6 +63,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             purposes=("audit",),
             retention="until it is mended or dropped",
             erase=lambda subject: _from_quarantine(schema, stores, subject),
+            export=lambda subject: export_quarantine(project, stores, subject),
         )
     )
     entities = project.get(ENTITIES)
@@ -68,6 +76,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             purposes=tuple(project.get(PURPOSES)),
             retention=_longest({name: one.retention for name, one in entities.items()}),
             erase=lambda subject: _from_tables(stores, clock, subject, is_entity=True),
+            export=lambda subject: export_entities(stores, subject),
         )
     )
     stores.catalogue.register(
@@ -79,6 +88,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             purposes=tuple(project.get(PURPOSES)),
             retention=_longest({name: e.retention for name, e in known_events(project).items()}),
             erase=lambda subject: _from_tables(stores, clock, subject, is_entity=False),
+            export=lambda subject: export_events(project, stores, subject),
         )
     )
 

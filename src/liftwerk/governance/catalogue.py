@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.events.collections import register_collections
-from liftwerk.governance.search import Needles, needles
+from liftwerk.governance.search import Needles, needles, rows_of
 from liftwerk.privacy.definition import PURPOSES
 from liftwerk.store.catalogue import Catalogue, Collection, Subject, Taken
 from liftwerk.store.stores import Stores
@@ -39,6 +41,7 @@ def fill_catalogue(project: Project, stores: Stores, clock: Clock) -> Catalogue:
                 purposes=tuple(project.get(PURPOSES)),
                 retention="until they are made again",
                 erase=lambda subject: _from_artefacts(stores, subject),
+                export=lambda subject: _told_by_artefacts(stores, subject),
             )
         )
     return stores.catalogue
@@ -55,3 +58,15 @@ def _from_artefacts(stores: Stores, subject: Subject) -> Taken:
         if wanted.found_in(stores.artefacts.path(name)):
             gone += int(stores.artefacts.delete(name))
     return Taken({"customer": gone})
+
+
+def _told_by_artefacts(stores: Stores, subject: Subject) -> list[dict[str, Any]]:
+    """Tell the rows of tables that were derived, such as features and segments."""
+    wanted = Needles(needles(subject.keys))
+    found: list[dict[str, Any]] = []
+    for name in stores.artefacts.names():
+        path = stores.artefacts.path(name)
+        if wanted.found_in(path):
+            rows = rows_of(path, subject.keys)
+            found.append({"artefact": name, "rows": rows, "holds_a_key": True})
+    return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow
+import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet
 
@@ -110,16 +112,43 @@ def spelled(key: bytes) -> tuple[bytes, bytes]:
     return text.encode(), "-".join(parts).encode()
 
 
+def rows_of(path: Path, keys: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Return the rows of a columnar file of which a column is one of the keys, as plain values."""
+    found: list[dict[str, Any]] = []
+    for batch in _batches(path, path.read_bytes()):
+        is_theirs = pyarrow.repeat(False, batch.num_rows)
+        for column in batch.columns:
+            kind = column.type
+            if pyarrow.types.is_binary(kind) or pyarrow.types.is_fixed_size_binary(kind):
+                here = pyarrow.compute.is_in(
+                    column.cast(pyarrow.binary()), pyarrow.array(keys, pyarrow.binary())
+                )
+                is_theirs = pyarrow.compute.or_(is_theirs, here)
+        for row in batch.filter(is_theirs).to_pylist():
+            found.append({name: _plain(value) for name, value in row.items()})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    return str(value)
+
+
 def _columns(path: Path, raw: bytes) -> Iterator[pyarrow.Array]:
+    for batch in _batches(path, raw):
+        yield from batch.columns
+
+
+def _batches(path: Path, raw: bytes) -> Iterator[pyarrow.RecordBatch]:
     if raw.startswith(_PARQUET):
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches():
-            yield from batch.columns
+        yield from pyarrow.parquet.ParquetFile(path).iter_batches()
     elif raw.startswith(_ARROW):
-        for batch in pyarrow.ipc.open_file(raw).read_all().to_batches():
-            yield from batch.columns
+        yield from pyarrow.ipc.open_file(raw).read_all().to_batches()
     elif raw.startswith(_STREAM):
-        for batch in pyarrow.ipc.open_stream(raw).read_all().to_batches():
-            yield from batch.columns
+        yield from pyarrow.ipc.open_stream(raw).read_all().to_batches()
 
 
 def _buffers(column: pyarrow.Array) -> Iterator[memoryview]:

@@ -36,10 +36,14 @@ class Purpose(Struct, frozen=True):
     description: str = ""
 
 
+ACCESS = "access"
+"""The purpose for which a customer's own data are given to them."""
+
 HOUSEKEEPING = {
     "deduplication": Purpose("legal_obligation", description="Count no event twice"),
     "audit": Purpose("legal_obligation", description="Show what was done, and on which data"),
     "erasure": Purpose("legal_obligation", description="Find everything of a customer to delete"),
+    ACCESS: Purpose("legal_obligation", description="Give a customer all that is known of them"),
 }
 """Purposes that are built in: without them no right could be served."""
 

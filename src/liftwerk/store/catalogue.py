@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -61,6 +62,9 @@ class Taken(Struct, frozen=True):
 Eraser = Callable[[Subject], Taken]
 """Removes what is theirs."""
 
+Exporter = Callable[[Subject], list[dict[str, Any]]]
+"""Tells what is theirs, as plain values that JSON knows."""
+
 
 class Collection(Struct, frozen=True):
     """A place where data rest.
@@ -81,6 +85,8 @@ class Collection(Struct, frozen=True):
         How long, in words or as a duration.
     erase : callable or None
         Takes a person out; needed unless the subject is ``"none"``.
+    export : callable or None
+        Tells what is kept of a person; needed unless the subject is ``"none"``.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Collection(Struct, frozen=True):
     purposes: tuple[str, ...]
     retention: str
     erase: Eraser | None = None
+    export: Exporter | None = None
 
 
 class Catalogue:
@@ -112,12 +119,14 @@ class Catalogue:
         Raises
         ------
         ValueError
-            If its name is taken, or if it holds people and can't take one out.
+            If its name is taken, or if it holds people and can't take one out, or tell of them.
         """
         if collection.name in self._collections:
             raise ValueError(f"collection {collection.name!r} is already registered")
         if collection.subject != NOBODY and collection.erase is None:
             raise ValueError(f"collection {collection.name!r} holds people and has no eraser")
+        if collection.subject != NOBODY and collection.export is None:
+            raise ValueError(f"collection {collection.name!r} holds people and exports nothing")
         self._collections[collection.name] = collection
 
     def __iter__(self) -> Iterator[Collection]:
@@ -145,6 +154,21 @@ class Catalogue:
             with fault("erase_collection"):
                 taken[collection.name] = collection.erase(subject)
         return taken
+
+    def export(self, subject: Subject) -> dict[str, list[dict[str, Any]]]:
+        """Tell what every collection keeps of a person.
+
+        Parameters
+        ----------
+        subject : Subject
+
+        Returns
+        -------
+        dict of str to list of dict
+            Collection -> its rows; those that keep nothing of them are not in it.
+        """
+        told = {one.name: one.export(subject) for one in self if one.export is not None}
+        return {name: rows for name, rows in told.items() if rows}
 
     def unregistered(self, home: Home) -> list[str]:
         """Find what rests in a home and belongs to no collection."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from liftwerk.store.artefacts import ARTEFACTS, Artefacts
 from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Taken
-from liftwerk.store.decisions import DECISIONS, Decisions
+from liftwerk.store.decisions import DECISIONS, DecisionRecord, Decisions
 from liftwerk.store.home import Home
 from liftwerk.store.ids import Ids
 from liftwerk.store.inbox import INBOXES, Inbox
@@ -177,6 +179,7 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             purposes=("guardrails", "measurement"),
             retention="until it rests in the event tables",
             erase=lambda subject: Taken({"unit": decisions.erase(subject.keys)}),
+            export=lambda subject: [_decision(one) for one in decisions.about(subject.keys)],
         ),
         Collection(
             name="forwarding",
@@ -194,5 +197,23 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             purposes=("deduplication",),
             retention="until the destination has it; a conversion's key as long as the home",
             erase=lambda subject: Taken({"lane": outbox.erase(subject.keys)}),
+            export=lambda subject: _forwarded(outbox, subject.keys),
         ),
     )
+
+
+def _decision(record: DecisionRecord) -> dict[str, Any]:
+    """Tell of a decision as it waits for the tables."""
+    said: Any = json.loads(record.body)
+    facts = {"id": record.id.hex(), "placement": record.placement, "at": record.at.isoformat()}
+    return {**facts, "decided": said}
+
+
+def _forwarded(outbox: Outbox, lanes: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Tell what waits to be sent, and which destinations were told of conversions."""
+    waiting = [
+        {"destination": name, "event": entry.event, "id": entry.event_id.hex(), "state": "waiting"}
+        for name, entry in outbox.about(lanes)
+    ]
+    told = outbox.told_of(lanes).items()
+    return [*waiting, *({"destination": name, "conversions_told": many} for name, many in told)]

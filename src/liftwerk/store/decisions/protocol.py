@@ -121,6 +121,10 @@ class Decisions(Protocol):
         """Return how many contacts a unit had after ``at - window``."""
         ...
 
+    def about(self, units: Iterable[bytes]) -> list[DecisionRecord]:
+        """Return every record of some units, in order."""
+        ...
+
     def erase(self, units: Iterable[bytes]) -> int:
         """Drop every record of some units so that no file holds their bytes any more."""
         ...

@@ -194,6 +194,14 @@ class Outbox(Protocol):
         """Let dead letters be tried again; returns how many."""
         ...
 
+    def about(self, lanes: Sequence[bytes]) -> list[tuple[str, Entry]]:
+        """Return what waits of some customers, with its destination, oldest first."""
+        ...
+
+    def told_of(self, lanes: Sequence[bytes]) -> dict[str, int]:
+        """Return destination -> how many conversions of some customers it was given."""
+        ...
+
     def erase(self, lanes: Sequence[bytes]) -> int:
         """Drop everything of some customers so that no file holds their keys any more."""
         ...

@@ -111,6 +111,17 @@ class SqliteDecisions:
         count: int = self.database.rows(_CONTACTS, (unit, since, placement))[0][0]
         return count
 
+    def about(self, units: Iterable[bytes]) -> list[DecisionRecord]:
+        """Return every record of some units, in order."""
+        sql = (
+            'select "offset", id, unit, placement, at, body, contact from decisions where unit = ?'
+        )
+        rows = sorted(row for unit in units for row in self.database.rows(sql, (unit,)))
+        return [
+            DecisionRecord(own, unit, placement, from_microseconds(at), body, bool(contact))
+            for _, own, unit, placement, at, body, contact in rows
+        ]
+
     def erase(self, units: Iterable[bytes]) -> int:
         """Drop every record of some units so that no file holds their bytes any more."""
         return self.database.erase(["delete from decisions where unit = ?"], units)

@@ -53,6 +53,10 @@ _DUE = (
 )
 
 
+# All customers at once: there is no index that begins with the lane.
+_THEIRS = "where hex(lane) in (select value from json_each(?))"
+
+
 class SqliteOutbox:
     """Keeps the promises of `liftwerk.store.outbox.Outbox` in one file."""
 
@@ -204,12 +208,25 @@ class SqliteOutbox:
             many: int = connection.execute("select changes()").fetchall()[0][0]
         return many
 
+    def about(self, lanes: Sequence[bytes]) -> list[tuple[str, Entry]]:
+        """Return what waits of some customers, with its destination, oldest first."""
+        sql = (
+            f'select destination, {_COLUMNS} from entries {_THEIRS} order by "offset", destination'
+        )
+        return [(name, _entry(row)) for name, *row in self.database.rows(sql, (_listed(lanes),))]
+
+    def told_of(self, lanes: Sequence[bytes]) -> dict[str, int]:
+        """Return destination -> how many conversions of some customers it was given."""
+        sql = (
+            f"select destination, count(*) from conversions {_THEIRS}"
+            " group by destination order by destination"
+        )
+        return dict(self.database.rows(sql, (_listed(lanes),)))
+
     def erase(self, lanes: Sequence[bytes]) -> int:
         """Drop everything of some customers so that no file holds their keys any more."""
-        # All at once: there is no index that begins with the lane.
-        theirs = "where hex(lane) in (select value from json_each(?))"
-        deletions = [f"delete from {one} {theirs}" for one in ("entries", "conversions")]
-        return self.database.erase(deletions, [json.dumps([lane.hex().upper() for lane in lanes])])
+        deletions = [f"delete from {one} {_THEIRS}" for one in ("entries", "conversions")]
+        return self.database.erase(deletions, [_listed(lanes)])
 
     def damage(self) -> list[str]:
         """Check every byte that is kept; returns a line for each thing that is wrong."""
@@ -238,6 +255,10 @@ def _count(
         " on conflict do update set many = many + excluded.many",
         (destination, hour, outcome, reason, many),
     )
+
+
+def _listed(lanes: Sequence[bytes]) -> str:
+    return json.dumps([lane.hex().upper() for lane in lanes])
 
 
 def _instant(count: int | None) -> datetime | None:
