@@ -39,6 +39,7 @@ from liftwerk.events.compact import compact
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.identifiers import IDENTIFIERS
+from liftwerk.events.retain import Expired, expired, retain
 from liftwerk.features.as_of import training_set
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.version import feature_versions
@@ -137,11 +138,16 @@ class Loop:
             "inbox": self.stores.inbox.last_offset(),
             "decisions": self.stores.decisions.last_offset(),
             "buried": len(self.stores.ledger.buried()),
+            "expired": [msgspec.to_builtins(one) for one in self._expired()],
         }
+
+    def _expired(self) -> list[Expired]:
+        return expired(self.project, self.stores, self.clock.now())
 
     def _compact(self, outputs: Outputs, tell: Tell) -> dict[str, Any]:
         done = compact(self.project, self.stores, self.clock)
-        return {"events": done.events, "duplicates": done.duplicates}
+        gone = sum(one.rows for one in retain(self.project, self.stores, self.clock))
+        return {"events": done.events, "duplicates": done.duplicates, "expired": gone}
 
     # ------------------------------------------------------------------ features
 
@@ -227,6 +233,8 @@ class Loop:
                 "charts": put(msgspec.json.encode(charts)),
             },
             "uplift": uplift_figures(readings, self.actions),
+            "model": self.policy.model,
+            "frame": outputs["features"]["artefacts"]["frame"],
         }
 
     # ------------------------------------------------------------------ evaluate

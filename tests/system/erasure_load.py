@@ -232,9 +232,10 @@ class Server:
         self.process.terminate()
         self.process.communicate(timeout=60)
 
-    def ask(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
+    def ask(self, method: str, path: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, headers={"authorization": f"Bearer {TOKEN}"})
+        bearer = TOKEN if token is None else token
+        connection.request(method, path, headers={"authorization": f"Bearer {bearer}"})
         answer = connection.getresponse()
         said = json.loads(answer.read())
         connection.close()

@@ -1,4 +1,4 @@
-"""`audit`, `erase`, `erasures` and `export`: proofs and rights."""
+"""`audit`, `erase`, `erasures`, `export` and `retention`: proofs and rights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     import msgspec
     from rich import prompt
 
+    from liftwerk.events import retain as retaining
     from liftwerk.governance import export as exporting
     from liftwerk.server import customer_page
 else:
     exporting = LazyModule("liftwerk.governance.export")
+    retaining = LazyModule("liftwerk.events.retain")
     customer_page = LazyModule("liftwerk.server.customer_page")
     msgspec = LazyModule("msgspec")
     prompt = LazyModule("rich.prompt")
@@ -145,6 +147,8 @@ def _erased(result: dict[str, Any]) -> None:
         return
     else:
         out.print("searched every file: nothing left; a tombstone keeps them out")
+    for one in result["models"]:
+        out.print(f"model {one['model']} {one['id'][:16]} learned from them: {one['rule']}")
     out.print("next: liftwerk run, to learn again without them")
 
 
@@ -230,6 +234,48 @@ def _write_private(path: Path, content: bytes) -> None:
         raise ProjectError(what, str(path), "name an empty folder") from None
 
 
+@app.command(group="Governance")
+def retention(
+    *, dry_run: Annotated[bool, Parameter(negative="")] = False, common: Common = DEFAULTS
+) -> None:
+    """Take out what is older than it may be; every run of the loop does it too.
+
+    Parameters
+    ----------
+    dry_run
+        Say what would go, and change nothing.
+    """
+    with open_project(common) as project:
+        told = (project.definitions, project.stores)
+        if dry_run:
+            gone = retaining.expired(*told, project.clock.now())
+        else:
+            with project.stores.home.hold("retention"):
+                gone = retaining.retain(*told, project.clock)
+    rows = msgspec.to_builtins(gone)
+
+    def render() -> None:
+        if not rows:
+            out.print("nothing is older than it may be")
+            return
+        title = "Gone"
+        if dry_run:
+            title = "Would go"
+        cells = [
+            [
+                f"{row['event']} {row['version']}",
+                row["property"] or "(the event)",
+                row["kept"],
+                fmt.moment(row["before"]),
+                fmt.number(row["rows"]),
+            ]
+            for row in rows
+        ]
+        show.table(title, ["event", "property", "kept", "older than", "rows#"], cells)
+
+    emit(common, rows, render)
+
+
 @erasures.command(name="list")
 def list_erasures(*, limit: int = 50, common: Common = DEFAULTS) -> None:
     """List erasures, newest first; they say nothing of whom.
@@ -275,6 +321,8 @@ def show_erasure(receipt: str, /, *, common: Common = DEFAULTS) -> None:
             for field, many in one["fields"].items()
         ]
         show.table("What went", ["collection", "field", "rows#"], cells)
+        for one in row["receipt"].get("models", []):
+            out.print(f"model {one['model']} {one['id'][:16]} learned from them: {one['rule']}")
 
     emit(common, row, render)
 

@@ -34,13 +34,23 @@ def list_(*, common: Common = DEFAULTS) -> None:
 
     def render() -> None:
         cells = [
-            [row["id"][:16], row["model"], row["kind"], fmt.moment(row["at"]), row["customers"]]
+            [
+                row["id"][:16],
+                row["model"],
+                row["kind"],
+                fmt.moment(row["at"]),
+                row["customers"],
+                fmt.number(row["erased_since"]),
+            ]
             for row in rows
         ]
         if not cells:
             out.print("no model yet: `liftwerk train`")
             return
-        show.table("Models", ["id", "model", "kind", "trained", "customers#"], cells)
+        columns = ["id", "model", "kind", "trained", "customers#", "erased since#"]
+        show.table("Models", columns, cells)
+        if any(row["erased_since"] for row in rows):
+            out.print("a model learned from customers who were erased since: liftwerk run")
 
     emit(common, rows, render)
 

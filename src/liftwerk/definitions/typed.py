@@ -7,8 +7,9 @@ follows the meaning and not the spelling.
 
 from __future__ import annotations
 
+import calendar
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar
@@ -328,6 +329,23 @@ class Retention(TypedString):
             days = count
         self._set("months", months)
         self._set("days", days)
+
+    def before(self, now: datetime) -> datetime:
+        """Return the instant before which it is too old; the last of a shorter month counts.
+
+        Examples
+        --------
+        >>> from datetime import UTC, datetime
+        >>> Retention("1 month").before(datetime(2026, 3, 31, tzinfo=UTC)).date().isoformat()
+        '2026-02-28'
+        """
+        if self.days:
+            return now - timedelta(days=self.days)
+        year, month = divmod(now.year * 12 + now.month - 1 - self.months, 12)
+        if year < 1:
+            return datetime.min.replace(tzinfo=now.tzinfo)
+        last = calendar.monthrange(year, month + 1)[1]
+        return now.replace(year=year, month=month + 1, day=min(now.day, last))
 
     @property
     def canonical(self) -> str:

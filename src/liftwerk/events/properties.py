@@ -12,6 +12,7 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import is_name
+from liftwerk.definitions.typed import Retention
 from liftwerk.privacy.tags import Tag
 
 PropertyType = Literal["string", "integer", "number", "boolean", "money", "time", "list"]
@@ -67,6 +68,8 @@ class PropertyDefinition(Struct, frozen=True):
         What it says.
     of : str, dict or None
         For a list: the type of its items, or field -> type of its rows.
+    retention : Retention or None
+        How long the value is kept; afterwards the event stays, without it.
     """
 
     type: PropertyType
@@ -78,6 +81,7 @@ class PropertyDefinition(Struct, frozen=True):
     required: bool = True
     description: str = ""
     of: ItemType | dict[str, ItemType] | None = None
+    retention: Retention | None = None
 
 
 def check_properties(

@@ -48,10 +48,11 @@ def shape_of(definition: EventDefinition) -> Shape:
     --------
     >>> stars = PropertyDefinition("integer", description="How many")
     >>> shape_of(EventDefinition(1, "A rating", properties={"stars": stars})).properties["stars"]
-    PropertyDefinition(type='integer', ..., description='', of=None)
+    PropertyDefinition(type='integer', ..., description='', of=None, retention=None)
     """
     properties = {
-        name: structs.replace(one, description="") for name, one in definition.properties.items()
+        name: structs.replace(one, description="", retention=None)
+        for name, one in definition.properties.items()
     }
     return Shape(properties, definition.unique)
 

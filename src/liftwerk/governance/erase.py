@@ -23,6 +23,7 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE, identifier_values
 from liftwerk.faults import fault
 from liftwerk.governance.catalogue import fill_catalogue
+from liftwerk.governance.learned import models_trained_on
 from liftwerk.governance.prove import Find, prove
 from liftwerk.identity.leaves import leaves_to_erase
 from liftwerk.identity.resolve import leaf_of, named_identifier
@@ -48,11 +49,14 @@ class Erased(Struct, frozen=True):
         Collection -> what went.
     found : list of Find or None
         What a search of every file still found; None when nobody asked for it.
+    models : list of dict
+        The versions of models that were trained on them, with what their rule says.
     """
 
     receipts: list[str]
     taken: dict[str, Taken]
     found: list[Find] | None
+    models: list[dict[str, str]] = []
 
 
 def request(
@@ -167,18 +171,20 @@ def erase(
     known = identifier_values(project, stores, ERASURE, keys)
     pairs = [(row["namespace"], row["value"]) for row in known.to_pylist()]
     subject = Subject(keys, tuple(dict.fromkeys([*pairs, *values])))
+    before = set(stores.artefacts.names())
     taken = catalogue.erase(subject)
+    learned = models_trained_on(project, stores, before - set(stores.artefacts.names()))
     stores.scrub()
     found = None
     if search:
         found = prove(stores.home, subject)
     ids = [one.id for one in erasures]
-    receipt = _receipt(taken, found, len(ids))
+    receipt = _receipt(taken, found, len(ids)) | {"models": learned}
     detail = {"erasures": len(ids), "rows": {name: one.rows for name, one in taken.items()}}
     with stores.ledger.change(actor, "customer.erased", SUBJECT, detail, clock.now()) as change:
         stores.ledger.finish_erasures(change, dict.fromkeys(ids, receipt))
     stores.ledger.scrub()
-    return Erased(ids, taken, found)
+    return Erased(ids, taken, found, learned)
 
 
 def spellings(project: Project, customers: Sequence[str]) -> list[tuple[str, str]]:

@@ -36,6 +36,9 @@ class ModelDefinition(Struct, frozen=True):
         Outcome -> a spread of effects below this is called none.
     description : str
         What it is for.
+    on_erasure : str
+        What becomes of a version when a customer is erased whom it was trained on: ``flag`` says
+        so wherever it is shown, until a run has trained without them; ``keep`` does not.
     """
 
     kind: Literal["uplift"]
@@ -45,6 +48,7 @@ class ModelDefinition(Struct, frozen=True):
     purpose: str
     negligible: dict[str, Decimal] = {}
     description: str = ""
+    on_erasure: Literal["flag", "keep"] = "flag"
 
 
 def _check(project: Project) -> Iterable[Problem]:

@@ -48,6 +48,9 @@ def markdown(facts: Mapping[str, Any]) -> str:
         for action, sizes in leading.items():
             named = ", ".join(f"{feature} {size:.4f}" for feature, size in sizes.items())
             lines.append(f"- {outcome}, {action}: {named}")
+    if facts.get("erased_since"):
+        many = f"{facts['erased_since']:,}"
+        lines += ["", f"Flagged by {many} erasures since: `liftwerk run` trains without them."]
     lines += ["", f"Data: {facts['data']}", "", "Features: " + ", ".join(facts["features"]) + "."]
     return "\n".join(lines)
 

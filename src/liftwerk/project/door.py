@@ -39,6 +39,7 @@ from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
 from liftwerk.events.versions import demand_compatible
 from liftwerk.features.as_of import training_set
+from liftwerk.governance.learned import erased_since
 from liftwerk.identity.resolve import customer_of, query, read
 from liftwerk.loop import Loop, controls
 from liftwerk.models.show import card, markdown
@@ -234,11 +235,13 @@ class Project:
     def models(self) -> list[dict[str, Any]]:
         """List the cards of the trained models, newest first."""
         found: dict[str, dict[str, Any]] = {}
+        erased = erased_since(self.stores)
         for row in self.stores.ledger.steps():
             sha = row.outputs.get("artefacts", {}).get("model")
             if row.name == "uplift" and self.stores.artefacts.exists(sha):
                 facts = card(TrainedModel.from_dict(_json(self.stores.artefacts.get(sha))))
-                found[sha] = {"id": sha, **facts, "at": row.at.isoformat()}
+                since = {"at": row.at.isoformat(), "erased_since": erased[sha]}
+                found[sha] = {"id": sha, **facts, **since}
         return list(reversed(found.values()))
 
     def model(self, name: str | None = None) -> dict[str, Any]:

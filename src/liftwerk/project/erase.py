@@ -53,7 +53,8 @@ def erase_customers(
     dict
         ``receipts``: the ids of the customers' erasures. ``queued``: whether another process holds
         the home, and carries it out. ``erased``: collection -> rows that went, rows read for it,
-        rows there were. ``found``: where something is left; None without a search.
+        rows there were. ``found``: where something is left; None without a search. ``models``: the
+        versions that were trained on them.
     """
     receipts: list[str] = []
     if customers:
@@ -62,7 +63,7 @@ def erase_customers(
         with stores.home.hold("erase", wait=SORTING_SECONDS):
             done = _erase_queued(project, stores, actor, clock, customers, search)
     except HomeInUse:
-        return {"receipts": receipts, "queued": True, "erased": {}, "found": None}
+        return {"receipts": receipts, "queued": True, "erased": {}, "found": None, "models": []}
     found = None
     if done.found is not None:
         found = [str(find) for find in done.found]
@@ -70,7 +71,13 @@ def erase_customers(
         name: {"rows": taken.rows, "read": taken.read, "of": taken.of}
         for name, taken in done.taken.items()
     }
-    return {"receipts": receipts, "queued": False, "erased": erased, "found": found}
+    return {
+        "receipts": receipts,
+        "queued": False,
+        "erased": erased,
+        "found": found,
+        "models": done.models,
+    }
 
 
 def _erase_queued(
