@@ -29,8 +29,8 @@ def canaries_in(raw: bytes) -> set[bytes]:
     found.update(bytes.fromhex(one.decode()) for one in HEXED.findall(raw))
     for run in BASE64.findall(raw):
         for skip in range(4):
-            part = run[skip : skip + (len(run) - skip) // 4 * 4]
-            found.update(PLAIN.findall(base64.b64decode(part.translate(_URL))))
+            part = run[skip:].translate(_URL)
+            found.update(PLAIN.findall(base64.b64decode(part + b"A" * (-len(part) % 4))))
     return found
 
 

@@ -152,8 +152,10 @@ class DeltaTables:
         for group in _by_month(files):
             with _in_one_line(self._path(name)):
                 changed = change(_whole_rows(group, schema))
-            if changed.num_rows:
-                latest = self._append(name, latest, _sorted(changed))
+            ordered = _sorted(changed)
+            # Short files: the next customer's rows are in few of them, for each has few buckets.
+            for first in range(0, ordered.num_rows, GROUP_ROWS):
+                latest = self._append(name, latest, ordered.slice(first, GROUP_ROWS))
         # The rows are there twice until this entry; no snapshot ever names the versions between.
         with fault("table_write"):
             path = self._path(name)
