@@ -20,7 +20,7 @@ from liftwerk.server.guard import COOKIE
 from liftwerk.server.source import Report
 from tests.server import trial
 
-PAGES = ["/", "/decisions", "/releases", "/audit", "/status", "/docs", "/sign-in"]
+PAGES = ["/", "/decisions", "/releases", "/inventory", "/audit", "/status", "/docs", "/sign-in"]
 TOKEN = "correct-horse-battery-staple"
 
 
@@ -367,3 +367,19 @@ def test_an_erased_customer_is_said_and_not_linked() -> None:
     assert "customer=None" not in log.text
     assert "Customer erased" in text_of(one.text)
     assert "Nothing is learned yet" in text_of(one.text)
+
+
+def test_an_inventory_tells_its_gaps_and_escapes_names(client: TestClient) -> None:
+    text = client.get("/inventory?since=7d").text
+    for word in ("sending", "silent", "unknown", "Source fell silent", "2 more", "49,382,712"):
+        assert word in text
+    assert "&lt;b&gt;1,234&lt;/b&gt;" in text
+    assert "<b>1,234" not in text
+
+
+def test_an_inventory_of_nothing_says_so() -> None:
+    app = create_app(lambda: trial.TrialSource(None))
+    with TestClient(app=app, base_url="http://127.0.0.1") as client:
+        text = client.get("/inventory?since=rubbish").text
+    assert "Nothing is missing." in text
+    assert "The project declares no event." in text

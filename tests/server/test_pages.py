@@ -23,7 +23,18 @@ from tests.server.conftest import running
 
 pytestmark = pytest.mark.slow
 
-PATHS = ("", "decisions", "DECISION", "releases", "RELEASE", "audit", "status", "docs", "sign-in")
+PATHS = (
+    "",
+    "decisions",
+    "DECISION",
+    "releases",
+    "RELEASE",
+    "inventory",
+    "audit",
+    "status",
+    "docs",
+    "sign-in",
+)
 MADE = {
     "unclear": "trial.report()",
     "better": "trial.report(0.14)",
@@ -64,7 +75,7 @@ def test_every_page_fits(browser: Browser, serve_report: Callable[[str], str], s
 
 @pytest.mark.parametrize(
     ("size", "theme", "paths"),
-    [("phone", "light", PATHS), ("desk", "dark", ("", "DECISION", "audit"))],
+    [("phone", "light", PATHS), ("desk", "dark", ("", "DECISION", "inventory", "audit"))],
 )
 def test_every_page_is_accessible(
     browser: Browser,

@@ -7,9 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast, get_args
 
+import msgspec
 import numpy as np
+
+from liftwerk.events.inventory.shapes import (
+    Coverage,
+    EventFacts,
+    Gap,
+    GapKind,
+    IdentifierFacts,
+    Inventory,
+    Latency,
+    PropertyFacts,
+    Quantiles,
+    Seen,
+    Silence,
+    SourceFacts,
+)
 
 Json = dict[str, Any]
 ACTIONS = ["nothing", "mens_email", "womens_email"]
@@ -306,6 +323,77 @@ def decision(index: int) -> Json:
     }
 
 
+def inventory(many: int | None) -> Json:
+    """A shop's inventory with every kind of gap and state; an empty one without events."""
+    at = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
+    seen = Seen()
+    if many is not None:
+        seen = Seen(
+            events=12_345_678,
+            weight=49_382_712.0,
+            synthetic=1_234,
+            last_time=at,
+            last_received=at,
+            consent=Coverage(12_345_678, 11_000_000, 1_345_000, 678, {"ads": 5, "profiling": 0}),
+            latency=Latency(Quantiles(12, 0.004, 3.2, 400_000.0), Quantiles(12, 4.1, 5.0, 9.0)),
+        )
+    if many is None:
+        found = Inventory("trial", at, None, None, None, seen, (), (), (), (), ())
+        return cast(Json, msgspec.to_builtins(found))
+    nothing = Seen(consent=Coverage(granted={"ads": 0, "profiling": 0}))
+    long = "a_name_that_somebody_chose_to_be_rather_long_indeed"
+    facts = EventFacts(
+        name=long,
+        version=3,
+        description="What happened when it happened",
+        owner="somebody@shop.example",
+        built_in=False,
+        unique=("order_id", "line"),
+        seen=seen,
+        sources={"web": seen, "backend": nothing},
+        properties=(
+            PropertyFacts("order_id", "string", True, "pseudonymous", 0, 12),
+            PropertyFacts(long, "money", False, "none", 12_345_678, 0, "EUR", "Anything"),
+        ),
+        refused=12,
+        without_customer=7,
+    )
+    sources = [
+        SourceFacts(
+            name=f"{state}_source",
+            kind="http",
+            trust="browser",
+            sample="25%",
+            seen=seen,
+            refused=3,
+            sessions=5,
+            sessions_without_consent=1,
+            silence=Silence(state, "nothing for 2 d; in the same hours, 200 events were usual"),
+            days=tuple(range(28)),
+        )
+        for state in ("sending", "silent", "unknown")
+    ]
+    space = IdentifierFacts(long, "email@1", "personal", True, 5, 10, {"web": 5}, 1)
+    found = Inventory(
+        project="trial",
+        at=at,
+        since=None,
+        snapshot=key("snapshot"),
+        snapshot_at=at,
+        seen=seen,
+        purposes=("ads", "profiling"),
+        gaps=tuple(
+            Gap(kind, f"{long}.{number}: <b>1,234</b> of 5,678")
+            for kind in get_args(GapKind)
+            for number in range(8)
+        ),
+        sources=tuple(sources),
+        events=(facts, EventFacts("never", 1, "", "", True, (), nothing, {}, (), 0, 0)),
+        identifiers=(space,),
+    )
+    return cast(Json, msgspec.to_builtins(found))
+
+
 class TrialSource:
     """A source over the made-up trial."""
 
@@ -339,6 +427,9 @@ class TrialSource:
         if after is not None:
             return [row for row in found if int(row["cursor"]) > int(after)][-limit:]
         return found[:limit]
+
+    def inventory(self, since: str | None = None) -> Json:
+        return inventory(None if self._said is None else 1)
 
     def decision(self, decision_id: str) -> Json | None:
         return next((row for row in self._decisions if row["id"] == decision_id), None)

@@ -127,13 +127,22 @@ def _sources(found: Facts) -> None:
                 one["trust"] or "not declared",
                 one["sample"] or "–",
                 fmt.number(seen["events"]),
-                fmt.moment(seen["last_received"]),
+                _came(seen),
                 _consent(seen),
                 fmt.number(one["refused"]),
-                one["silence"]["state"],
+                show.verdict(one["silence"]["state"]),
             ]
         )
-    columns = ["source", "trust", "kept", "events#", "last came", "consent#", "refused#", "state"]
+    columns = [
+        "source",
+        "trust",
+        "kept",
+        "events#",
+        "last came (UTC)",
+        "consent#",
+        "refused#",
+        "state",
+    ]
     show.table("Sources", columns, rows)
 
 
@@ -161,13 +170,21 @@ def _events(found: Facts) -> None:
                 one["name"],
                 fmt.number(seen["events"]),
                 fmt.number(seen["weight"]),
-                fmt.moment(seen["last_received"]),
+                _came(seen),
                 _consent(seen),
                 fmt.number(one["refused"]),
                 fmt.number(seen["synthetic"]),
             ]
         )
-    columns = ["event", "events#", "stand for#", "last came", "consent#", "refused#", "tests#"]
+    columns = [
+        "event",
+        "events#",
+        "stand for#",
+        "last came (UTC)",
+        "consent#",
+        "refused#",
+        "tests#",
+    ]
     show.table("Events", columns, rows)
 
 
@@ -180,7 +197,7 @@ def _one(found: Facts) -> None:
             name,
             fmt.number(seen["events"]),
             fmt.number(seen["weight"]),
-            fmt.moment(seen["last_received"]),
+            _came(seen),
             _consent(seen),
             *[
                 _share(seen["consent"]["granted"][key], seen["consent"]["events"])
@@ -189,7 +206,7 @@ def _one(found: Facts) -> None:
         ]
         for name, seen in event["sources"].items()
     ]
-    columns = ["source", "events#", "stand for#", "last came", "consent#"]
+    columns = ["source", "events#", "stand for#", "last came (UTC)", "consent#"]
     show.table("By source", [*columns, *[f"{name}#" for name in _asked(found)]], rows)
     out.print()
     _latency("Latency", "source", event["sources"].items())
@@ -218,6 +235,10 @@ def _asked(found: Facts) -> Sequence[str]:
 
 def _consent(seen: Facts) -> str:
     return _share(seen["consent"]["known"], seen["consent"]["events"])
+
+
+def _came(seen: Facts) -> str:
+    return fmt.moment(seen["last_received"]).removesuffix(" UTC")
 
 
 def _share(part: int, whole: int) -> str:

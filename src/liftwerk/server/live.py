@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import msgspec
 
@@ -10,6 +11,9 @@ from liftwerk import __version__
 from liftwerk.clock import Clock, SystemClock
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.definitions import Project
+from liftwerk.definitions.typed import Duration
+from liftwerk.events.inventory.shapes import Inventory
+from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
@@ -21,6 +25,9 @@ from liftwerk.store.ledger import protocol
 from liftwerk.store.stores import Stores
 
 BATCH = 1000
+
+FRESH = timedelta(seconds=15)
+"""An inventory reads columns of every event: who looks twice in this time sees the same one."""
 
 
 class LiveSource:
@@ -38,6 +45,7 @@ class LiveSource:
         self.project = project
         self.stores = stores
         self.clock = clock or SystemClock()
+        self._inventories: dict[str | None, Inventory] = {}
 
     def close(self) -> None:
         """Close the stores."""
@@ -142,6 +150,19 @@ class LiveSource:
         if goal is not None:
             facts["holdout"] = {"share": goal.holdout.value, "salt": goal.salt}
         return facts
+
+    def inventory(self, since: str | None = None) -> dict[str, Any]:
+        """Return what is collected; one that was taken a moment ago is given again."""
+        now = self.clock.now()
+        kept = self._inventories.get(since)
+        if kept is not None and now - kept.at < FRESH:
+            return cast(dict[str, Any], msgspec.to_builtins(kept))
+        bound = None
+        if since is not None:
+            bound = now - Duration(since).timedelta
+        found = take_inventory(self.project, self.stores, self.clock, bound)
+        self._inventories[since] = found
+        return cast(dict[str, Any], msgspec.to_builtins(found))
 
     def _row(self, row: protocol.Release) -> dict[str, Any]:
         bundle = msgspec.json.decode(row.body, type=Release)

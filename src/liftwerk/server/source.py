@@ -337,6 +337,16 @@ class ReportSource(Protocol):
         """Return the project's `Status`."""
         ...
 
+    def inventory(self, since: str | None = None) -> dict[str, Any]:
+        """Return what is collected (`liftwerk.events.inventory.shapes.Inventory`).
+
+        Parameters
+        ----------
+        since : str, optional
+            Only what came within this length of time, such as ``7d``.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of stores and files."""
         ...

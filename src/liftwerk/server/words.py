@@ -34,6 +34,8 @@ WORDS = {
     "not checked": Word("not checked", "?", "none", "nothing was asked of it"),
     "yes": Word("yes", "✓", "good", "the effects differ between customers"),
     "no": Word("no", "=", "none", "any difference is smaller than what was called negligible"),
+    "sending": Word("sending", "✓", "good", "events come as they used to"),
+    "silent": Word("silent", "✕", "bad", "events that were usual at this time do not come"),
     "warning": Word("warning", "!", "open", "look at it when there is time"),
 }
 """Every verdict, answer and state that pages and terminal show."""

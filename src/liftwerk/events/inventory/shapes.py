@@ -22,6 +22,9 @@ GapKind = Literal[
 ]
 """What can be wrong, in the order in which it is told."""
 
+DAYS = 28
+"""How far back events are counted by day."""
+
 
 class Quantiles(Struct, frozen=True):
     """How long something took, in seconds, each within 1% of itself."""
@@ -184,6 +187,8 @@ class SourceFacts(Struct, frozen=True):
     sessions, sessions_without_consent : int
         Sessions, and those of which no event has consent state.
     silence : Silence
+    days : tuple of int
+        Events on each of the last `DAYS` days (UTC), the oldest first.
     description : str
     """
 
@@ -196,6 +201,7 @@ class SourceFacts(Struct, frozen=True):
     sessions: int
     sessions_without_consent: int
     silence: Silence
+    days: tuple[int, ...]
     description: str = ""
 
 

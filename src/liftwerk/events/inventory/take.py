@@ -14,6 +14,7 @@ from liftwerk.events.inventory.gaps import find_gaps
 from liftwerk.events.inventory.latency import quantiles
 from liftwerk.events.inventory.seen import Facts, Observed, kept_undeclared, observe
 from liftwerk.events.inventory.shapes import (
+    DAYS,
     Coverage,
     EventFacts,
     IdentifierFacts,
@@ -200,8 +201,17 @@ def _sources(
             sessions=sessions,
             sessions_without_consent=without,
             silence=judged,
+            days=_days(observed.by_hour.get(name, {}), now),
             description=description,
         )
+
+
+def _days(by_hour: Mapping[int, int], now: datetime) -> tuple[int, ...]:
+    today = int(now.timestamp()) // 86_400
+    by_day: Counter[int] = Counter()
+    for hour, many in by_hour.items():
+        by_day[hour // 24] += many
+    return tuple(by_day[day] for day in range(today - DAYS + 1, today + 1))
 
 
 def _identifiers(
