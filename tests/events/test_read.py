@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,8 @@ from liftwerk.privacy.permitted import NOW as ALL
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
-from tests.events.shop import NOW, event, granted, order, put
+from tests.events.shop import NOW, SHOP, event, granted, order, put
+from tests.events.shop import shop as shop_with
 
 BOB = {"email": "bob@example.com"}
 
@@ -129,19 +131,126 @@ def test_a_conversion_counts_once(shop: Project, stores: Stores, clock: FixedClo
     put(shop, stores, order(3, "a", "9.00", time=day(1)), at=NOW + timedelta(hours=1))
     compact(shop, stores, clock)
     assert seen(shop, stores, "accounting", "order_completed") == [1, 2]
-    # Told by a file that says it knew earlier, the file's word comes first.
+    # A file that says it knew earlier is no surer than the shop's own server.
     put(shop, stores, order(4, "b", "3.00", known_at=day(2)), source="file")
+    put(shop, stores, order(5, "b", "3.00", time=day(2)), at=NOW - timedelta(hours=1))
     compact(shop, stores, clock)
-    assert seen(shop, stores, "accounting", "order_completed") == [1, 4]
-    assert seen(shop, stores, "audit", "order_completed") == [1, 2, 3, 4]
+    assert seen(shop, stores, "accounting", "order_completed") == [1, 5]
+    assert seen(shop, stores, "audit", "order_completed") == [1, 2, 3, 4, 5]
+
+
+def test_the_surest_source_tells_a_conversion(stores: Stores, clock: FixedClock) -> None:
+    sources = {
+        name: {"kind": "http", "trust": trust, "key_env": "K"}
+        for name, trust in (("web", "browser"), ("ally", "partner"), ("till", "server"))
+    }
+    project = shop_with(sources={**sources, "file": {"kind": "file", "trust": "import"}})
+    for number, source in enumerate(("web", "ally", "file", "till"), 1):
+        told = order(number, known_at=NOW + timedelta(hours=number))
+        put(project, stores, told, source=source, at=NOW + timedelta(hours=number))
+        compact(project, stores, clock)
+        assert seen(project, stores, "accounting", "order_completed") == [number]
+    # Each was the best of those known by its offset, and by its time; and the order of arrival is
+    # nothing but what was known: after the surest nothing changes any more.
+    put(project, stores, order(5), source="web", at=NOW + timedelta(hours=5))
+    compact(project, stores, clock)
+    for number in range(1, 6):
+        best = [min(number, 4)]
+        by_offset = AsOf(offset=number)
+        assert seen(project, stores, "accounting", "order_completed", by_offset) == best
+        by_time = AsOf(NOW + timedelta(hours=number))
+        assert seen(project, stores, "accounting", "order_completed", by_time) == best
 
 
 def test_a_conversion_counts_where_it_may_be_read(
     shop: Project, stores: Stores, clock: FixedClock
 ) -> None:
-    put(shop, stores, order(1, "a"), order(2, "a", consent=granted("ads")))
+    yes = granted("ads", "personalisation")
+    put(shop, stores, order(1, "a", consent=yes, identifiers=BOB), source="web")
+    put(
+        shop,
+        stores,
+        order(2, "a"),  # surer, and known to nobody who asks for ads
+        order(3, "a", synthetic=True),
+        order(4, "b", consent=yes),  # its consent will be withdrawn, for all time
+    )
+    put(shop, stores, order(5, "b", consent=yes, identifiers=BOB), source="web")
+    put(shop, stores, order(6, "c", identifiers={"email": "eve@example.com"}))
+    put(shop, stores, order(7, "c", identifiers=BOB), source="web")
     compact(shop, stores, clock)
-    assert seen(shop, stores, "ads", "order_completed") == [2]
+    assert seen(shop, stores, "ads", "order_completed") == [1, 4]
+    assert seen(shop, stores, "accounting", "order_completed") == [2, 4, 6]
+    put(shop, stores, withdrawn(8, "personalisation", time=day(20)))
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "personalisation", "order_completed") == [1, 5]
+    before = AsOf(offset=7)
+    assert seen(shop, stores, "personalisation", "order_completed", before) == [1, 4]
+    with stores.ledger.change("test", "test", "test", {}, NOW) as change:
+        stores.ledger.bury(change, [leaf_key("email", "eve@example.com")])
+    assert seen(shop, stores, "accounting", "order_completed") == [2, 4, 7]
+
+
+def test_what_was_seen_comes_before_what_was_modelled(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, order(1, "a", modelled=True), order(2, "b", modelled=True))
+    put(shop, stores, order(3, "a"), source="web")
+    compact(shop, stores, clock)
+    assert seen(shop, stores, "accounting", "order_completed") == [2, 3]
+
+
+def test_a_partial_key_is_no_key(stores: Stores, clock: FixedClock) -> None:
+    events = copy.deepcopy(SHOP["events"])
+    definition = events["order_completed"]
+    definition["unique"] = ["order_id", "part"]
+    definition["properties"]["part"] = {"type": "integer", "required": False}
+    project = shop_with(events=events)
+    put(project, stores, order(1), order(2), *(order(n, properties={"part": 1}) for n in (3, 4)))
+    put(project, stores, order(5, properties={"part": 2}))
+    compact(project, stores, clock)
+    assert seen(project, stores, "accounting", "order_completed") == [1, 2, 3, 5]
+
+
+def test_a_conversion_of_two_versions_counts_once(stores: Stores, clock: FixedClock) -> None:
+    events = copy.deepcopy(SHOP["events"])
+    old = copy.deepcopy(events["order_completed"])
+    put(shop_with(events=events), stores, order(1, "a"), order(2, "b"), source="web")
+    events["order_completed"]["version"] = 3
+    events["order_completed"]["earlier"] = [{"version": 2, "properties": old["properties"]}]
+    project = shop_with(events=events)
+    put(project, stores, order(3, "a", version=3))
+    put(project, stores, order(4, "b", version=3), source="web", at=NOW + timedelta(hours=1))
+    compact(project, stores, clock)
+    assert seen(project, stores, "accounting", "order_completed") == [2, 3]
+
+
+def test_the_report_that_counts_brings_its_own_weight(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    put(shop, stores, order(1, "a", weight=4.0), order(2, "b", weight=4.0), source="web")
+    put(shop, stores, order(3, "a"))
+    compact(shop, stores, clock)
+    table = read(shop, stores, "order_completed", "accounting", ["weight"])
+    assert table.column("weight").to_pylist() == [4.0, 1.0]
+
+
+def test_what_counted_until_when_can_be_asked(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    hours = [NOW + timedelta(hours=n) for n in range(4)]
+    for number, source in ((1, "web"), (2, "till"), (3, "web")):
+        put(shop, stores, order(number, "a"), source=source, at=hours[number])
+    put(shop, stores, event(number=4))
+    compact(shop, stores, clock)
+    with relations(shop, stores, "accounting", superseded=True) as connection:
+        rows = connection.execute(
+            "SELECT superseded_at, superseded_by FROM order_completed ORDER BY id"
+        ).fetchall()
+        views = connection.execute("SELECT superseded_by FROM page_viewed").fetchall()
+    two = (2).to_bytes(16, "big")
+    # The third was never the best: the first was known before it, and is as sure.
+    assert rows == [(hours[2], two), (None, None), (hours[1], two)]
+    assert views == [(None,)]
 
 
 def test_whose_erasure_began_is_seen_no_more(

@@ -17,7 +17,7 @@ from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.stores import Stores
 from tests.events import shop as shops
-from tests.events.shop import event, granted, put
+from tests.events.shop import event, granted, order, put
 
 from .naive import Fact, World
 
@@ -166,3 +166,31 @@ def test_a_history_holds_only_what_may_be_read(stores: Stores, clock: FixedClock
     for purpose, count in (("measurement", 3.0), ("ads", 2.0)):
         found = training_set(project, stores, rows, ["views"], purpose)
         assert found.column("views").to_pylist() == [count]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_a_row_knows_the_best_report_of_its_own_time(
+    merged: bool, stores: Stores, clock: FixedClock
+) -> None:
+    spend = {
+        "entity": "customer",
+        "from": "order_completed",
+        "aggregate": "sum",
+        "property": "revenue",
+    }
+    project = shops.shop(features={"spend": spend})
+    told = [("web", 2, "1.00"), ("till", 5, "10.00"), ("web", 8, "100.00")]
+    for number, (source, hour, revenue) in enumerate(told, 1):
+        body = order(number, "a", revenue, time=at(1))
+        put(project, stores, body, source=source, at=at(hour))
+    if merged:
+        both = {"email": "ada@example.com", "device": "phone"}
+        put(project, stores, event(number=4, time=at(0), identifiers=both), at=at(0))
+    compact(project, stores, clock)
+    ada = key((EMAIL, "ada@example.com"))
+    rows = spine([(ada, at(hour)) for hour in (1, 2, 4, 5, 8, 9)])
+    found = training_set(project, stores, rows, ["spend"], "accounting")
+    assert found.column("spend").to_pylist() == [0.0, 1.0, 1.0, 10.0, 10.0, 10.0]
+    # Up to the first report nobody knew a better one.
+    found = training_set(project, stores, rows, ["spend"], "accounting", AsOf(offset=1))
+    assert found.column("spend").to_pylist() == [0.0, 1.0, 1.0, 1.0, 1.0, 1.0]

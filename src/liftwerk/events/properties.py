@@ -43,6 +43,8 @@ ENVELOPE_COLUMNS = (
     "modelled",
     "digest",
     "month",
+    "superseded_at",
+    "superseded_by",
 )
 """Columns that every event table has; no property may be named so."""
 

@@ -3,8 +3,12 @@
 Nothing else in the project reads events. The rule of `liftwerk.privacy.permitted` is compiled into
 every scan, with the withdrawals known by then. A project's purpose further sees no test traffic
 (whose changes of consent are nobody's), no customer whose erasure has begun, and each conversion
-once: of several events with the same ``unique`` key, the one that was known first. The built-in
-purposes see every row.
+once. The built-in purposes see every row.
+
+Events with the same ``unique`` key tell of one conversion, whichever source or version they came
+by. Among those that may be read and are known, the best counts: one that was seen before one that
+was modelled, then the surest source (`TRUST_ORDER`), then the one known first. What may not be
+read for a purpose takes no other's place there. The others stay, and ``superseded`` shows them.
 """
 
 from __future__ import annotations
@@ -30,6 +34,13 @@ from liftwerk.store.stores import Stores
 WITHDRAWALS = "_withdrawals"
 GRANTS = "_grants"
 BURIED = "_buried"
+
+TRUST_ORDER = ("server", "import", "partner", "browser")
+"""Whose report of a conversion counts, the surest first."""
+
+SUPERSEDED_AT = "superseded_at"
+SUPERSEDED_BY = "superseded_by"
+"""When a better report of the same conversion was known, and the id of the best; null if none."""
 
 ERASURE = "erasure"
 """The one purpose for which those are still found who are being erased."""
@@ -102,6 +113,7 @@ def relations(
     names: Sequence[str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
     one_customer: pyarrow.Table | None = None,
+    superseded: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -122,6 +134,9 @@ def relations(
     one_customer : pyarrow.Table, optional
         ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
         a customer is about all of them.
+    superseded : bool
+        Keep every report of a conversion, with `SUPERSEDED_AT` and `SUPERSEDED_BY`: for reading as
+        of many times, each of which knows another one as the best.
 
     Yields
     ------
@@ -146,6 +161,7 @@ def relations(
             connection.unregister("_held")
         for kind in kinds:
             scan = _scan(schema, stores, snapshot, kind, purpose, basis, as_of)
+            scan = _once(scan, kind, purpose in HOUSEKEEPING, superseded)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
             connection.execute(f"CREATE VIEW {quoted(kind.name)} AS SELECT *{extra} FROM ({scan})")
         try:
@@ -279,7 +295,7 @@ def _scan(
         f"NOT EXISTS (SELECT 1 FROM {BURIED} AS b WHERE b.leaf = e.{quoted(leaf)})"
         for leaf in leaf_columns(schema)
     ]
-    return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}{_once(kind)}"
+    return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}"
 
 
 def _bounds(as_of: AsOf) -> dict[str, str]:
@@ -291,15 +307,33 @@ def _bounds(as_of: AsOf) -> dict[str, str]:
     return bounds
 
 
-def _once(kind: EventType) -> str:
-    """Keep the first known of the events with one ``unique`` key; one without a key is its own."""
+def _once(scan: str, kind: EventType, housekeeping: bool, superseded: bool) -> str:
+    """Keep the best report of each conversion, or all of them beside what came in their place."""
     keys = kind.definition.unique
-    if not keys:
-        return ""
-    listed = ", ".join(f"e.{quoted(key)}" for key in keys)
-    partial = " OR ".join(f"e.{quoted(key)} IS NULL" for key in keys)
-    first = f'row_number() OVER (PARTITION BY {listed} ORDER BY e.known_at, e."offset") = 1'
-    return f" QUALIFY {first} OR {partial}"
+    if superseded and not keys:
+        return (
+            f"SELECT *, NULL::TIMESTAMPTZ AS {SUPERSEDED_AT}, NULL::BLOB AS {SUPERSEDED_BY}"
+            f" FROM ({scan})"
+        )
+    if not keys or (housekeeping and not superseded):
+        return scan
+    listed = ", ".join(map(quoted, keys))
+    partial = " OR ".join(f"{quoted(key)} IS NULL" for key in keys)
+    trust = f"list_position([{', '.join(map(text, TRUST_ORDER))}], trust)"
+    # Test traffic is no report of what happened; only the built-in purposes see it at all.
+    window = (
+        f"(PARTITION BY synthetic, {listed}"
+        f' ORDER BY modelled, {trust} NULLS LAST, known_at, "offset" {{rows}})'
+    )
+    if not superseded:
+        first = f"row_number() OVER {window.format(rows='')} = 1"
+        return f"SELECT * FROM ({scan}) QUALIFY {first} OR {partial}"
+    better = window.format(rows="ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING")
+    return (
+        f"SELECT *, CASE WHEN NOT ({partial}) THEN min(known_at) OVER {better} END"
+        f" AS {SUPERSEDED_AT}, CASE WHEN NOT ({partial}) THEN first_value(id) OVER {better} END"
+        f" AS {SUPERSEDED_BY} FROM ({scan})"
+    )
 
 
 def _files(kind: EventType, stores: Stores, snapshot: Snapshot | None) -> list[str]:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.engine import quoted
 from liftwerk.events.properties import PropertyDefinition
+from liftwerk.events.read import SUPERSEDED_AT
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.kinds import AGGREGATES, Aggregate
 from liftwerk.features.kinds.aggregate import DAY, WEIGHT_SCALE, Operand
@@ -166,7 +167,9 @@ def _plan(
         properties=tuple(properties),
         money=tuple(name for name, read in properties.items() if read.type == "money"),
         values=tuple(values),
-        sql=_sql(event, list(properties), states, _limits(features)),
+        sql=_sql(
+            event, list(properties), states, _limits(features, definition), bool(definition.unique)
+        ),
     )
 
 
@@ -192,9 +195,11 @@ def _kept(feature: FeatureDefinition) -> str:
     return f"time >= {head}"
 
 
-def _limits(features: Mapping[str, FeatureDefinition]) -> list[str]:
+def _limits(features: Mapping[str, FeatureDefinition], definition: EventDefinition) -> list[str]:
     """Write what an event must satisfy to be in a row's history."""
     limits = ["known.time < _asked.as_of", "known.known_at <= _asked.as_of"]
+    if definition.unique:  # of several reports, the best of those known by then
+        limits.append(f"coalesce(known.{SUPERSEDED_AT} > _asked.as_of, true)")
     heads = [_head(feature) for feature in features.values()]
     bounded = [head for head in heads if head is not None]
     if len(bounded) == len(heads):  # what no window reaches need not be joined
@@ -202,8 +207,16 @@ def _limits(features: Mapping[str, FeatureDefinition]) -> list[str]:
     return limits
 
 
-def _sql(event: str, properties: list[str], states: list[str], limits: list[str]) -> str:
+def _sql(
+    event: str,
+    properties: list[str],
+    states: list[str],
+    limits: list[str],
+    unique: bool,
+) -> str:
     read = "".join(f", {quoted(name)}" for name in properties)
+    if unique:
+        read = f", epoch_us({SUPERSEDED_AT}) AS {SUPERSEDED_AT}{read}"
     conditions = "\n    AND ".join(limits)
     columns = ",\n    ".join(states)
     carried = "".join(f", known.{quoted(name)} AS {_carried(name)}" for name in properties)

@@ -57,13 +57,14 @@ def histories(
     connection : duckdb.DuckDBPyConnection
         Its views have the events' names. A view's ``customer`` is of the spine's type; rows of
         customers that are not asked for may be missing, and one row may stand for many questions.
+        They hold every report of a conversion, with the time since when another one counts.
     spine : pyarrow.Table
         ``customer`` and ``time`` in the spine's order. Join events to it by ``customer``, and look
-        at those only that were known at its ``time``.
+        at those only that were known at its ``time``, and by then not superseded.
     """
     customers = customers_as_of(project, stores, as_of)
     if customers is None or customers.states.num_rows == 0:
-        with relations(project, stores, purpose, as_of, names) as connection:
+        with relations(project, stores, purpose, as_of, names, superseded=True) as connection:
             yield connection, spine.select([CUSTOMER, "time"])
         return
     rows = pyarrow.array(range(spine.num_rows), pyarrow.int64())
@@ -75,7 +76,15 @@ def histories(
     derived = {LEAF_COLUMN: leaf_sql(project)}
     beside = {STATES: customers.states, "_asked": pyarrow.table(asked)}
     with event_relations(
-        project, stores, purpose, customers.as_of, derived, wanted, beside, customers.merged
+        project,
+        stores,
+        purpose,
+        customers.as_of,
+        derived,
+        wanted,
+        beside,
+        customers.merged,
+        superseded=True,
     ) as connection:
         connection.execute(_members_sql("decision" in asked))
         for name in wanted:

@@ -120,6 +120,7 @@ def relations(
     purpose: str,
     as_of: AsOf = NOW,
     names: Sequence[str] | None = None,
+    superseded: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open views as `liftwerk.events.read.relations` does, each with its ``customer``.
 
@@ -128,7 +129,7 @@ def relations(
     """
     how = _Reading(project, stores, as_of)
     with event_relations(
-        project, stores, purpose, how.as_of, how.derived, names, how.beside, how.merged
+        project, stores, purpose, how.as_of, how.derived, names, how.beside, how.merged, superseded
     ) as connection:
         yield connection
 
