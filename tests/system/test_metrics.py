@@ -76,14 +76,18 @@ def test_a_scrape_of_any_process_gives_the_sum(tmp_path: Path) -> None:
 def replaced(server: Server, dead: int) -> bool:
     """Whether the process that took the place of a dead one has answered somebody."""
     pids = server.workers()
-    return dead not in pids and {f"{MEMORY}{pid}" for pid in pids} <= set(figures(server))
+    try:
+        counted = set(figures(server))
+    except OSError:  # connected to the dead one as it died
+        return False
+    return dead not in pids and {f"{MEMORY}{pid}" for pid in pids} <= counted
 
 
 def is_of(folder: Path, pids: list[int]) -> bool:
     return any(file.stem.endswith(f"_{pid}") for file in folder.iterdir() for pid in pids)
 
 
-def test_a_sequencer_that_fails_is_started_ever_later_and_told_of(tmp_path: Path) -> None:
+def test_a_sequencer_that_fails_is_told_of_and_goes_on_by_itself(tmp_path: Path) -> None:
     project = make_project(tmp_path / "shop")
     tables = project / ".liftwerk" / "tables"
     with serving(project, "--only", "collect") as server:
@@ -91,9 +95,7 @@ def test_a_sequencer_that_fails_is_started_ever_later_and_told_of(tmp_path: Path
         tables.rename(tables.with_name("away"))
         tables.write_text("no folder")
         until(lambda: bool(server.sequencers()), server.workers)
-        began = time.monotonic()
-        until(lambda: figures(server)["liftwerk_sequencer_ends_total"] >= 3, server.workers)
-        assert time.monotonic() - began > 1 + 2  # the waits between three ends
+        until(lambda: figures(server)["liftwerk_sequencer_ends_total"] >= 1, server.workers)
         assert post(server.port, json.dumps(some_view()).encode())[0] == 200
         assert figures(server)["liftwerk_inbox_rows"] == 1
         tables.unlink()
@@ -114,7 +116,7 @@ def test_a_sequencer_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     assert sorted(ids_in_tables(project)) == sorted(str(event["id"]) for event in events)
 
 
-def test_where_there_is_a_token_it_is_asked_for(
+def test_where_there_is_a_token_it_is_asked_for_and_the_page_names_each_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = "correct-horse-battery-staple"
@@ -127,17 +129,10 @@ def test_where_there_is_a_token_it_is_asked_for(
                     figures(server, wrong)
                 assert refused.value.code == 401
                 refused.value.close()
-            assert figures(server, token)["liftwerk_stores_readable"] == 1
-
-
-def test_every_figure_is_in_the_operations_page(tmp_path: Path) -> None:
+            found = figures(server, token)
+            assert found["liftwerk_stores_readable"] == 1
     page = OPERATIONS.read_text()
-    project = make_project(tmp_path / "shop")
-    with (
-        serving(project, "--no-compact") as server,
-        urllib.request.urlopen(f"{server.address}metrics", timeout=20) as answer,
-    ):
-        families = re.findall("^# TYPE (\\S+)", answer.read().decode(), re.MULTILINE)
-    assert len(families) > 10
-    for family in families:
+    assert len(found) > 10
+    for name in found:
+        family = re.sub(r"(_bucket.*|_sum|_count|[0-9]+|accepted|refused|filtered)$", "", name)
         assert f"`{family}" in page, family

@@ -63,10 +63,12 @@ class _Keeper(threading.Thread):
                 if self._ending.is_set():
                     return
                 # Its standard input ends with us, also when we are killed.
-                self._process = subprocess.Popen(
+                process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
                 )
-            code = self._process.wait()
+                self._process = process
+            with process:
+                code = process.wait()
             if self._ending.is_set():
                 return
             if time.monotonic() - began > WELL_SECONDS:
