@@ -182,8 +182,8 @@ def test_gaps_name_what_is_missing(shop: Project, stores: Stores) -> None:
         ("property never seen", "order_completed.items: declared, and empty in all 2 events"),
         ("source never seen", "web: declared, and nothing came from it"),
         ("source never seen", "file: declared, and nothing came from it"),
-        ("event not declared", "order_complete: not declared, refused 1 times"),
-        ("field not declared", "page_viewed.coupon: not declared, refused 1 times"),
+        ("event not declared", "order_complete: not declared, refused once"),
+        ("field not declared", "page_viewed.coupon: not declared, refused once"),
         (
             "order without customer",
             "order_completed: 1 of 2 name no customer, only a visitor",

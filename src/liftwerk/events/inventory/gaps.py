@@ -102,6 +102,8 @@ def _not_declared(refused: Violations, kept: Mapping[str, Sequence[str]]) -> Ite
     found: defaultdict[int, list[Gap]] = defaultdict(list)
     for one, many in sorted(refused.undeclared.items(), key=lambda item: (-item[1], str(item[0]))):
         times = f"refused {many:,} times"
+        if many == 1:
+            times = "refused once"
         if one.field is None:
             words = f"{one.event}: not declared, {times}"
             found[0].append(Gap("event not declared", words, event=one.event, count=many))
