@@ -23,7 +23,7 @@ from liftwerk.events.engine import quoted, text
 from liftwerk.events.inventory.latency import bucket_sql
 from liftwerk.events.read import relations
 from liftwerk.events.schema import Schema
-from liftwerk.events.sequence import VALUES_TABLE
+from liftwerk.events.sequence import ENTITY_TABLE, VALUES_TABLE
 from liftwerk.store.stores import Stores
 from liftwerk.store.tables.protocol import PARTITION
 
@@ -267,7 +267,7 @@ def kept_undeclared(stores: Stores, schema: Schema) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with stores.tables.reading():
         for table, version in sorted(snapshot.tables.items()):
-            if table == VALUES_TABLE:
+            if table == VALUES_TABLE or table.endswith(ENTITY_TABLE):
                 continue
             if table not in declared:
                 found[table] = []
