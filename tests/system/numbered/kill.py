@@ -26,6 +26,10 @@ PROJECT = Path(__file__).with_name("liftwerk.toml")
 SETTLE_SECONDS = 60.0
 """How soon after the last kill nearly everything must be acknowledged."""
 
+UNMERGE_SECONDS = 240.0
+"""How long those who are still to be told apart may take: a sequencer that was killed again and
+again is begun anew ever later, and before they are in the tables there is nobody to tell apart."""
+
 TARGETS = {"server": 0.2, "worker": 0.4, "sequencer": 0.4}
 
 
@@ -201,7 +205,7 @@ class Run:
             self.load.wait(600)
         said = self.load.said
         self._log(f"the load is over ({said['done']})")
-        self._unmerging.join(SETTLE_SECONDS)
+        self._unmerging.join(UNMERGE_SECONDS)
         self._over.set()  # one that is being told apart is finished, no other begun
         self._unmerging.join()
         drained = self.server.stop()

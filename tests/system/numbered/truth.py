@@ -397,7 +397,7 @@ def _derived(truth: Truth, project: Project, stores: Stores, purpose: str) -> di
         )
         SELECT count(*) FROM counted AS f LEFT JOIN counts AS n USING (customer)
         WHERE f.views_of_a_season <> coalesce(n.views, 0)
-          OR f.orders_of_a_season > coalesce(n.orders, 0)
+          OR f.orders_of_a_season <> coalesce(n.orders, 0)
     """
     return {
         "features that differ": truth.one(wrong_features),
