@@ -14,8 +14,8 @@ STEP_SECONDS = 0.01
 
 
 @contextmanager
-def exclusive(path: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Hold ``path`` alone; waits for others up to so many seconds.
+def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
+    """Hold ``path`` alone; waits for others so many seconds, up to `PATIENCE_SECONDS`.
 
     Raises
     ------
@@ -34,9 +34,11 @@ def shared(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _held(path: Path, how: int, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def _held(path: Path, how: int, patience: float | None = None) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        if patience is None:
+            patience = PATIENCE_SECONDS
         _wait(descriptor, how, path, patience)
         yield
     finally:
