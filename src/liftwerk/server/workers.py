@@ -18,6 +18,7 @@ from liftwerk.server.app import collect_app
 from liftwerk.server.collector import OpenDoor
 from liftwerk.server.guard import is_loopback
 from liftwerk.server.measures import Counted
+from liftwerk.server.measuring import join
 from liftwerk.server.serve import TOKEN_VARIABLE, address_of, take_port, wait_until_open
 
 PROJECT_VARIABLE = "LIFTWERK_SERVE_PROJECT"
@@ -39,6 +40,7 @@ GIVE_UP = (5, 60.0)
 
 def application() -> Counted:
     """Build what one worker serves; it is told by its environment which project."""
+    join()
     path = Path(os.environ[PROJECT_VARIABLE])
     processes = int(os.environ[WORKERS_VARIABLE])
     dry = os.environ[DRY_VARIABLE] == "1"
