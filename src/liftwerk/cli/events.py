@@ -222,6 +222,45 @@ def _group(group: dict[str, Any]) -> None:
 
 
 @events.command
+def duplicates(
+    name: str | None = None,
+    /,
+    *,
+    purpose: str = "deduplication",
+    limit: int = 3,
+    common: Common = DEFAULTS,
+) -> None:
+    """Show conversions that were told more than once: whose report counts in whose place.
+
+    Parameters
+    ----------
+    name
+        The event; by default each that declares what is unique in it.
+    purpose
+        Which report counts depends on who may read it; by default all are looked at.
+    limit
+        Most examples of each pair of sources.
+    """
+    with open_project(common) as project:
+        found = project.duplicates(name, purpose, limit)
+
+    def render() -> None:
+        if not found:
+            out.print("no conversion was told more than once")
+        for one in found:
+            title = f"{fmt.number(one['count'])} x {one['event']}"
+            told = f"{title}: {one['counts']} counts, {one['superseded']} does not"
+            if one["counts"] == one["superseded"]:
+                told = f"{title}: {one['counts']} told them again"
+            out.print(told, markup=False, style="bold")
+            for pair in one["examples"]:
+                line = f"  {pair['counts']} counts in the place of {pair['superseded']}"
+                out.print(line, markup=False, soft_wrap=True)
+
+    emit(common, found, render)
+
+
+@events.command
 def replay(
     *,
     reason: str | None = None,

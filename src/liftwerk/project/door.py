@@ -31,6 +31,7 @@ from liftwerk.definitions import Project as Definitions
 from liftwerk.definitions import Section, load
 from liftwerk.errors import HomeInUse, ProjectError, UnknownName, did_you_mean
 from liftwerk.events.compact import compact
+from liftwerk.events.duplicates import duplicates
 from liftwerk.events.entities.read import read as read_entity
 from liftwerk.events.entities.read import timeline
 from liftwerk.events.entities.show import key_of, summaries
@@ -354,6 +355,11 @@ class Project:
         found = quarantined(self.definitions, self.stores, reason, examples, bodies)
         plain: list[dict[str, Any]] = msgspec.to_builtins(found)
         return plain
+
+    def duplicates(self, *which: Any) -> list[dict[str, Any]]:
+        """List conversions told more than once, as `liftwerk.events.duplicates` takes them."""
+        found = duplicates(self.definitions, self.stores, *which)
+        return [msgspec.to_builtins(one) for one in found]
 
     def replay_quarantine(self, reason: str | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Judge what was refused again, by today's definitions; what passes is compacted."""
