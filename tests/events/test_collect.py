@@ -128,10 +128,14 @@ def test_an_erased_customer_is_not_heard_again_and_nobody_is_told(
         stores.ledger.bury(change, [leaf_key("visitor", "v1")])
     collector = Collector(project, stores, FixedClock(AT))
     done = take(collector, [view(0), view(1)])
-    collector.close()
     assert (done.accepted, done.refused) == (2, [])
     assert stores.inbox.count() == 1
-    assert stores.inbox.quarantine_list() == []
+    # What is refused is told as ever, and kept of the others alone.
+    again = take(collector, [view(number, properties={"path": 7}) for number in (0, 1)])
+    collector.close()
+    assert [one.index for one in again.refused] == [0, 1]
+    [kept] = stores.inbox.quarantine_list()
+    assert b'"v0"' in kept.rejected.body
 
 
 def test_what_lies_ahead_is_refused_unless_the_clock_was_wrong(

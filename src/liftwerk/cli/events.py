@@ -144,6 +144,8 @@ def compact(
             facts[key] = fmt.number(done[key])
         if done.get("customers"):
             facts["customers erased"] = fmt.number(done["customers"])
+        if done.get("expired"):
+            facts["older than they may be"] = fmt.number(done["expired"])
         show.pairs("Compacted", facts)
         for reason, many in done["quarantined"].items():
             out.print(f"  quarantined: {fmt.number(many)} x {reason}", markup=False)

@@ -18,10 +18,11 @@ from msgspec import Struct
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import Throttled
+from liftwerk.events.about import is_about
 from liftwerk.events.admit import ERASED, Refusal, admit, source_named
 from liftwerk.events.group_commit import GroupCommit, Watch
 from liftwerk.events.refreshed import Refreshed
-from liftwerk.events.schema import schema_of
+from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.throttle import Throttle
 from liftwerk.events.versions import demand_compatible
 from liftwerk.store.inbox.protocol import Rejected
@@ -32,6 +33,9 @@ ROW_BYTES = 200
 
 BURIED_SECONDS = 2.0
 """How old the list of erased customers may be; the sequencer knows it exactly."""
+
+LOOKED_THROUGH = 20_000
+"""Longest refused body in which every word is looked up; longer ones would hold others up."""
 
 _BOT = re.compile(
     r"bot\b|crawl|spider|slurp|headless|lighthouse|phantomjs|prerender|pingdom|uptime|monitor"
@@ -132,12 +136,17 @@ class Collector:
         if sender.bots == "drop" and _BOT.search(user_agent):
             return Collected(0, [], len(bodies))
         received = self.clock.now()
-        admitted = admit(bodies, self._schema, source, received, self._buried.value())
+        buried = self._buried.value()
+        admitted = admit(bodies, self._schema, source, received, buried)
         rows = [row for row in admitted.rows if row is not None]
         told = [one for one in admitted.refused if one.reason != ERASED]
         forgotten = len(admitted.refused) - len(told)
         if not self.dry:
-            rejected = _rejected(bodies, admitted.refused, source, received)
+            rejected = [
+                one
+                for one in _rejected(bodies, admitted.refused, source, received)
+                if not _names(self._schema, one.body, buried)
+            ]
             size = sum(len(row.body) for row in rows) + ROW_BYTES * len(bodies)
             size += sum(len(one.body) for one in rejected)
             if rows or rejected:
@@ -174,3 +183,8 @@ def _rejected(
         for one in refused
         if one.reason != ERASED
     ]
+
+
+def _names(schema: Schema, body: bytes, buried: frozenset[bytes]) -> bool:
+    """Say whether what was refused names an erased customer: that is kept nowhere."""
+    return bool(buried) and len(body) <= LOOKED_THROUGH and is_about(schema, body, buried)

@@ -59,7 +59,7 @@ def keep_on(
         except HomeInUse:
             pass  # a run or an import holds the home, and compacts too
         else:
-            news = ("events", "duplicates", "quarantined", "erased", "customers")
+            news = ("events", "duplicates", "quarantined", "erased", "customers", "expired")
             if any(done[name] for name in news):
                 tell(done)
         ending.wait(seconds)

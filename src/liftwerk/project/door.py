@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,10 +50,11 @@ from liftwerk.privacy.permitted import AsOf
 from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
-from liftwerk.project.erase import erase_customers, erase_due
+from liftwerk.project.erase import erase_customers
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.project.take_in import take_in
+from liftwerk.project.upkeep import upkeep
 from liftwerk.releases.advance import advance
 from liftwerk.sections import SECTIONS
 from liftwerk.store.home import SORTING, SORTING_SECONDS, Home
@@ -82,6 +83,7 @@ class Project:
         self.clock = clock or SystemClock()
         self.actor = getpass.getuser()
         self._opened: Stores | None = None
+        self._retained: date | None = None
 
     def __enter__(self) -> Project:
         return self
@@ -385,11 +387,12 @@ class Project:
         return erase_customers(*told, customers, reason, search=search)
 
     def keep_up(self) -> dict[str, Any]:
-        """Move what was collected into the tables, and take out whose erasure is due."""
-        with self.stores.home.hold(SORTING):
-            done = compacted(compact(self.definitions, self.stores, self.clock))
-            erased = erase_due(self.definitions, self.stores, self.actor, self.clock)
-        return {**done, "customers": erased}
+        """Do what a server's process beside it does again and again: see `upkeep`."""
+        with self.stores.home.hold("compact"):
+            told = (self.definitions, self.stores, self.actor, self.clock)
+            done = upkeep(*told, self._retained)
+        self._retained = self.clock.now().date()
+        return done
 
     # ------------------------------------------------------------------ names
 
