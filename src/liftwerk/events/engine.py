@@ -21,6 +21,8 @@ def connect() -> duckdb.DuckDBPyConnection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    # It would be drawn on standard output, into the one document that stands there.
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

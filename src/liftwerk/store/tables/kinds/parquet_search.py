@@ -128,6 +128,7 @@ def _within(
 def _filtered(possible: dict[tuple[str, bytes], set[Group]]) -> dict[str, set[Group]]:
     """Ask the row groups' filters."""
     connection = duckdb.connect(":memory:")
+    connection.execute("SET enable_progress_bar = false")
     kept: dict[str, set[Group]] = {}
     for (column, value), groups in possible.items():
         names = sorted({name for name, _ in groups})
