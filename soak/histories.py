@@ -39,7 +39,7 @@ def main() -> int:
                 counts += check(Path(folder), steps, arguments.offsets)
             except AssertionError as error:
                 failed[seed] = str(error).partition("\n")[0]
-                print(f"seed {seed}: {failed[seed]}", file=sys.stderr, flush=True)
+        print(f"seed {seed}: {failed.get(seed, 'holds')}", file=sys.stderr, flush=True)
     result = {
         "seeds": arguments.seeds,
         "holds": not failed,
