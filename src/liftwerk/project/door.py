@@ -243,8 +243,8 @@ class Project:
             sha = row.outputs.get("artefacts", {}).get("model")
             if row.name == "uplift" and self.stores.artefacts.exists(sha):
                 facts = card(TrainedModel.from_dict(_json(self.stores.artefacts.get(sha))))
-                since = {"at": row.at.isoformat(), "erased_since": erased[sha]}
-                found[sha] = {"id": sha, **facts, **since}
+                found[sha] = {"id": sha, **facts, "erased_since": erased[sha]}
+                found[sha]["at"] = row.at.isoformat()
         return list(reversed(found.values()))
 
     def model(self, name: str | None = None) -> dict[str, Any]:
@@ -379,18 +379,16 @@ class Project:
         """Make a release the champion of its policy; refused when its gate did not pass."""
         return advance(release, self.stores, self.clock, self.actor)
 
-    def erase(
-        self, customers: Sequence[str], reason: str, *, search: bool = True
-    ) -> dict[str, Any]:
+    def erase(self, customers: Sequence[str], reason: str, search: bool = True) -> dict[str, Any]:
         """Erase customers everywhere, with all who are queued; then search what is left of them."""
-        told = (self.definitions, self.stores, self.actor, self.clock)
-        return erase_customers(*told, customers, reason, search=search)
+        told = (self.definitions, self.stores, self.actor, self.clock, customers, reason)
+        return erase_customers(*told, search=search)
 
     def keep_up(self) -> dict[str, Any]:
         """Do what a server's process beside it does again and again: see `upkeep`."""
+        told = (self.definitions, self.stores, self.actor, self.clock, self._retained)
         with self.stores.home.hold("compact"):
-            told = (self.definitions, self.stores, self.actor, self.clock)
-            done = upkeep(*told, self._retained)
+            done = upkeep(*told)
         self._retained = self.clock.now().date()
         return done
 
