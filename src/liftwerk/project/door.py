@@ -243,8 +243,8 @@ class Project:
             sha = row.outputs.get("artefacts", {}).get("model")
             if row.name == "uplift" and self.stores.artefacts.exists(sha):
                 facts = card(TrainedModel.from_dict(_json(self.stores.artefacts.get(sha))))
-                found[sha] = {"id": sha, **facts, "erased_since": erased[sha]}
-                found[sha]["at"] = row.at.isoformat()
+                facts |= {"id": sha, "erased_since": erased[sha], "at": row.at.isoformat()}
+                found[sha] = facts
         return list(reversed(found.values()))
 
     def model(self, name: str | None = None) -> dict[str, Any]:
@@ -388,8 +388,7 @@ class Project:
         """Do what a server's process beside it does again and again: see `upkeep`."""
         told = (self.definitions, self.stores, self.actor, self.clock, self._retained)
         with self.stores.home.hold("compact"):
-            done = upkeep(*told)
-        self._retained = self.clock.now().date()
+            self._retained, done = self.clock.now().date(), upkeep(*told)
         return done
 
     # ------------------------------------------------------------------ names
