@@ -43,8 +43,11 @@ _NO_CLEANING = PostCommitHookProperties(create_checkpoint=False, cleanup_expired
 KEY = "leaf"
 """What the names of columns of customers' keys begin with."""
 
-GROUP_ROWS = 65_536
+GROUP_ROWS = 8_192
 """Rows of a row group: what is read at least to look for a key."""
+
+FILE_ROWS = 65_536
+"""Most rows of a file that is written anew."""
 
 MOST_ROWS = 1_000_000
 """Rows that are held in memory to be written anew."""
@@ -154,8 +157,8 @@ class DeltaTables:
                 changed = change(_whole_rows(group, schema))
             ordered = _sorted(changed)
             # Short files: the next customer's rows are in few of them, for each has few buckets.
-            for first in range(0, ordered.num_rows, GROUP_ROWS):
-                latest = self._append(name, latest, ordered.slice(first, GROUP_ROWS))
+            for first in range(0, ordered.num_rows, FILE_ROWS):
+                latest = self._append(name, latest, ordered.slice(first, FILE_ROWS))
         # The rows are there twice until this entry; no snapshot ever names the versions between.
         with fault("table_write"):
             path = self._path(name)
