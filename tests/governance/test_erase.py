@@ -16,6 +16,7 @@ from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import identifier_values, read
+from liftwerk.events.sequence import fingerprint
 from liftwerk.governance.catalogue import fill_catalogue
 from liftwerk.governance.erase import Erased, look_up, request
 from liftwerk.governance.prove import Find, prove
@@ -236,3 +237,24 @@ def test_the_proof_finds_what_is_left(
     }
     file, what = expected[place]
     assert any(find.file.startswith(file) and find.what.startswith(what) for find in finds)
+
+
+def test_everybody_can_be_erased_and_others_come_after(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    both = {"email": "ada@example.com", "device": "phone"}
+    put(shop, stores, event(number=1, identifiers=both), event("rated", 2, properties={"stars": 3}))
+    put(shop, stores, event(number=3, identifiers={"email": "bob@example.com"}))
+    compact(shop, stores, clock)
+    go(shop, stores, clock, "ada@example.com", "bob@example.com")
+    go(shop, stores, clock, "device:phone")
+    assert identifier_values(shop, stores, "audit").num_rows == 0
+    assert read(shop, stores, "page_viewed", "measurement").num_rows == 0
+    fingerprint(stores)
+    stores.decisions.decide(DecisionRecord(bytes(16), b"somebody else...", "mail", NOW, b"{}"), [])
+    put(shop, stores, event(number=4, identifiers={"email": "eve@example.com"}))
+    compact(shop, stores, clock)
+    assert identifier_values(shop, stores, "audit").column("value").to_pylist() == [
+        "eve@example.com"
+    ]
+    assert read(shop, stores, "page_viewed", "measurement").num_rows == 1

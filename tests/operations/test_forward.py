@@ -146,8 +146,8 @@ def test_a_withdrawal_between_two_requests_is_heard(shop: Shop, vendor: Vendor) 
 
 
 def test_an_order_imported_later_is_not_told_again(shop: Shop, vendor: Vendor) -> None:
-    """The import was known first, so readers see it and no longer the one that was sent."""
-    shop.put(shop.order("ada", "o1"))
+    """Readers see the import, the better report, and no longer the one that was sent."""
+    shop.put(shop.order("ada", "o1"), source="web")
     shop.forward()
     shop.clock.advance(timedelta(days=30))
     shop.put(shop.order("ada", "o1", time="2026-02-01T00:00:00Z"), source="file")
@@ -158,7 +158,7 @@ def test_an_order_imported_later_is_not_told_again(shop: Shop, vendor: Vendor) -
 
 
 def test_an_order_imported_while_it_waits_is_told_by_the_import(shop: Shop, vendor: Vendor) -> None:
-    shop.put(shop.order("ada", "o1"), shop.event())
+    shop.put(shop.order("ada", "o1"), shop.event(), source="web")
     vendor.down = UNAVAILABLE
     shop.forward()
     shop.put(shop.order("ada", "o1", time="2026-02-01T00:00:00Z"), source="file")

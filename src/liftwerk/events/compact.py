@@ -28,7 +28,7 @@ from liftwerk.events.columns import columns_of, json_shape, leaf_columns, leaf_h
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.live import copy_live_decisions
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE, Verdict, know_ids, parquet, sort_out
+from liftwerk.events.sequence import VALUES_TABLE, Verdict, identifiers, know_ids, sort_out
 from liftwerk.events.versions import demand_compatible, to_publish
 from liftwerk.faults import fault
 from liftwerk.store.definition import STORE
@@ -282,10 +282,7 @@ class _Batch:
             for kind in self.written
             for namespace in self.schema.namespaces
         )
-        known = "SELECT NULL::BLOB AS leaf WHERE FALSE"
-        if VALUES_TABLE in before.tables:
-            files = self.stores.tables.files(VALUES_TABLE, before.tables[VALUES_TABLE])
-            known = f"SELECT leaf FROM {parquet(files)}"
+        known = f"SELECT leaf FROM {identifiers(self.stores, before)}"
         return connection.sql(
             f"""
             SELECT leaf, namespace, min(value) AS value, min(time) AS time, min(o) AS "offset"

@@ -16,7 +16,7 @@ from liftwerk.events.admit import admit
 from liftwerk.events.definition import LIVE
 from liftwerk.events.engine import connect
 from liftwerk.events.schema import Schema
-from liftwerk.events.sequence import VALUES_TABLE, parquet
+from liftwerk.events.sequence import identifiers
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
@@ -123,9 +123,9 @@ def _namespaces(
 ) -> dict[bytes, str]:
     """Say which namespace each unit's key is of; unknown ones count as the first declared."""
     found = dict.fromkeys(units, next(iter(schema.namespaces)))
-    if VALUES_TABLE not in snapshot.tables or len(schema.namespaces) == 1:
+    if len(schema.namespaces) == 1:
         return found
-    files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
-    sql = f"SELECT leaf, namespace FROM {parquet(files)} WHERE leaf IN (SELECT unnest(?::BLOB[]))"
+    known = identifiers(stores, snapshot)
+    sql = f"SELECT leaf, namespace FROM {known} WHERE leaf IN (SELECT unnest(?::BLOB[]))"
     rows = connect().execute(sql, [sorted(units)]).fetchall()
     return {**found, **dict(rows)}

@@ -25,7 +25,7 @@ from liftwerk.events.as_current import read_columns
 from liftwerk.events.columns import leaf_columns
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import VALUES_TABLE, parquet
+from liftwerk.events.sequence import identifiers, parquet
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
 from liftwerk.privacy.permitted import NOW, AsOf, permitted_sql
 from liftwerk.store.ledger.protocol import Snapshot
@@ -374,10 +374,6 @@ def identifier_values(
         snapshot = stores.ledger.latest_snapshot()
         connection = connect()
         _prepare(connection, schema, stores, snapshot, purpose)
-        source = "(SELECT NULL::BLOB AS leaf, '' AS namespace, '' AS value WHERE FALSE)"
-        if snapshot is not None and VALUES_TABLE in snapshot.tables:
-            files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
-            source = parquet(files)
         asked = ""
         if leaves is not None:
             connection.register(
@@ -385,6 +381,6 @@ def identifier_values(
             )
             asked = " AND leaf IN (SELECT leaf FROM asked)"
         return connection.sql(
-            f"SELECT leaf, namespace, value FROM {source}"
+            f"SELECT leaf, namespace, value FROM {identifiers(stores, snapshot)}"
             f" WHERE leaf NOT IN (SELECT leaf FROM {BURIED}){asked} ORDER BY leaf, namespace"
         ).to_arrow_table()

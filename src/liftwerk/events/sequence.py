@@ -14,6 +14,7 @@ import pyarrow.compute
 
 from liftwerk.events.engine import connect, text
 from liftwerk.store.ids import Keys, keys_of, keys_of_digests
+from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
 VALUES_TABLE = "identifiers"
@@ -37,21 +38,36 @@ class Verdict(IntEnum):
 
 
 def event_files(stores: Stores) -> dict[str, list[str]]:
-    """Return the files of every event table of the latest snapshot, by table."""
+    """Return the files of every event table of the latest snapshot that has any, by table."""
     snapshot = stores.ledger.latest_snapshot()
     if snapshot is None:
         return {}
-    return {
+    every = {
         name: stores.tables.files(name, version)
         for name, version in sorted(snapshot.tables.items())
         if name != VALUES_TABLE and not name.endswith(ENTITY_TABLE)
     }
+    # An erasure may leave a table without rows.
+    return {name: files for name, files in every.items() if files}
 
 
 def parquet(files: Sequence[str]) -> str:
     """Write some files as one SQL relation; a column that one of them lacks is null there."""
     listed = ", ".join(text(file) for file in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+
+
+def identifiers(stores: Stores, snapshot: Snapshot | None) -> str:
+    """Write which identifiers leaf keys were made from as one SQL relation.
+
+    ``leaf``, ``namespace`` and ``value``; empty where there never was one, or all were erased.
+    """
+    files: list[str] = []
+    if snapshot is not None and VALUES_TABLE in snapshot.tables:
+        files = stores.tables.files(VALUES_TABLE, snapshot.tables[VALUES_TABLE])
+    if not files:
+        return "(SELECT NULL::BLOB AS leaf, '' AS namespace, '' AS value WHERE FALSE)"
+    return parquet(files)
 
 
 def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> dict[int, Verdict]:

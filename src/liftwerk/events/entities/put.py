@@ -190,10 +190,12 @@ def _prepare(
         return
     version = snapshot.tables[kind.table]
     _demand_types(connection, kind, stores.tables.schema(kind.table, version))
-    source = parquet(stores.tables.files(kind.table, version))
-    connection.execute(
-        f'INSERT INTO kept SELECT {keys}, valid_from, known_at, "offset", digest FROM {source}'
-    )
+    files = stores.tables.files(kind.table, version)
+    if files:
+        connection.execute(
+            f'INSERT INTO kept SELECT {keys}, valid_from, known_at, "offset", digest'
+            f" FROM {parquet(files)}"
+        )
 
 
 def _demand_types(

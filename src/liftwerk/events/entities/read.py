@@ -186,10 +186,13 @@ def rows_sql(kind: EntityType, stores: Stores, as_of: AsOf = NOW) -> str:
     snapshot = stores.ledger.latest_snapshot()
     types = {column.name: column.type for column in kind.columns}
     types |= {"valid_from": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ", "offset": "BIGINT"}
-    if snapshot is None or kind.table not in snapshot.tables:
+    files: list[str] = []
+    if snapshot is not None and kind.table in snapshot.tables:
+        version = snapshot.tables[kind.table]
+        files = stores.tables.files(kind.table, version)
+    if not files:
         nothing = ", ".join(f"NULL::{type_} AS {quoted(key)}" for key, type_ in types.items())
         return f"SELECT {nothing} WHERE FALSE"
-    version = snapshot.tables[kind.table]
     present = set(stores.tables.schema(kind.table, version).names)
     columns = ", ".join(_column(key, type_, present) for key, type_ in types.items())
     conditions = [
@@ -201,8 +204,9 @@ def rows_sql(kind: EntityType, stores: Stores, as_of: AsOf = NOW) -> str:
         conditions.append(f"e.known_at <= TIMESTAMPTZ {text(as_of.time.isoformat())}")
     if as_of.offset is not None:
         conditions.append(f'e."offset" <= {as_of.offset}')
-    source = parquet(stores.tables.files(kind.table, version))
-    return f"SELECT {columns} FROM {source} AS e WHERE {' AND '.join(conditions or ['TRUE'])}"
+    return (
+        f"SELECT {columns} FROM {parquet(files)} AS e WHERE {' AND '.join(conditions or ['TRUE'])}"
+    )
 
 
 def _column(name: str, type_: str, present: Container[str]) -> str:
