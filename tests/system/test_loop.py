@@ -149,6 +149,11 @@ def test_an_erased_customer_is_nowhere_and_stays_away(
     erased = call("erase", "3", "--yes", "--json", cwd=project)
     assert erased.returncode == 0, erased.stderr
     assert json.loads(erased.stdout)["found"] == []
+    # The model that learned from them is flagged, until one is trained without them.
+    [model] = json.loads(call("models", "list", "--json", cwd=project).stdout)
+    assert model["erased_since"] == 1
     after = call("run", "--json", cwd=project)
     assert after.returncode == 0, after.stderr
     assert json.loads(after.stdout)["customers"] == small[1]["customers"] - 1
+    models = json.loads(call("models", "list", "--json", cwd=project).stdout)
+    assert sorted(model["erased_since"] for model in models) == [0, 1]
