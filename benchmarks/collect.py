@@ -62,6 +62,7 @@ def run(quick: bool) -> dict[str, Any]:
         raw = _raw(project, 300_000)
         dry = _load(project, sizes["seconds"] // 2, BATCH, 0, "--dry")
         batches = _load(project, sizes["seconds"], BATCH, 0)
+        _settle(project)
         singles = _load(project, sizes["seconds"], 1, 0)
         alone = _load(project, sizes["seconds"] // 2, BATCH, 0, "--no-compact")
         _settle(project)

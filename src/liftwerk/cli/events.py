@@ -119,6 +119,10 @@ events = App(
 app.command(events)
 
 
+NICENESS = 5
+"""Beside a server: who collects goes first, sorting can wait."""
+
+
 @events.command
 def compact(
     *,
@@ -159,6 +163,7 @@ def compact(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
         if until_eof:
+            os.nice(NICENESS)
             threading.Thread(target=_wait_for_eof, args=(ending,), daemon=True).start()
         keeping.keep_on(project.keep_up, every, ending, render)
 

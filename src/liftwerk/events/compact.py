@@ -38,7 +38,7 @@ from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-BATCH = 60_000
+BATCH = 40_000
 """Events that are held in memory at once."""
 
 ACTOR = "sequencer"
@@ -282,13 +282,19 @@ class _Batch:
             for kind in self.written
             for namespace in self.schema.namespaces
         )
-        known = f"SELECT leaf FROM {identifiers(self.stores, before)}"
+        # Known ones are streamed past the batch's, not held: there may be many millions.
         return connection.sql(
             f"""
-            SELECT leaf, namespace, min(value) AS value, min(time) AS time, min(o) AS "offset"
-            FROM ({seen}) WHERE value IS NOT NULL AND NOT synthetic
-            GROUP BY leaf, namespace
-            HAVING leaf NOT IN (SELECT leaf FROM buried) AND leaf NOT IN ({known})
+            WITH told AS (
+                SELECT leaf, namespace, min(value) AS value, min(time) AS time, min(o) AS "offset"
+                FROM ({seen}) WHERE value IS NOT NULL AND NOT synthetic
+                GROUP BY leaf, namespace
+            ),
+            known AS (
+                SELECT leaf FROM {identifiers(self.stores, before)} SEMI JOIN told USING (leaf)
+            )
+            SELECT * FROM told
+            WHERE leaf NOT IN (SELECT leaf FROM buried) AND leaf NOT IN (SELECT leaf FROM known)
             ORDER BY leaf
             """
         ).to_arrow_table()
