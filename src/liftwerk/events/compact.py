@@ -84,12 +84,14 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
     Returns
     -------
     Compacted
-        When nothing was new, the snapshot is the one from before.
+        When nothing came in, the snapshot is the one from before.
 
     Raises
     ------
     DefinitionError
         If a version of which rows are kept is declared otherwise now; nothing was written.
+    StoreFault
+        If the inbox ends before what its tables hold: it is not theirs.
     """
     demand_compatible(project, stores.ledger)
     schema = schema_of(project)
