@@ -14,6 +14,7 @@ from liftwerk.events.admit import Refusal, admit
 from liftwerk.events.schema import schema_of
 from liftwerk.sections import define
 from tests.connectors.tracked_shop import (
+    DEALT_WITH,
     DENY,
     Chromium,
     chromium_with_collector,
@@ -149,6 +150,8 @@ def test_session_ends_after_half_an_hour_of_silence(browser: Chromium) -> None:
         page.clock.fast_forward("29:00")
         track(page, "same")
         page.clock.fast_forward("31:00")
+        visited.collector.until_events(2)
+        page.evaluate(DEALT_WITH)  # no batch leaves before the one before it is answered
         track(page, "next")
         page.clock.fast_forward(1000)
         first, same, after = visited.collector.until_events(3)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 from tests.connectors.recording_collector import Answer
 from tests.connectors.tracked_shop import (
+    DEALT_WITH,
     GRANT,
     KEY,
     MINUTE,
@@ -26,9 +27,6 @@ BODY_BYTES = 65_536
 """What browsers let outlive a page."""
 
 GRANTED = "liftwerk.push(['consent', {granted: ['analytics']}]);"
-
-DEALT_WITH = "navigator.locks.request('liftwerk', () => 0)"
-"""The lock is free once the tracker has dealt with the answer."""
 
 
 @pytest.fixture(scope="module")

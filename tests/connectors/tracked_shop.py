@@ -17,6 +17,9 @@ GRANT = 'liftwerk.consent({granted: ["analytics"]})'
 """What a banner of the shop's own says after a click."""
 
 DENY = 'liftwerk.consent({withdrawn: ["analytics"]})'
+DEALT_WITH = "navigator.locks.request('liftwerk', () => 0)"
+"""The lock is free once the tracker has dealt with the answer."""
+
 MINUTE = 60_000
 
 Chromium = tuple[Browser, Recorder, Recorder]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +105,17 @@ class Stock:
 
 
 class _Processes:
-    """The memory of the processes that count, as the system sees it."""
+    """The memory of the processes that count, in bytes by process."""
 
-    def __init__(self, pids: list[int]) -> None:
-        self._pids = pids
+    def __init__(self, memory: dict[int, int]) -> None:
+        self._memory = memory
 
     def collect(self) -> Iterator[Metric]:
         memory = GaugeMetricFamily(
             "liftwerk_process_resident_bytes", "Memory of a process that serves", labels=["pid"]
         )
-        for pid in self._pids:
-            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            memory.add_metric([str(pid)], pages * os.sysconf("SC_PAGE_SIZE"))
+        for pid, resident in self._memory.items():
+            memory.add_metric([str(pid)], resident)
         yield memory
 
 
@@ -126,26 +126,36 @@ def exposition(stock: Stock) -> bytes:
     ----------
     stock : Stock
     """
-    counted, pids = REGISTRY, [os.getpid()]
+    counted, memory = REGISTRY, _memory([os.getpid()])
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is not None:
-        pids = _alive(Path(folder))
+        memory = _alive(Path(folder))
         counted = CollectorRegistry()
         MultiProcessCollector(counted, folder)
     present = CollectorRegistry()
     present.register(stock)
-    present.register(_Processes(pids))
+    present.register(_Processes(memory))
     text: bytes = generate_latest(counted) + generate_latest(present)
     return text
 
 
-def _alive(folder: Path) -> list[int]:
-    """List the processes that count; what a dead one held no longer waits anywhere."""
+def _alive(folder: Path) -> dict[int, int]:
+    """Measure the processes that count; what a dead one held no longer waits anywhere."""
     pids = sorted({int(file.stem.rpartition("_")[2]) for file in folder.glob("*.db")})
+    memory = _memory(pids)
+    for pid in set(pids) - set(memory):
+        mark_process_dead(pid, str(folder))
+    return memory
+
+
+def _memory(pids: list[int]) -> dict[int, int]:
+    """Read the resident bytes of those that live; one that nobody has reaped yet has none."""
+    resident = {}
     for pid in pids:
-        if not Path(f"/proc/{pid}").exists():
-            mark_process_dead(pid, str(folder))
-    return [pid for pid in pids if Path(f"/proc/{pid}/statm").exists()]
+        with suppress(FileNotFoundError, ProcessLookupError):
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            resident[pid] = pages * os.sysconf("SC_PAGE_SIZE")
+    return {pid: memory for pid, memory in resident.items() if memory}
 
 
 def bearer(token: str | None, is_open: bool) -> Guard:
