@@ -23,7 +23,7 @@ def _train(trial: Drawn) -> Trained:
         trial.logged,
         {"value": trial.outcome, "any": (trial.outcome > 0.0).astype(float)},
         ACTIONS,
-        {name: f"v-{name}" for name in trial.table.column_names},
+        {name: f"v-{name}" for name in reversed(trial.table.column_names)},
         lambda text: None,
     )
 
@@ -57,6 +57,7 @@ def test_a_round_trip_through_json_changes_no_bit(trial: Drawn, trained: Trained
 
 
 def test_the_card_says_what_it_learned_from_and_found(trial: Drawn, trained: Trained) -> None:
+    assert list(trained.model.feature_versions) == trial.table.column_names
     facts = card(trained.model)
     assert facts["customers"] == 3000
     assert facts["rows_by_action"] == {

@@ -64,6 +64,26 @@ def test_unchanged_steps_are_skipped_with_the_reason(stores: Stores) -> None:
     assert world.worked == ["first", "second"]
 
 
+def test_a_later_step_sees_the_same_of_one_that_ran_and_of_one_that_was_skipped(
+    stores: Stores,
+) -> None:
+    given = {"z": 1.0, "a": {"y": (2, 3), "b": 0.1 + 0.2}, "näher": None}
+    seen: list[str] = []
+
+    def second(outputs: Outputs, tell: Any) -> dict[str, Any]:
+        seen.append(repr(outputs["first"]))
+        return {}
+
+    steps = [
+        Step("first", "gives", lambda outputs: {}, lambda outputs, tell: given),
+        Step("second", "reads", lambda outputs: {}, second),
+    ]
+    for force_from in (None, "second"):
+        run_steps(steps, stores, FixedClock(START), lambda step, doing: None, force_from)
+    assert seen[0] == seen[1]
+    assert seen[0].startswith("{'z': 1.0, 'a': {'y': [2, 3], 'b': 0.30000000000000004}")
+
+
 def test_a_changed_input_runs_the_step_and_those_that_read_it(stores: Stores) -> None:
     world = World(stores)
     run(world)

@@ -22,6 +22,7 @@ from liftwerk.events.append import append_event
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.faults import SITES
 from liftwerk.identity import customers_of
+from liftwerk.loop import STEPS
 from liftwerk.sections import SECTIONS
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
@@ -89,6 +90,21 @@ def test_kills_at_random_moments_change_nothing(
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["reproducible_hash"] == document["reproducible_hash"]
     assert os.listdir(project / ".liftwerk" / "tables")
+
+
+def test_a_kill_after_every_single_step_changes_nothing(
+    small: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    pristine, document = small
+    project = tmp_path / "shop"
+    shutil.copytree(pristine, project)
+    for _ in STEPS:  # each reads what a process that is gone has given
+        killed = call("run", "--json", cwd=project, env={"LIFTWERK_FAULT": "step_commit:after"})
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = json.loads(call("run", "--json", cwd=project).stdout)
+    assert all(stage["skipped"] for stage in again["stages"])
+    assert again["reproducible_hash"] == document["reproducible_hash"]
+    assert again["release"] == document["release"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -38,7 +38,7 @@ from liftwerk.store.instants import to_microseconds
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-BATCH = 200_000
+BATCH = 40_000
 """Events that are held in memory at once."""
 
 ACTOR = "sequencer"

@@ -168,7 +168,8 @@ def train(
     model = TrainedModel(
         name,
         tuple(actions),
-        dict(feature_versions),
+        # In the order of the columns: that of contributions, which are told apart by place.
+        {feature: feature_versions[feature] for feature in design.names},
         {outcome: fit.model for outcome, fit in fits.items()},
         {column.name: str(column.type) for column in features.schema},
         {

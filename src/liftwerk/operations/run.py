@@ -191,7 +191,10 @@ def _run_one(
     key = step_key(step, outputs)
     done = ledger.Step(step.name, key, given, seconds, clock.now())
     stores.ledger.put_step(done, LEASE, token)
-    return StepResult(step.name, seconds, False, reason, given)
+    # Later steps see what they will see when this one is skipped, to the order of names.
+    kept = stores.ledger.get_step(step.name, key)
+    assert kept is not None
+    return StepResult(step.name, seconds, False, reason, kept.outputs)
 
 
 def _committed(step: Step, outputs: Outputs, stores: Stores) -> tuple[dict[str, Any] | None, str]:

@@ -161,7 +161,8 @@ class SqliteLedger:
 
     def put_step(self, step: Step, lease: str, token: int) -> None:
         """Keep a step's outputs; refused when the lease went to another."""
-        outputs = rfc8785.dumps(step.outputs).decode()
+        # As they are given, not in canonical order: the order of names may mean something.
+        outputs = json.dumps(step.outputs, ensure_ascii=False, allow_nan=False)
         row = (step.name, step.key, outputs, step.seconds, to_microseconds(step.at), token)
         with fault("step_commit"), self.database.transaction() as connection:
             leases.check_token(connection, lease, token)

@@ -43,7 +43,7 @@ _NO_CLEANING = PostCommitHookProperties(create_checkpoint=False, cleanup_expired
 KEY = "leaf"
 """What the names of columns of customers' keys begin with."""
 
-GROUP_ROWS = 65_536
+GROUP_ROWS = 8_192
 """Rows of a row group: what is read at least to look for a key."""
 
 FILE_ROWS = 65_536
