@@ -123,11 +123,12 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         erased += batch.erased
         # Only now: what was taken out rests in a table or in quarantine.
         stores.inbox.trim(after, _trimmed_before(project, clock))
+        # Here, not at the end: each entry of a log makes the next opening of its table slower.
+        _vacuum(stores, snapshot)
     if copied.offset > snapshot.decisions_offset:  # every one of them was refused
         alike = structs.replace(snapshot, decisions_offset=copied.offset, at=clock.now())
         _put_snapshot(stores, alike, (), {})
-    for name in snapshot.tables:
-        stores.tables.vacuum(name)
+    _vacuum(stores, snapshot)
     return Compacted(
         stores.ledger.latest_snapshot(),
         dict(sorted(events.items())),
@@ -135,6 +136,11 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         dict(quarantined),
         erased,
     )
+
+
+def _vacuum(stores: Stores, snapshot: Snapshot) -> None:
+    for name in snapshot.tables:
+        stores.tables.vacuum(name)
 
 
 def _trimmed_before(project: Project, clock: Clock) -> int:
@@ -172,7 +178,8 @@ class _Batch:
         self.written: list[EventType] = []
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
-        digests = [digest(body) for body in rows.column("body").to_pylist()]
+        # Part by part: bodies as Python's objects are a copy of all of them.
+        digests = [digest(body) for part in rows.column("body").chunks for body in part.to_pylist()]
         rows = rows.append_column("digest", pyarrow.array(digests, pyarrow.binary()))
         verdicts = sort_out(stores, rows.column("event_id").to_pylist(), digests)
         clashes = [place for place, verdict in verdicts.items() if verdict == Verdict.CLASH]
@@ -218,6 +225,8 @@ class _Batch:
     def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
         connection = connect()
+        # Beside the processes that collect a second thread gains no time, and holds memory.
+        connection.execute("SET threads = 1")
         connection.register("batch", self.rows)
         connection.register("buried", _keys(_gone(self.stores)))
         trusts = {name: source.trust for name, source in self.schema.sources.items()}
@@ -248,10 +257,12 @@ class _Batch:
 
     def _merge(self, versions: dict[str, int]) -> dict[str, int]:
         """Let no table have too many small files; returns the new versions."""
-        # What was parsed is written: its memory is needed for the rows that are merged.
+        # What was parsed is written: its memory is needed for the rows that are merged, and theirs
+        # for the batch that comes next.
         self.rows = self.rows.select(["event_id", "digest"])
         pyarrow.default_memory_pool().release_unused()
         merged = {name: self.stores.tables.merge(name) for name in versions}
+        pyarrow.default_memory_pool().release_unused()
         return {name: version for name, version in merged.items() if version is not None}
 
     def _reject_undeclared(

@@ -28,6 +28,9 @@ SCHEMA = (
     ) strict""",
 )
 
+READ_ROWS = 5_000
+"""Most rows that are held as Python's objects while they become columns."""
+
 TRIM_ROWS = 5_000
 """Most rows that are dropped in one transaction."""
 
@@ -66,7 +69,14 @@ class SqliteInbox:
     def read(self, after: int, limit: int) -> pyarrow.Table:
         """Return rows behind an offset, in order."""
         sql = f'{_READ} where "offset" > ? order by "offset" limit ?'
-        return table_of(self.database.rows(sql, (after, limit)))
+        parts = [table_of([])]
+        while limit > 0:
+            rows = self.database.rows(sql, (after, min(limit, READ_ROWS)))
+            if not rows:
+                break
+            after, limit = rows[-1][0], limit - len(rows)
+            parts.append(table_of(rows))
+        return pyarrow.concat_tables(parts)
 
     def last_offset(self) -> int:
         """Return the last offset given out, 0 before the first."""

@@ -154,8 +154,8 @@ class DeltaTables:
         latest = before
         for group in _by_month(files):
             with _in_one_line(self._path(name)):
-                changed = change(_whole_rows(group, schema))
-            ordered = _sorted(changed)
+                # In one expression: nothing holds the rows in the order that they came in.
+                ordered = _sorted(change(_whole_rows(group, schema)))
             # Short files: the next customer's rows are in few of them, for each has few buckets.
             for first in range(0, ordered.num_rows, FILE_ROWS):
                 latest = self._append(name, latest, ordered.slice(first, FILE_ROWS))
