@@ -25,6 +25,7 @@ SITES = (
     "release_commit",
     "decision_commit",
     "forward_commit",
+    "delivery_commit",
     "erase_collection",
     "tombstone_commit",
     "key_commit",

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from msgspec import structs
 
 from liftwerk.connectors.destinations.client import Client
 from liftwerk.connectors.destinations.definition import DESTINATIONS, Destination
@@ -98,7 +99,13 @@ def order(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 def message(there: Destination, row: dict[str, Any], name: str = "order_completed") -> Message:
     definition = known_events(project(**HOOK))[name]
-    return message_of(there, definition, "EUR", name, row, b"lane", VALUES)
+    return message_of(there, definition, "EUR", name, row, b"lane", VALUES, {})
+
+
+WEBSITE: dict[str, Any] = {
+    "action_source": "website",
+    "delivery": ["client_user_agent", "client_ip_address", "fbc", "event_source_url"],
+}
 
 
 @pytest.fixture
@@ -173,7 +180,7 @@ def test_what_is_personal_is_sent_only_when_it_is_named() -> None:
         values = {**HOOK, "events": [sent], "sample": "25%"}
         shop = shops.shop(events=events, destinations={"there": values})
         there = shop.get(DESTINATIONS)["there"]
-        made = message_of(there, known_events(shop)["rated"], "EUR", "rated", row, b"l", {})
+        made = message_of(there, known_events(shop)["rated"], "EUR", "rated", row, b"l", {}, {})
         assert made.properties == expected
         assert made.weight == 8.0  # one of two that stand for four each
         assert made.currency is None
@@ -274,6 +281,53 @@ def test_meta_keeps_back_what_would_spoil_the_whole_request() -> None:
     nobody = unfit(there, leaf_email=None, leaf_device=None)
     assert nobody == "no identifier that the vendor could match"
     assert unfit(there, revenue=None) == "a purchase without value or currency"
+
+
+@pytest.mark.parametrize("server", ["meta"], indirect=True)
+def test_meta_gets_of_a_website_what_it_demands(server: Vendor) -> None:
+    there = destination(META, **WEBSITE)
+    brought = {
+        "client_user_agent": "Mozilla/5.0",
+        "client_ip_address": "2001:db8::1",
+        "fbc": "fb.1.2.abc",
+        "event_source_url": "https://shop.example/thanks",
+    }
+    made = structs.replace(message(there, order()), delivery=brought)
+    assert KINDS["meta"].unfit(there, made, NOW) == ""
+    assert ask(server, there, made).outcome == "delivered"
+    (told,) = server.took[0].json["data"]
+    assert told["event_source_url"] == brought.pop("event_source_url")
+    assert told["action_source"] == "website"
+    assert told["user_data"] == {"em": [ADA_HASH], "fbp": "GA1.2.3", **brought}
+
+
+@pytest.mark.parametrize("server", ["meta"], indirect=True)
+@pytest.mark.parametrize("field", ["client_user_agent", "event_source_url"])
+def test_a_website_event_that_lacks_a_field_is_kept_back(server: Vendor, field: str) -> None:
+    there = destination(META, **WEBSITE)
+    brought = {"client_user_agent": "Mozilla/5.0", "event_source_url": "https://shop.example/"}
+    del brought[field]
+    made = structs.replace(message(there, order()), delivery=brought)
+    said = f"no {field}: it did not come with the event, or is kept no longer"
+    assert KINDS["meta"].unfit(there, made, NOW) == said
+    # What would have come of it:
+    assert ask(server, there, made).outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("brought", "can"),
+    [
+        ({"fbc": "fb.1.2.abc"}, True),
+        ({"client_ip_address": "192.0.2.1"}, False),
+        ({"client_user_agent": "Mozilla/5.0"}, False),
+        ({"client_user_agent": "Mozilla/5.0", "client_ip_address": "192.0.2.1"}, True),
+    ],
+)
+def test_meta_may_match_by_what_came_for_the_delivery(brought: dict[str, str], can: bool) -> None:
+    there = destination(META, delivery=["client_user_agent", "client_ip_address", "fbc"])
+    nobody = message(there, order(leaf_email=None, leaf_device=None))
+    said = KINDS["meta"].unfit(there, structs.replace(nobody, delivery=brought), NOW)
+    assert said == ("" if can else "no identifier that the vendor could match")
 
 
 @pytest.mark.parametrize("server", ["meta"], indirect=True)
@@ -395,7 +449,20 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     (META, {"dataset_id": "abc"}, "dataset_id is missing or no number"),
     (META, {"action_source": None}, "action_source is missing"),
-    (META, {"action_source": "website"}, "one of system_generated"),
+    (META, {"action_source": "till"}, "one of system_generated"),
+    (META, {"action_source": "website"}, "delivery lacks client_user_agent"),
+    (
+        META,
+        {"action_source": "website", "delivery": ["client_user_agent"]},
+        "delivery lacks event_source_url",
+    ),
+    (META, {"delivery": ["client_user_agnt"]}, "did you mean 'client_user_agent'"),
+    (META, {"delivery": ["fbc", "fbc"]}, "name a field once"),
+    (META, {"delivery": ["fbp"]}, "one of the identifiers already"),
+    (META, {"delivery": ["fbc"], "delivery_for": "8d"}, "above 0, up to 7d"),
+    (META, {"delivery": ["fbc"], "delivery_for": "0s"}, "above 0, up to 7d"),
+    (HOOK, {"delivery": ["fbc"]}, "webhook takes no delivery fields"),
+    (GA4, {"delivery": ["fbc"]}, "ga4 takes no delivery fields"),
     (META, {"identifiers": {}}, "identifiers is missing"),
     (META, {"identifiers": {"client_ip_address": "device"}}, "unknown key 'client_ip_address'"),
     (META, {"events": [{"event": "order_completed", "name": "Purchase"}]}, "has no value"),

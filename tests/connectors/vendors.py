@@ -191,6 +191,7 @@ SOURCES = {
     "email", "website", "app", "phone_call", "chat", "physical_store", "system_generated",
     "business_messaging", "other",
 }  # fmt: skip
+PLAIN = {"client_user_agent", "client_ip_address", "fbc", "fbp"}
 HASHED = {"em", "ph", "fn", "ln", "ge", "db", "ct", "st", "zp", "country"}
 
 
@@ -223,6 +224,11 @@ def meta(now: Callable[[], datetime]) -> Callable[[Asked], Reply]:
         user = event.get("user_data", {})
         if event["action_source"] == "website" and "client_user_agent" not in user:
             return 2804019, "Missing Client User Agent"
+        if event["action_source"] == "website" and not event.get("event_source_url"):
+            return 2804020, "Missing Event Source Url"
+        for key in PLAIN & set(user):
+            if not isinstance(user[key], str) or re.fullmatch("[0-9a-f]{64}", user[key]):
+                return 2804021, "Hashed Browser Information"
         if not user:
             return 2804050, "Not Enough Customer Information"
         for key in HASHED & set(user):

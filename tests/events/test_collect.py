@@ -30,6 +30,7 @@ from liftwerk.events.throttle import Throttle
 from liftwerk.sections import SECTIONS
 from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.inbox.protocol import InboxRow
+from liftwerk.store.outbox.kinds.sqlite import SqliteOutbox
 from liftwerk.store.stores import Stores
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -198,7 +199,8 @@ def test_no_stretch_of_time_gets_more_than_its_rate_and_a_burst(calls: Any) -> N
 
 def test_many_requests_share_a_transaction(tmp_path: Path) -> None:
     inbox = CountingInbox(tmp_path / "inbox.sqlite")
-    group = GroupCommit(inbox)
+    outbox = SqliteOutbox(tmp_path / "outbox.sqlite")
+    group = GroupCommit(inbox, outbox)
 
     async def bring() -> None:
         rows = [[InboxRow(uuid.uuid4().bytes, "visit", 0, b"{}")] for _ in range(500)]
@@ -209,11 +211,13 @@ def test_many_requests_share_a_transaction(tmp_path: Path) -> None:
     assert inbox.count() == 500
     assert inbox.transactions < 100
     inbox.close()
+    outbox.close()
 
 
 def test_what_waits_is_bounded_and_nothing_of_the_rest_is_taken(tmp_path: Path) -> None:
     inbox = SqliteInbox(tmp_path / "inbox.sqlite")
-    group = GroupCommit(inbox, waiting_bytes=1000)
+    outbox = SqliteOutbox(tmp_path / "outbox.sqlite")
+    group = GroupCommit(inbox, outbox, waiting_bytes=1000)
 
     async def bring() -> list[Any]:
         rows = [InboxRow(bytes(16), "visit", 0, b"x" * 400)]
@@ -227,6 +231,7 @@ def test_what_waits_is_bounded_and_nothing_of_the_rest_is_taken(tmp_path: Path) 
     assert inbox.count() == 50 - len(told)
     assert group.waiting == 0
     inbox.close()
+    outbox.close()
 
 
 def test_a_full_disk_is_told_to_everybody_who_waits_and_it_goes_on_afterwards(

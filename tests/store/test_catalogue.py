@@ -32,12 +32,14 @@ def test_what_nobody_registered_is_found(stores: Stores) -> None:
         "inbox.sqlite/inbox",
         "inbox.sqlite/quarantine",
         "notes.txt",
+        "outbox.sqlite/sealed",
         "tables/visit_v1",
     ]
     stores.catalogue.register(collection("inbox", "inbox.sqlite/inbox"))
     stores.catalogue.register(collection("quarantine", "inbox.sqlite/quarantine"))
     stores.catalogue.register(collection("events", "tables/visit_v*", "tables/order_v*"))
     stores.catalogue.register(collection("artefacts", "artefacts/*"))
+    stores.catalogue.register(collection("delivery fields", "outbox.sqlite/sealed"))
     assert stores.catalogue.unregistered(stores.home) == ["notes.txt"]
     stores.close()
 

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from liftwerk.store.outbox import OUTBOXES, Count, Entry, Health, Outbox, Settled, Standing, Waiting
+from liftwerk.store.outbox import (
+    OUTBOXES,
+    Count,
+    Entry,
+    Health,
+    Outbox,
+    Sealed,
+    Settled,
+    Standing,
+    Waiting,
+)
 from liftwerk.store.urls import open_url
 
 Open = Callable[[], Outbox]
@@ -171,3 +181,68 @@ def test_no_order_of_failures_lets_one_overtake_in_its_lane(
                 expected.append(one.offset)
         assert offsets(outbox) == expected
         outbox.close()
+
+
+# ---------------------------------------------------------------------------- sealed
+
+
+def closed(
+    offset: int, destination: str = "crm", lane: bytes = b"ada", until: datetime = LATER
+) -> Sealed:
+    event_id = offset.to_bytes(16, "big")
+    return Sealed(destination, event_id, (lane, b"more"), "2026-03-04", b"sealed", until)
+
+
+def kept(outbox: Outbox, destination: str = "crm", at: datetime = AT) -> list[int]:
+    ids = [number.to_bytes(16, "big") for number in range(10)]
+    return [one[-1] for one in outbox.sealed(destination, ids, at)]
+
+
+def test_what_is_sealed_stays_as_it_came_and_is_each_destinations_own(reopen: Open) -> None:
+    outbox = reopen()
+    outbox.seal([closed(1), closed(2), closed(1, "other")])
+    outbox.seal([structs.replace(closed(1), content=b"again")])
+    outbox.close()
+    outbox = reopen()
+    assert outbox.sealed("crm", [closed(1).event_id], AT) == {closed(1).event_id: closed(1)}
+    assert (kept(outbox), kept(outbox, "other")) == ([1, 2], [1])
+    assert outbox.needs_key("2026-03-04")
+    assert not outbox.needs_key("2026-03-03")
+    outbox.close()
+
+
+def test_what_is_sealed_ends_with_its_event(reopen: Open) -> None:
+    outbox = reopen()
+    outbox.seal([closed(number) for number in range(1, 7)])
+    outbox.seal([closed(number, "other") for number in range(1, 7)])
+    filled(outbox, *[entry(number) for number in range(1, 6)])
+    tried = entry(4, tries=1)
+    outbox.settle("crm", Settled((1,), {2: "no"}, {3: "HTTP 400"}, (tried,)), Health(), AT)
+    assert kept(outbox) == [4, 5, 6]
+    outbox.take("crm", 6, [], {"no": 1}, AT, [closed(6).event_id])
+    assert kept(outbox) == [4, 5]
+    assert kept(outbox, "other") == [1, 2, 3, 4, 5, 6]
+    outbox.close()
+
+
+def test_what_is_sealed_expires(reopen: Open) -> None:
+    outbox = reopen()
+    outbox.seal([closed(1), closed(2, until=LATER + timedelta(hours=1))])
+    assert kept(outbox, at=LATER) == [2]
+    outbox.expire_sealed(LATER)
+    assert kept(outbox) == [2]
+    outbox.close()
+
+
+def test_what_is_sealed_is_found_by_every_leaf_and_erased(reopen: Open, tmp_path: Path) -> None:
+    outbox = reopen()
+    outbox.seal([closed(1, lane=b"ada-key"), closed(2, lane=b"bob-key"), closed(1, "other")])
+    assert [one.event_id[-1] for one in outbox.sealed_about([b"bob-key", b"eve"])] == [2]
+    assert len(outbox.sealed_about([b"more"])) == 3
+    assert outbox.erase_sealed([b"ada-key"]) == 1
+    assert outbox.sealed_about([b"ada-key"]) == []
+    assert kept(outbox) == [2]
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"ada-key".hex().encode() not in files
+    assert b"bob-key".hex().encode() in files
+    outbox.close()

@@ -36,6 +36,7 @@ OTHER_COMMANDS = (
     "decision_commit",
     "quarantine_release",
     "forward_commit",
+    "delivery_commit",
     "erase_collection",
     "tombstone_commit",
     "key_commit",

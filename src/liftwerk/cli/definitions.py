@@ -14,11 +14,13 @@ from liftwerk.lazy import LazyModule
 if TYPE_CHECKING:
     from liftwerk import definitions, sections
     from liftwerk.connectors import propose as propose
+    from liftwerk.connectors.destinations import delivery
     from liftwerk.definitions import templates
     from liftwerk.events import json_schema, types
     from liftwerk.project import check as checking
 else:
     checking = LazyModule("liftwerk.project.check")
+    delivery = LazyModule("liftwerk.connectors.destinations.delivery")
     json_schema = LazyModule("liftwerk.events.json_schema")
     types = LazyModule("liftwerk.events.types")
     definitions = LazyModule("liftwerk.definitions")
@@ -118,7 +120,8 @@ def event(name: str, /, *, version: int | None = None, common: Common = DEFAULTS
         An older version; by default the current one.
     """
     project = definitions.load(common.project, sections.SECTIONS)
-    _print(json_schema.event_schema(project, name, version), common)
+    fields = delivery.delivery_fields(project)
+    _print(json_schema.event_schema(project, name, version, fields), common)
 
 
 @schema.command(name="types")
@@ -133,7 +136,7 @@ def types_(
         TypeScript interfaces, or Python's typed dictionaries.
     """
     project = definitions.load(common.project, sections.SECTIONS)
-    text = types.event_types(project, language)
+    text = types.event_types(project, language, delivery.delivery_fields(project))
     document = {"language": language, "text": text}
     emit(common, document, lambda: print(text, end=""))
 

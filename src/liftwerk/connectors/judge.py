@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from liftwerk.connectors.mapping import Mapped
 from liftwerk.events.about import is_about
 from liftwerk.events.admit import ERASED, Refusal, admit, digest
 from liftwerk.events.compact import CLASH
+from liftwerk.events.delivery.fields import without_delivery
 from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import Verdict, sort_out
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
@@ -93,7 +94,7 @@ class Judged:
                 self.erased.add(number)
                 del self.bad[number]
             else:
-                kept.append(one)
+                kept.append(structs.replace(one, body=without_delivery(one.body)))
         return kept
 
 

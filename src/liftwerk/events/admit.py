@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.definition import LIVE, Source
+from liftwerk.events.delivery.carried import Apart, Carried
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
@@ -54,11 +55,14 @@ class Admitted(Struct, frozen=True):
         The bodies that were refused; those about erased customers have the reason `ERASED`.
     sampled_out : int
         How many were left out because their customer is not in the source's sample.
+    carried : list of Carried
+        What the events brought for their delivery alone; it is in no row.
     """
 
     rows: list[InboxRow | None]
     refused: list[Refusal]
     sampled_out: int = 0
+    carried: list[Carried] = []
 
 
 def admit(
@@ -95,6 +99,10 @@ def admit(
     sender = source_named(schema, source)
     received_us = to_microseconds(received)
     decode = schema.decoder.decode
+    apart = None
+    if schema.delivery:
+        apart = Apart(decode)
+        decode = apart.decode
     fields = _identifier_fields(schema)
     rows: list[InboxRow | None] = []
     refused: list[Refusal] = []
@@ -138,7 +146,10 @@ def admit(
             refused.append(Refusal(index, "nested too deeply", "$"))
             continue
         rows.append(InboxRow(event.id.bytes, type(event).__struct_config__.tag, received_us, text))
-    return Admitted(rows, refused, sampled_out)
+    carried = []
+    if apart is not None:
+        carried = apart.carried(rows, fields)
+    return Admitted(rows, refused, sampled_out, carried)
 
 
 def digest(body: bytes) -> bytes:

@@ -20,12 +20,15 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import Throttled
 from liftwerk.events.about import is_about
 from liftwerk.events.admit import ERASED, Refusal, admit, source_named
+from liftwerk.events.delivery.fields import without_delivery
+from liftwerk.events.delivery.seal import Wanted, fields_of, seal
 from liftwerk.events.group_commit import GroupCommit, Watch
 from liftwerk.events.refreshed import Refreshed
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.throttle import Throttle
 from liftwerk.events.versions import demand_compatible
 from liftwerk.store.inbox.protocol import Rejected
+from liftwerk.store.outbox.protocol import Sealed
 from liftwerk.store.stores import Stores
 
 ROW_BYTES = 200
@@ -78,6 +81,8 @@ class Collector:
         How many collect beside each other: declared rates are shared among them.
     watch : callable, optional
         Told of each group commit, see `GroupCommit`.
+    wanted : sequence of Wanted
+        What destinations ask of events for their delivery alone.
     """
 
     def __init__(
@@ -89,14 +94,16 @@ class Collector:
         dry: bool = False,
         processes: int = 1,
         watch: Watch | None = None,
+        wanted: Sequence[Wanted] = (),
     ) -> None:
         self.project = project
         self.stores = stores
         self.clock = clock
         self.dry = dry
         demand_compatible(project, stores.ledger)
-        self._schema = schema_of(project)
-        self._group = GroupCommit(stores.inbox, watch=watch)
+        self._wanted = wanted
+        self._schema = schema_of(project, fields_of(wanted))
+        self._group = GroupCommit(stores.inbox, stores.outbox, watch=watch)
         self._throttles = {
             name: Throttle(source.rate_limit, 1 / processes)
             for name, source in self._schema.sources.items()
@@ -149,8 +156,12 @@ class Collector:
             ]
             size = sum(len(row.body) for row in rows) + ROW_BYTES * len(bodies)
             size += sum(len(one.body) for one in rejected)
+            sealed: Sequence[Sealed] = ()
+            if admitted.carried:
+                sealed = seal(admitted.carried, self._wanted, self.stores.day_keys, received)
+                size += sum(len(one.content) for one in sealed) + ROW_BYTES * len(sealed)
             if rows or rejected:
-                await self._group.append(rows, rejected, size)
+                await self._group.append(rows, rejected, size, sealed)
         # To the sender an erased customer's event looks like any other: that they were erased is
         # nobody's business.
         return Collected(len(rows) + forgotten, told, admitted.sampled_out)
@@ -177,9 +188,9 @@ def _rejected(
     source: str,
     received: datetime,
 ) -> list[Rejected]:
-    """Keep what was refused; what an erased customer's event said is not kept at all."""
+    """Keep what was refused, but what was for delivery alone; of the erased nothing is kept."""
     return [
-        Rejected(source, received, one.reason, one.path, bytes(bodies[one.index]))
+        Rejected(source, received, one.reason, one.path, without_delivery(bytes(bodies[one.index])))
         for one in refused
         if one.reason != ERASED
     ]

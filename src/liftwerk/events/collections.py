@@ -14,6 +14,7 @@ from liftwerk.events.columns import LEAF, leaf_columns
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES, EntityDefinition
 from liftwerk.events.export import (
+    export_delivery,
     export_entities,
     export_events,
     export_inbox,
@@ -64,6 +65,18 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             retention="until it is mended or dropped",
             erase=lambda subject: _from_quarantine(schema, stores, subject),
             export=lambda subject: export_quarantine(project, stores, subject),
+        )
+    )
+    stores.catalogue.register(
+        Collection(
+            name="delivery fields",
+            room="events",
+            holds=("outbox.sqlite/sealed",),
+            subject="leaves",
+            purposes=tuple(project.get(PURPOSES)),
+            retention="until the event is sent; as long as its destination says, at most 7 days",
+            erase=lambda subject: Taken({"leaves": stores.outbox.erase_sealed(subject.keys)}),
+            export=lambda subject: export_delivery(stores, subject),
         )
     )
     entities = project.get(ENTITIES)

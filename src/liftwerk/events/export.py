@@ -72,6 +72,19 @@ def export_quarantine(project: Project, stores: Stores, subject: Subject) -> lis
         ]
 
 
+def export_delivery(stores: Stores, subject: Subject) -> list[Row]:
+    """Tell for whom something waits sealed, and how long; nothing but the sending opens it."""
+    return [
+        {
+            "destination": one.destination,
+            "id": str(uuid.UUID(bytes=one.event_id)),
+            "state": "sealed",
+            "until": one.expires.isoformat(),
+        }
+        for one in stores.outbox.sealed_about(subject.keys)
+    ]
+
+
 def export_events(project: Project, stores: Stores, subject: Subject) -> list[Row]:
     """Tell of every event that carries one of the customer's identifiers, in the log's order."""
     schema = schema_of(project)

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from liftwerk.errors import Overloaded
+from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import Inbox, InboxRow, Rejected
+from liftwerk.store.outbox.protocol import Outbox, Sealed
 
 WAITING_BYTES = 32_000_000
 """How much may wait for the disk in one process."""
@@ -32,6 +34,7 @@ class _Request:
 
     rows: Sequence[InboxRow]
     rejected: Sequence[Rejected]
+    sealed: Sequence[Sealed]
     size: int
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[None]
@@ -43,6 +46,8 @@ class GroupCommit:
     Parameters
     ----------
     inbox : Inbox
+    outbox : Outbox
+        For what events bring for their delivery alone.
     waiting_bytes : int
         How much may wait at most.
     watch : callable, optional
@@ -53,22 +58,29 @@ class GroupCommit:
     >>> import asyncio, tempfile
     >>> from pathlib import Path
     >>> from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
-    >>> async def bring(inbox):
-    ...     group = GroupCommit(inbox)
+    >>> from liftwerk.store.outbox.kinds.sqlite import SqliteOutbox
+    >>> async def bring(inbox, outbox):
+    ...     group = GroupCommit(inbox, outbox)
     ...     rows = [InboxRow(bytes(16), "visit", 0, b"{}")]
     ...     await asyncio.gather(*[group.append(rows, [], 2) for _ in range(3)])
     ...     group.close()
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     inbox = SqliteInbox(Path(folder) / "inbox.sqlite")
-    ...     asyncio.run(bring(inbox))
+    ...     outbox = SqliteOutbox(Path(folder) / "outbox.sqlite")
+    ...     asyncio.run(bring(inbox, outbox))
     ...     inbox.count()
     3
     """
 
     def __init__(
-        self, inbox: Inbox, waiting_bytes: int = WAITING_BYTES, watch: Watch | None = None
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        waiting_bytes: int = WAITING_BYTES,
+        watch: Watch | None = None,
     ) -> None:
         self._inbox = inbox
+        self._outbox = outbox
         self._watch = watch
         self._limit = waiting_bytes
         self._waiting = 0
@@ -83,7 +95,11 @@ class GroupCommit:
         return self._waiting
 
     async def append(
-        self, rows: Sequence[InboxRow], rejected: Sequence[Rejected], size: int
+        self,
+        rows: Sequence[InboxRow],
+        rejected: Sequence[Rejected],
+        size: int,
+        sealed: Sequence[Sealed] = (),
     ) -> None:
         """Make rows durable; returns when they are.
 
@@ -94,6 +110,8 @@ class GroupCommit:
             For quarantine, with them.
         size : int
             Their bytes.
+        sealed : sequence of Sealed
+            What the rows' events brought for their delivery alone.
 
         Raises
         ------
@@ -108,7 +126,7 @@ class GroupCommit:
             self._waiting += size
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._requests.put(_Request(rows, rejected, size, loop, done))
+        self._requests.put(_Request(rows, rejected, sealed, size, loop, done))
         await asyncio.shield(done)
 
     def close(self) -> None:
@@ -141,6 +159,12 @@ class GroupCommit:
         failure: Exception | None = None
         began = time.perf_counter()
         try:
+            sealed = [one for request in requests for one in request.sealed]
+            if sealed:
+                # First: after a kill in between it expires without its event, and the event that
+                # is told to have arrived is never without it.
+                with fault("delivery_commit"):
+                    self._outbox.seal(sealed)
             rejected = [one for request in requests for one in request.rejected]
             if rejected:
                 self._inbox.quarantine_put(rejected)

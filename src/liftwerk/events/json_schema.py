@@ -41,6 +41,7 @@ _DESCRIPTIONS = {
     "consent": "What the customer had agreed to",
     "context": "What stood around it, coarse",
     "decision": "The decision that it answers",
+    "delivery": "For the destinations that declare it: sealed, kept until it is sent, in no table",
     "weight": "Inverse of the rate at which such events are sent",
     "synthetic": "Test traffic",
     "modelled": "Estimated, and not seen",
@@ -61,7 +62,9 @@ SET_BY_US = ("received", "source")
 """Fields of the envelope that a sender has no say in."""
 
 
-def event_schema(project: Project, name: str, version: int | None = None) -> Document:
+def event_schema(
+    project: Project, name: str, version: int | None = None, delivery: tuple[str, ...] = ()
+) -> Document:
     """Derive the JSON Schema of one event.
 
     Parameters
@@ -71,6 +74,8 @@ def event_schema(project: Project, name: str, version: int | None = None) -> Doc
         The event.
     version : int, optional
         The current one by default.
+    delivery : tuple of str
+        The fields that destinations declare for delivery alone.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def event_schema(project: Project, name: str, version: int | None = None) -> Doc
     UnknownName
         If the event or the version is not declared.
     """
-    schema = schema_of(project)
+    schema = schema_of(project, delivery)
     kind = _kind(schema, name, version)
     derived = msgspec.json.schema(kind.struct)
     definitions = derived["$defs"]
@@ -93,6 +98,8 @@ def event_schema(project: Project, name: str, version: int | None = None) -> Doc
     event["required"].append("identifiers")
     event["properties"]["identifiers"] = {"$ref": "#/$defs/identifiers"}
     for field, description in _DESCRIPTIONS.items():
+        if field not in event["properties"]:
+            continue
         event["properties"][field] = {**event["properties"][field], "description": description}
     for field in SET_BY_US:
         event["properties"][field]["readOnly"] = True

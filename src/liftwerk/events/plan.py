@@ -46,12 +46,14 @@ class Plan(Struct, frozen=True):
     events: tuple[str, ...]
 
 
-def plan_of(project: Project) -> Plan:
+def plan_of(project: Project, delivery: tuple[str, ...] = ()) -> Plan:
     """List the records of every event that a client may send.
 
     Parameters
     ----------
     project : Project
+    delivery : tuple of str
+        The fields that destinations declare for delivery alone.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def plan_of(project: Project) -> Plan:
             if kind.earlier is not None:
                 title = f"{title}V{kind.definition.version}"
             title = names.new(title)
-            document = event_schema(project, name, kind.definition.version)
+            document = event_schema(project, name, kind.definition.version, delivery)
             known = {key: names.of(key, title, f"{name}_properties") for key in document["$defs"]}
             # An inner record is defined after the one that refers to it.
             for key, part in reversed(document["$defs"].items()):

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from liftwerk.errors import did_you_mean
+from liftwerk.events.delivery.fields import DELIVERY
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.schema import EventType, Schema, head_of
 
@@ -97,6 +98,10 @@ def _words(schema: Schema, kind: EventType, path: str, message: str) -> str:
     if message.startswith("Object missing required field") and named is not None:
         return f"{where}.{named[1]} is missing"
     if message.startswith("Object contains unknown field") and named is not None:
+        if path == "$" and named[1] == DELIVERY:
+            return f"{where}.{DELIVERY}: no destination declares delivery fields"
+        if path == f"$.{DELIVERY}":
+            return f"{where}: no destination declares the field {named[1][:100]!r}"
         return f"{where}: no field {named[1][:100]!r} is declared"
     if not message.startswith(("Expected", "Invalid", "Number", "Integer", "Object")):
         return f"{where}: {message}"  # one of our own rules

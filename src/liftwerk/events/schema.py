@@ -21,6 +21,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.consent.resolve import Resolver
 from liftwerk.events.consent.wire import Consent
 from liftwerk.events.definition import LIVE, SOURCES, EventDefinition, Source, known_events
+from liftwerk.events.delivery.fields import DELIVERY, delivery_struct
 from liftwerk.events.earlier import EarlierVersion
 from liftwerk.events.identifiers import IDENTIFIERS, Namespace
 from liftwerk.events.records import TEXT_LIMIT, record, utc_fields
@@ -58,7 +59,10 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Schema:
-    """Every event a project knows, ready to decode: ``types`` has the current version of each."""
+    """Every event a project knows, ready to decode: ``types`` has the current version of each.
+
+    ``delivery`` names the fields that an event may carry for its delivery alone.
+    """
 
     types: Mapping[str, EventType]
     namespaces: Mapping[str, Namespace]
@@ -67,6 +71,7 @@ class Schema:
     decoder: Decoder
     resolve_consent: Resolver
     earlier: Mapping[str, Sequence[EventType]] = field(default_factory=dict)
+    delivery: tuple[str, ...] = ()
 
     def versions(self, name: str) -> Sequence[EventType]:
         """Return every declared version of an event, the oldest first; none when it is unknown."""
@@ -83,29 +88,34 @@ class Schema:
 
 
 @lru_cache(maxsize=8)
-def schema_of(project: Project) -> Schema:
+def schema_of(project: Project, delivery: tuple[str, ...] = ()) -> Schema:
     """Compile a project's events.
 
     Parameters
     ----------
     project : Project
+    delivery : tuple of str
+        The fields that events may carry for their delivery alone, as a door lets them in; what is
+        kept has none.
 
     Returns
     -------
     Schema
-        The same object for the same project.
+        The same object for the same project and fields.
     """
     currency = project.currency
     namespaces = project.get(IDENTIFIERS)
-    identifiers = _identifiers(namespaces)
+    shared: list[tuple[str, Any, Any]] = [("identifiers", _identifiers(namespaces) | None, None)]
+    if delivery:
+        shared.append((DELIVERY, delivery_struct(delivery) | None, None))
     known = known_events(project)
     types = {
-        name: EventType(name, definition, _event(name, definition, identifiers, currency))
+        name: EventType(name, definition, _event(name, definition, shared, currency))
         for name, definition in known.items()
     }
     earlier = {
         name: [
-            EventType(name, old, _event(name, old, identifiers, currency), declared)
+            EventType(name, old, _event(name, old, shared, currency), declared)
             for declared, old in _earlier(definition)
         ]
         for name, definition in known.items()
@@ -116,7 +126,8 @@ def schema_of(project: Project) -> Schema:
     decoder: Decoder = msgspec.json.Decoder(union)
     if earlier:
         decoder = _Versions(decoder, earlier)
-    return Schema(types, namespaces, sources, currency, decoder, Resolver(project), earlier)
+    resolver = Resolver(project)
+    return Schema(types, namespaces, sources, currency, decoder, resolver, earlier, delivery)
 
 
 def _earlier(definition: EventDefinition) -> list[tuple[EarlierVersion, EventDefinition]]:
@@ -187,7 +198,10 @@ class _Versions:
 
 
 def _event(
-    name: str, definition: EventDefinition, identifiers: type[Struct], currency: str
+    name: str,
+    definition: EventDefinition,
+    shared: Sequence[tuple[str, Any, Any]],
+    currency: str,
 ) -> type[Struct]:
     """Make the struct of one event; its field order is the order of the canonical JSON."""
     properties = record(f"{name}_properties", definition.properties, currency, RULES.get(name, ()))
@@ -202,7 +216,7 @@ def _event(
         ("version", Literal[definition.version]),
         ("time", instant),
         ("source", text | None, None),
-        ("identifiers", identifiers | None, None),
+        *shared,
         ("session", text | None, None),
         ("consent", Consent | None, None),
         ("context", dict[str, Any] | None, None),

@@ -11,7 +11,7 @@ KINDS = {"python": python.written, "typescript": typescript.written}
 """Language -> what writes it."""
 
 
-def event_types(project: Project, language: str) -> str:
+def event_types(project: Project, language: str, delivery: tuple[str, ...] = ()) -> str:
     """Write the types of every event that may be sent, in every declared version.
 
     Parameters
@@ -19,6 +19,8 @@ def event_types(project: Project, language: str) -> str:
     project : Project
     language : str
         One of `KINDS`.
+    delivery : tuple of str
+        The fields that destinations declare for delivery alone.
 
     Returns
     -------
@@ -33,4 +35,4 @@ def event_types(project: Project, language: str) -> str:
     if language not in KINDS:
         hint = did_you_mean(language, KINDS)
         raise UnknownName(f"no types for {language!r}", "schema types", hint)
-    return KINDS[language](plan_of(project))
+    return KINDS[language](plan_of(project, delivery))

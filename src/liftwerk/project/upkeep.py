@@ -36,6 +36,7 @@ def upkeep(
         many rows had ``expired``.
     """
     done = compacted(compact(project, stores, clock))
+    stores.expire(clock.now())
     customers = erase_due(project, stores, actor, clock)
     expired = 0
     if retained != clock.now().date():

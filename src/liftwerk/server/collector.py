@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.di import Provide
 
 from liftwerk.clock import SystemClock
+from liftwerk.connectors.destinations.delivery import wanted_of
 from liftwerk.connectors.segment.translate import Calls
 from liftwerk.definitions import load
 from liftwerk.definitions.project import Project
@@ -71,7 +72,13 @@ class OpenDoor:
         self._joined = self._stores.home.join(COLLECT_LOCK)
         clock = SystemClock()
         self.collector = Collector(
-            self.project, self._stores, clock, dry=dry, processes=processes, watch=watch_commit
+            self.project,
+            self._stores,
+            clock,
+            dry=dry,
+            processes=processes,
+            watch=watch_commit,
+            wanted=wanted_of(self.project),
         )
         self.stock = Stock(self.project, self._stores, clock)
         self._keys = LiveKeys(self.project, self._stores, os.environ)

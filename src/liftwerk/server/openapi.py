@@ -16,6 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from liftwerk import __version__
+from liftwerk.connectors.destinations.delivery import delivery_fields
 from liftwerk.definitions.project import Project
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.json_schema import Document, event_schema
@@ -167,7 +168,7 @@ def _event_components(project: Project) -> Document:
             continue
         for kind in schema.versions(name):
             version = kind.definition.version
-            event = event_schema(project, name, version)
+            event = event_schema(project, name, version, delivery_fields(project))
             # Each brings its own definitions: names that two share need not mean the same.
             prefix = f"{name}_{version}"
             del event["$schema"]

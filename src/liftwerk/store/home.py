@@ -31,6 +31,8 @@ UNFIT = "%[]*"
 
 FOLDERS = ("artefacts", "ids", "tables")
 DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite")
+DAY_KEYS = "keys"
+"""The folder of the keys that seal what waits for a delivery; made with the first of them."""
 LOCK = "lock"
 SORTING = "compact"
 """What the sequencer holds the home for: a short while, again and again."""

@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
 from liftwerk.store.artefacts import ARTEFACTS, Artefacts
 from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Taken
+from liftwerk.store.day_keys import DayKeys
 from liftwerk.store.decisions import DECISIONS, DecisionRecord, Decisions
-from liftwerk.store.home import Home
+from liftwerk.store.home import DAY_KEYS, Home
 from liftwerk.store.ids import Ids
 from liftwerk.store.inbox import INBOXES, Inbox
 from liftwerk.store.ledger import LEDGERS, Ledger
@@ -37,6 +39,7 @@ class Stores:
     outbox: Outbox
     artefacts: Artefacts
     ids: Ids
+    day_keys: DayKeys
     catalogue: Catalogue
 
     def scrub(self) -> None:
@@ -46,6 +49,13 @@ class Stores:
         self.ledger.scrub()
         self.decisions.scrub()
         self.outbox.scrub()
+
+    def expire(self, at: datetime) -> None:
+        """Drop what was sealed for a delivery that did not come, and the keys nothing needs."""
+        self.outbox.expire_sealed(at)
+        for day in self.day_keys.ended(at):
+            if not self.outbox.needs_key(day):
+                self.day_keys.drop(day)
 
     def damage(self) -> list[str]:
         """Read everything through; returns a line for each thing that is torn or changed."""
@@ -115,11 +125,14 @@ def open_stores(home: Home) -> Stores:
         opened.callback(outbox.close)
         artefacts: Artefacts = open_url("artefacts", ARTEFACTS, urls["artefacts"])
         ids = Ids(home.path / "ids")
+        day_keys = DayKeys(home.path / DAY_KEYS)
         opened.pop_all()  # all are open: from here on the caller closes them
     catalogue = Catalogue()
     for collection in _own_collections(decisions, outbox):
         catalogue.register(collection)
-    return Stores(home, inbox, tables, ledger, decisions, outbox, artefacts, ids, catalogue)
+    return Stores(
+        home, inbox, tables, ledger, decisions, outbox, artefacts, ids, day_keys, catalogue
+    )
 
 
 def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collection]:
@@ -188,6 +201,14 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             subject=NOBODY,
             purposes=("audit",),
             retention="as long as the home",
+        ),
+        Collection(
+            name="delivery keys",
+            room="store",
+            holds=(DAY_KEYS,),
+            subject=NOBODY,
+            purposes=("erasure",),
+            retention="until nothing that it sealed waits any more, at least a day",
         ),
         Collection(
             name="outbox",

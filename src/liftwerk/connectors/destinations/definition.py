@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from liftwerk.definitions.typed import Duration, Rate, Share
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.privacy.definition import PURPOSES
+
+DELIVERY_MOST = timedelta(days=7)
+"""How long delivery fields may wait: no vendor that asks for them takes older events."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Hosts that may be told without encryption."""
@@ -114,6 +118,11 @@ class Destination(Struct, frozen=True):
         For ``meta``: the dataset's (pixel's) id.
     action_source : str or None
         For ``meta``: where the events happened.
+    delivery : tuple of str
+        For ``meta``: the fields that an event may carry for its delivery alone. They wait sealed,
+        are in no table, and are gone when the event is sent.
+    delivery_for : Duration
+        How long they wait at most; up to seven days.
     sample : Share
         The share of customers whose events are sent, always the same ones.
     rate_limit : Rate or None
@@ -135,8 +144,13 @@ class Destination(Struct, frozen=True):
     measurement_id: str | None = None
     dataset_id: str | None = None
     action_source: (
-        Literal["system_generated", "physical_store", "email", "phone_call", "chat", "other"] | None
+        Literal[
+            "system_generated", "physical_store", "email", "phone_call", "chat", "other", "website"
+        ]
+        | None
     ) = None
+    delivery: tuple[str, ...] = ()
+    delivery_for: Duration = Duration("2d")
     sample: Share = Share("100%")
     rate_limit: Rate | None = None
     start: Literal["now", "beginning"] = "now"
@@ -167,6 +181,7 @@ def _check(project: Project) -> Iterable[Problem]:
         if destination.timeout.microseconds == 0:
             yield project.problem((*path, "timeout"), "above 0", str(destination.timeout))
         yield from _check_url(project, (*path, "url"), destination)
+        yield from _check_delivery(project, path, destination)
         for theirs, identifier in destination.identifiers.items():
             known = project.get(IDENTIFIERS)
             if identifier.namespace not in known:
@@ -186,6 +201,24 @@ def _check_url(project: Project, path: Path, destination: Destination) -> Iterab
     if (parts.scheme != "https" and not is_local) or not parts.hostname:
         hint = "an https address; plain http only on this machine"
         yield project.problem(path, hint, destination.url)
+
+
+def _check_delivery(project: Project, path: Path, destination: Destination) -> Iterable[Problem]:
+    allowed = KINDS[destination.kind].delivery
+    for place, field in enumerate(destination.delivery):
+        here: Path = (*path, "delivery", place)
+        if not allowed:
+            what = f"{dotted(here)}: {destination.kind} takes no delivery fields"
+            yield project.problem(here, "leave it out", what=what)
+        elif field not in allowed:
+            yield project.unknown(here, field, allowed)
+        elif destination.delivery.index(field) != place:
+            yield project.problem(here, "name a field once", field)
+        elif field in destination.identifiers:
+            yield project.problem(here, "it is one of the identifiers already", field)
+    if not timedelta(0) < destination.delivery_for.timedelta <= DELIVERY_MOST:
+        hint = f"above 0, up to {DELIVERY_MOST.days}d"
+        yield project.problem((*path, "delivery_for"), hint, str(destination.delivery_for))
 
 
 def _check_events(project: Project, path: Path, destination: Destination) -> Iterable[Problem]:

@@ -51,6 +51,8 @@ class Message(Struct, frozen=True):
         ISO 4217 code, when there is money among the properties.
     weight : float
         How many events this one stands for.
+    delivery : mapping of str to str
+        What the event brought for its delivery alone, by their name of it.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Message(Struct, frozen=True):
     properties: dict[str, Any]
     currency: str | None
     weight: float
+    delivery: Mapping[str, str] = {}
 
 
 class Request(Struct, frozen=True):

@@ -27,6 +27,7 @@ def message_of(
     row: Mapping[str, Any],
     lane: bytes,
     values: Mapping[bytes, str],
+    delivery: Mapping[str, str],
 ) -> Message:
     """Make the message of one event.
 
@@ -45,6 +46,8 @@ def message_of(
         The customer's key.
     values : mapping of bytes to str
         Leaf key -> identifier, read for the destination's purpose.
+    delivery : mapping of str to str
+        What the event brought for its delivery alone, opened for the destination's purpose.
 
     Returns
     -------
@@ -78,6 +81,7 @@ def message_of(
         properties=properties,
         currency=currency if money else None,
         weight=float(row["weight"] / share),
+        delivery=delivery,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from liftwerk.connectors.destinations.delivery import delivery_fields
 from liftwerk.connectors.segment.definition import (
     CALLS,
     SEGMENT,
@@ -18,6 +19,7 @@ from liftwerk.connectors.segment.definition import (
 )
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import EventDefinition, known_events
+from liftwerk.events.delivery.fields import DELIVERY, is_fit
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.ids import made_id
 from liftwerk.events.properties import ItemType, PropertyDefinition
@@ -47,12 +49,15 @@ class Calls:
         Segment's field -> declared namespace.
     events : mapping of str to EventDefinition
     purposes : frozenset of str
+    delivery : tuple of str
+        The fields that destinations declare for delivery alone.
     """
 
     mapping: SegmentMapping
     namespaces: Mapping[str, str]
     events: Mapping[str, EventDefinition]
     purposes: frozenset[str]
+    delivery: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, project: Project) -> Calls:
@@ -65,7 +70,8 @@ class Calls:
             if any(name in declared for name in usual)
         }
         namespaces.update(mapping.identifiers)
-        return cls(mapping, namespaces, known_events(project), frozenset(project.get(PURPOSES)))
+        purposes = frozenset(project.get(PURPOSES))
+        return cls(mapping, namespaces, known_events(project), purposes, delivery_fields(project))
 
 
 def translate(calls: Calls, kind: str, message: Json, sent_at: str | None = None) -> list[Json]:
@@ -236,6 +242,9 @@ def _envelope(calls: Calls, message: Json, sent_at: str | None) -> Json:
     kept = _context(context)
     if kept:
         envelope["context"] = kept
+    delivery = _delivery(calls, context)
+    if delivery:
+        envelope[DELIVERY] = delivery
     consent = _consent(calls, context)
     if consent is not None:
         envelope["consent"] = consent
@@ -274,6 +283,20 @@ def _context(context: Json) -> Json:
     if isinstance(country, str):
         kept["country"] = country
     return kept
+
+
+def _delivery(calls: Calls, context: Json) -> Json:
+    """Take what a destination declares, as far as it is what it should be."""
+    said = {
+        "client_ip_address": context.get("ip"),
+        "client_user_agent": context.get("userAgent"),
+        "event_source_url": _mapping(context.get("page")).get("url"),
+    }
+    return {
+        field: value
+        for field, value in said.items()
+        if field in calls.delivery and is_fit(field, value)
+    }
 
 
 def _consent(calls: Calls, context: Json) -> Json | None:

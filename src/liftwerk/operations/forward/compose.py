@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from liftwerk.connectors.destinations.definition import Destination
@@ -11,6 +12,7 @@ from liftwerk.connectors.destinations.message import message_of
 from liftwerk.definitions.project import Project
 from liftwerk.events.columns import LEAF
 from liftwerk.events.definition import known_events
+from liftwerk.events.delivery.seal import opened
 from liftwerk.events.engine import quoted
 from liftwerk.events.read import identifier_values
 from liftwerk.identity.resolve import relations
@@ -24,7 +26,12 @@ Pair = tuple[Entry, Message]
 
 
 def messages_of(
-    project: Project, stores: Stores, destination: Destination, entries: Sequence[Entry]
+    project: Project,
+    stores: Stores,
+    name: str,
+    destination: Destination,
+    entries: Sequence[Entry],
+    now: datetime,
 ) -> tuple[list[Pair], dict[int, str]]:
     """Read the entries' events for the destination's purpose.
 
@@ -32,8 +39,11 @@ def messages_of(
     ----------
     project : Project
     stores : Stores
+    name : str
+        The destination.
     destination : Destination
     entries : sequence of Entry
+    now : datetime
 
     Returns
     -------
@@ -45,6 +55,14 @@ def messages_of(
     sent = {one.event for one in destination.events}
     rows = _rows(project, stores, destination, [one for one in entries if one.event in sent])
     values = _values(project, stores, destination, list(rows.values()))
+    delivery = {}
+    if destination.delivery:
+        # Only of what may be sent now is anything opened.
+        ids = [row["id"] for row in rows.values()]
+        delivery = {
+            event_id: opened(sealed, destination.purpose, stores.day_keys)
+            for event_id, sealed in stores.outbox.sealed(name, ids, now).items()
+        }
     declared = known_events(project)
     spoken = {one.conversion for one in entries if one.offset in rows} - {None}
     pairs, dropped = [], {}
@@ -59,7 +77,14 @@ def messages_of(
         else:
             definition = declared[entry.event]
             message = message_of(
-                destination, definition, project.currency, entry.event, row, entry.lane, values
+                destination,
+                definition,
+                project.currency,
+                entry.event,
+                row,
+                entry.lane,
+                values,
+                delivery.get(row["id"], {}),
             )
             pairs.append((entry, message))
     return pairs, dropped

@@ -116,7 +116,9 @@ class _Round:
         """Send the entries' events; says whether anything changed."""
         line = self.line
         snapshot = line.stores.ledger.latest_snapshot()
-        pairs, dropped = messages_of(line.project, line.stores, line.destination, entries)
+        pairs, dropped = messages_of(
+            line.project, line.stores, line.name, line.destination, entries, line.clock.now()
+        )
         now = line.clock.now()
         fit = []
         for entry, message in pairs:

@@ -111,6 +111,7 @@ def _keep_going(line: Line, once: bool, halt: threading.Event) -> None:
     try:
         while not halt.is_set() and not line.stopped:
             before = line.stores.outbox.standing(line.name)
+            line.stores.expire(line.clock.now())
             take(line.project, line.stores, line.name, line.destination, line.clock.now())
             has_moved = line.stores.outbox.standing(line.name) != before
             if deliver(line) or has_moved:

@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 import pyarrow
 
-from liftwerk.connectors.destinations.definition import Destination
+from liftwerk.connectors.destinations.definition import DELIVERY_MOST, Destination
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.engine import quoted, text
@@ -86,6 +86,7 @@ def _take(
     declared = known_events(project)
     kinds = {sent.event: declared[sent.event] for sent in destination.events}
     dropped: Counter[str] = Counter()
+    unsent: list[bytes] = []
     with relations(project, stores, destination.purpose, names=[*kinds]) as seen:
         rows = _visible(seen, kinds, after, until, room)
         if len(rows) > room:
@@ -101,8 +102,13 @@ def _take(
                 offsets = [row["offset"] for row in rows if row["event"] == event]
                 unseen = _Unseen(every, event, (after, until), offsets, consented)
                 dropped.update(unseen.count(seen, definition.unique))
+                if destination.delivery:
+                    unsent += unseen.ids(now - DELIVERY_MOST)
     entries = _entries(stores, name, destination, rows, dropped, now)
-    stores.outbox.take(name, until, entries, +dropped, now)
+    if destination.delivery:
+        taken = {entry.event_id for entry in entries}
+        unsent += [row["id"] for row in rows if row["id"] not in taken]
+    stores.outbox.take(name, until, entries, +dropped, now, unsent)
     return len(rows)
 
 
@@ -166,6 +172,15 @@ class _Unseen:
             found[TOLD_BEFORE] = repeated
             found[WITHDRAWN] -= repeated
         return found
+
+    def ids(self, since: datetime) -> list[bytes]:
+        """Return those for which something may wait sealed, as they came late enough."""
+        rows = self._connection.execute(
+            f"SELECT id FROM {quoted(self._event)}"
+            f" WHERE {self._where} AND {self._consented} AND received >= ?",
+            [since],
+        ).fetchall()
+        return [event_id for (event_id,) in rows]
 
     def _repeated(self, permitted: duckdb.DuckDBPyConnection, unique: Sequence[str]) -> int:
         columns = ", ".join(map(quoted, unique))

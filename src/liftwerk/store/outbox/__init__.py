@@ -1,8 +1,8 @@
 """The outbox: how far each destination has been told, and every event that still waits for it.
 
-It holds no payload: an entry names an event by its offset, and what may be sent of it is read from
-the event tables at the moment of sending. How to send, and when to try again, is left to
-`liftwerk.operations.forward`.
+An entry names an event by its offset: what may be sent of it is read from the event tables at the
+moment of sending. What an event brought for its delivery alone waits beside the entries, sealed.
+How to send, and when to try again, is left to `liftwerk.operations.forward`.
 """
 
 from liftwerk.store.outbox.protocol import (
@@ -11,6 +11,7 @@ from liftwerk.store.outbox.protocol import (
     Health,
     Outbox,
     Outcome,
+    Sealed,
     Settled,
     Standing,
     Waiting,
@@ -26,6 +27,7 @@ __all__ = [
     "Health",
     "Outbox",
     "Outcome",
+    "Sealed",
     "Settled",
     "Standing",
     "Waiting",

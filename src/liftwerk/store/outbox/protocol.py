@@ -51,6 +51,33 @@ class Entry(Struct, frozen=True):
     conversion: bytes | None = None
 
 
+class Sealed(Struct, frozen=True):
+    """What an event brought for its delivery alone, encrypted for one destination.
+
+    Attributes
+    ----------
+    destination : str
+        Whose it is; nobody else can open it.
+    event_id : bytes
+        The event's id, 16 bytes.
+    leaves : tuple of bytes
+        Leaf keys of the event's identifiers: how an erasure finds it.
+    key : str
+        The day whose key sealed it.
+    content : bytes
+        What only that key opens.
+    expires : datetime
+        When it is gone at the latest.
+    """
+
+    destination: str
+    event_id: bytes
+    leaves: tuple[bytes, ...]
+    key: str
+    content: bytes
+    expires: datetime
+
+
 class Health(Struct, frozen=True):
     """How a destination has been answering.
 
@@ -144,8 +171,11 @@ class Outbox(Protocol):
         entries: Sequence[Entry],
         dropped: Mapping[str, int],
         at: datetime,
+        unsent: Collection[bytes] = (),
     ) -> None:
         """Move the position on, keep an entry for each event to send, and count the rest.
+
+        Of the events in ``unsent``, by their ids, what was sealed for the destination goes.
 
         Raises
         ------
@@ -169,7 +199,36 @@ class Outbox(Protocol):
         ...
 
     def settle(self, destination: str, settled: Settled, health: Health, at: datetime) -> None:
-        """Write what one request changed: entries, counts and health, in one transaction."""
+        """Write what one request changed: entries, counts and health, in one transaction.
+
+        With an event that was delivered, dropped or refused goes what was sealed for it.
+        """
+        ...
+
+    def seal(self, sealed: Sequence[Sealed]) -> None:
+        """Keep what events brought for their delivery; what is kept of an event already stays."""
+        ...
+
+    def sealed(
+        self, destination: str, event_ids: Sequence[bytes], at: datetime
+    ) -> dict[bytes, Sealed]:
+        """Return what is kept for some events, by their ids, as far as it has not expired."""
+        ...
+
+    def sealed_about(self, leaves: Sequence[bytes]) -> list[Sealed]:
+        """Return what is kept of some customers, by destination and event."""
+        ...
+
+    def erase_sealed(self, leaves: Sequence[bytes]) -> int:
+        """Drop what is sealed of some customers, so that no file holds it any more."""
+        ...
+
+    def expire_sealed(self, at: datetime) -> None:
+        """Drop what has expired."""
+        ...
+
+    def needs_key(self, key: str) -> bool:
+        """Say whether something is kept that a day's key has sealed."""
         ...
 
     def waiting(self, destination: str) -> Waiting:

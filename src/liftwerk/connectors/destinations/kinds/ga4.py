@@ -101,6 +101,7 @@ class GoogleAnalytics:
     most = 25
     most_bytes = 130_000
     takes_lists = False
+    delivery: tuple[str, ...] = ()
 
     def problems(self, project: Project, path: Path, destination: Destination) -> Iterable[Problem]:
         """Yield names, parameters and identifiers that the vendor refuses."""

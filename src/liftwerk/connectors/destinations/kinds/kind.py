@@ -38,6 +38,11 @@ class Kind(Protocol):
         """Whether lists are sent without being named."""
         ...
 
+    @property
+    def delivery(self) -> tuple[str, ...]:
+        """The fields that events may carry for their delivery alone."""
+        ...
+
     def problems(self, project: Project, path: Path, destination: Destination) -> Iterable[Problem]:
         """Yield what the vendor would not take of a definition."""
         ...

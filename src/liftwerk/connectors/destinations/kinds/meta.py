@@ -1,9 +1,9 @@
-"""Meta's Conversions API, for events that happened on a server, in a shop or in a CRM.
+"""Meta's Conversions API, for events on a website, on a server, in a shop or in a CRM.
 
 The vendor refuses a whole request for one bad event, so its rules are kept here:
 https://developers.facebook.com/docs/marketing-api/conversions-api. It deduplicates by
-``event_name`` and ``event_id``, which is ours. Website events demand the browser's user agent,
-which no table of ours holds: they are not sent from here.
+``event_name`` and ``event_id``, which is ours. Website events demand the page and the browser's
+user agent, which no table of ours holds: they come as delivery fields, or the event is not sent.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ HASHED = ("em", "ph", "external_id")
 PLAIN = ("fbc", "fbp", "lead_id", "subscription_id")
 """Identifiers that the vendor gave out itself and wants back as they are."""
 
+WEBSITE = "website"
+SOURCE_URL = "event_source_url"
+ASKED_OF_WEBSITE = ("client_user_agent", SOURCE_URL)
+"""What the vendor demands of an event on a website."""
+
+MATCHING = ("fbc", "fbp", "client_ip_address")
+"""Delivery fields that the vendor can match a customer by; an address beside the user agent."""
+
 PRICED = ("Purchase",)
 """Events that the vendor refuses without value and currency."""
 
@@ -65,6 +73,13 @@ class MetaConversions:
     most = 1000
     most_bytes = ANY_SIZE
     takes_lists = False
+    delivery: tuple[str, ...] = (
+        "client_user_agent",
+        "client_ip_address",
+        "fbc",
+        "fbp",
+        SOURCE_URL,
+    )
 
     def problems(self, project: Project, path: Path, destination: Destination) -> Iterable[Problem]:
         """Yield settings that the vendor refuses."""
@@ -77,6 +92,12 @@ class MetaConversions:
             here = (*path, "action_source")
             hint = 'add action_source = "system_generated", or "physical_store" for a shop'
             yield project.problem(here, hint, what=f"{dotted(here)} is missing")
+        if destination.action_source == WEBSITE:
+            for field in ASKED_OF_WEBSITE:
+                if field not in destination.delivery:
+                    here = (*path, "delivery")
+                    hint = f'add {field!r}: the vendor demands it of action_source = "website"'
+                    yield project.problem(here, hint, what=f"{dotted(here)} lacks {field}")
         if not destination.identifiers:
             here = (*path, "identifiers")
             hint = 'add { em = "NAMESPACE" }: the vendor must be able to match the customer'
@@ -100,7 +121,11 @@ class MetaConversions:
         oldest = OLDEST_IN_SHOP if in_shop else OLDEST
         if now - message.time > oldest:
             return f"too old for the vendor ({oldest.days} days)"
-        if not message.identifiers:
+        if destination.action_source == WEBSITE:
+            for field in ASKED_OF_WEBSITE:
+                if field not in message.delivery:
+                    return f"no {field}: it did not come with the event, or is kept no longer"
+        if not _can_be_matched(message):
             return "no identifier that the vendor could match"
         if message.name in PRICED and not _is_priced(message):
             return "a purchase without value or currency"
@@ -170,6 +195,9 @@ def _event(destination: Destination, message: Message) -> dict[str, Any]:
             user_data[theirs] = [sha256_hex(spelled)]
         else:
             user_data[theirs] = spelled
+    delivery = dict(message.delivery)
+    page = delivery.pop(SOURCE_URL, None)
+    user_data |= delivery
     said: dict[str, Any] = {
         "event_name": message.name,
         "event_time": int(message.time.timestamp()),
@@ -177,6 +205,8 @@ def _event(destination: Destination, message: Message) -> dict[str, Any]:
         "action_source": destination.action_source,
         "user_data": user_data,
     }
+    if page is not None:
+        said[SOURCE_URL] = page
     custom = dict(message.properties)
     if message.currency is not None:
         custom.setdefault("currency", message.currency)
@@ -185,6 +215,17 @@ def _event(destination: Destination, message: Message) -> dict[str, Any]:
     if custom:
         said["custom_data"] = custom
     return said
+
+
+def _can_be_matched(message: Message) -> bool:
+    if message.identifiers:
+        return True
+    for field in MATCHING:
+        if field in message.delivery and (
+            field != "client_ip_address" or "client_user_agent" in message.delivery
+        ):
+            return True
+    return False
 
 
 def _is_priced(message: Message) -> bool:

@@ -38,6 +38,7 @@ class Webhook:
     most = 1
     most_bytes = ANY_SIZE
     takes_lists = True
+    delivery: tuple[str, ...] = ()
 
     def problems(self, project: Project, path: Path, destination: Destination) -> Iterable[Problem]:
         """Yield the settings of other vendors."""

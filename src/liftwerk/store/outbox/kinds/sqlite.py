@@ -10,7 +10,17 @@ from typing import Any
 
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
-from liftwerk.store.outbox.protocol import Count, Entry, Health, Outcome, Settled, Standing, Waiting
+from liftwerk.store.outbox.kinds import sqlite_sealed
+from liftwerk.store.outbox.protocol import (
+    Count,
+    Entry,
+    Health,
+    Outcome,
+    Sealed,
+    Settled,
+    Standing,
+    Waiting,
+)
 from liftwerk.store.sqlite import Connect, Connection, Database, connect_sqlite
 
 SCHEMA = (
@@ -39,6 +49,7 @@ SCHEMA = (
         reason text not null, many integer not null,
         primary key (destination, hour, outcome, reason)
     ) strict, without rowid""",
+    *sqlite_sealed.SCHEMA,
 )
 
 HOUR = 3_600_000_000
@@ -89,6 +100,7 @@ class SqliteOutbox:
         entries: Sequence[Entry],
         dropped: Mapping[str, int],
         at: datetime,
+        unsent: Collection[bytes] = (),
     ) -> None:
         """Move the position on, keep an entry for each event to send, and count the rest."""
         with fault("forward_commit"), self.database.transaction() as connection:
@@ -111,6 +123,7 @@ class SqliteOutbox:
             )
             for reason, many in dropped.items():
                 _count(connection, destination, at, "dropped", reason, many)
+            sqlite_sealed.drop(connection, destination, unsent)
 
     def told(self, destination: str, conversions: Collection[bytes]) -> set[bytes]:
         """Return which conversions were taken before, and have no entry any more."""
@@ -131,6 +144,7 @@ class SqliteOutbox:
         """Write what one request changed: entries, counts and health, in one transaction."""
         with fault("forward_commit"), self.database.transaction() as connection:
             gone = [*settled.delivered, *settled.dropped]
+            sqlite_sealed.drop_settled(connection, destination, [*gone, *settled.dead])
             connection.executemany(
                 'delete from entries where destination = ? and "offset" = ?',
                 [(destination, offset) for offset in gone],
@@ -159,6 +173,33 @@ class SqliteOutbox:
                 " failed = ?, reason = ? where name = ?",
                 (*_health(health), destination),
             )
+
+    def seal(self, sealed: Sequence[Sealed]) -> None:
+        """Keep what events brought for their delivery; what is kept of an event already stays."""
+        with self.database.transaction() as connection:
+            sqlite_sealed.add(connection, sealed)
+
+    def sealed(
+        self, destination: str, event_ids: Sequence[bytes], at: datetime
+    ) -> dict[bytes, Sealed]:
+        """Return what is kept for some events, by their ids, as far as it has not expired."""
+        return sqlite_sealed.of_events(self.database, destination, event_ids, at)
+
+    def sealed_about(self, leaves: Sequence[bytes]) -> list[Sealed]:
+        """Return what is kept of some customers, by destination and event."""
+        return sqlite_sealed.about(self.database, leaves)
+
+    def erase_sealed(self, leaves: Sequence[bytes]) -> int:
+        """Drop what is sealed of some customers, so that no file holds it any more."""
+        return sqlite_sealed.erase(self.database, leaves)
+
+    def expire_sealed(self, at: datetime) -> None:
+        """Drop what has expired."""
+        sqlite_sealed.expire(self.database, at)
+
+    def needs_key(self, key: str) -> bool:
+        """Say whether something is kept that a day's key has sealed."""
+        return bool(self.database.rows("select 1 from sealed where key = ? limit 1", (key,)))
 
     def waiting(self, destination: str) -> Waiting:
         """Return what waits."""
