@@ -57,6 +57,18 @@ def test_a_bad_line_is_quarantined(
     assert kept[0].body == b"{torn"
 
 
+def test_what_is_for_a_delivery_alone_is_no_part_of_a_file(
+    shop: Project, stores: Stores, clock: FixedClock, tmp_path: Path
+) -> None:
+    good = [event(number=number) for number in range(1, 300)]
+    agent = {"client_user_agent": "Mozilla/5.0"}
+    file = write(tmp_path, *good, event(number=300, delivery=agent))
+    done = import_events(shop, stores, file, "till", clock)
+    assert done.reasons == {"page_viewed.delivery: no destination declares delivery fields": 1}
+    [kept] = stores.inbox.quarantine_list()
+    assert kept.rejected.body == msgspec.json.encode(event(number=300))
+
+
 def test_too_many_publish_nothing(
     shop: Project, stores: Stores, clock: FixedClock, tmp_path: Path
 ) -> None:

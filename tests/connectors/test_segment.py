@@ -66,6 +66,36 @@ def test_a_track_becomes_its_event(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_destination_declares_travels_beside_the_event(tmp_path: Path) -> None:
+    project = shop(
+        tmp_path,
+        """
+        [destinations.ads]
+        kind = "meta"
+        purpose = "measurement"
+        secret_env = "ADS"
+        dataset_id = "1"
+        action_source = "other"
+        events = ["order_completed"]
+        identifiers = { external_id = "customer" }
+        delivery = ["client_user_agent", "event_source_url"]
+        """,
+    )
+    page = {"path": "/cart", "url": "https://shop.example/cart"}
+
+    def brought(**context: Any) -> Any:
+        said = message(event="Order Completed", userId="u1", context=context)
+        return only(project, "track", said).get("delivery")
+
+    assert brought(page=page, ip="192.0.2.7", userAgent="Firefox") == {
+        "client_user_agent": "Firefox",
+        "event_source_url": "https://shop.example/cart",
+    }
+    # What could not be sent anyhow must not cost the event.
+    assert brought(page={"url": "about:blank"}, userAgent="x" * 513) is None
+    assert brought(userAgent=7) is None
+
+
 def test_names_and_properties_as_the_project_declares_them(tmp_path: Path) -> None:
     project = shop(
         tmp_path,

@@ -110,6 +110,7 @@ def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: 
         "outbox": 0,
         "inbox": 1,
         "quarantine": 3,
+        "delivery fields": 0,
         "entities": 0,
         "events": 6,  # four rows, and two identifiers
         "artefacts": 4,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from liftwerk.errors import StoreFault
@@ -16,6 +17,7 @@ KEPT_DAYS = 1
 """Days after its own that a key stays in any case: something may be on its way to the disk."""
 
 _BESIDE = "new"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class DayKeys:
@@ -102,9 +104,9 @@ class DayKeys:
         """
         if not self.folder.is_dir():
             return []
-        oldest = (at - timedelta(days=KEPT_DAYS)).date()
+        oldest = (at - timedelta(days=KEPT_DAYS)).date().isoformat()
         names = sorted(path.name for path in self.folder.iterdir())
-        return [name for name in names if name != _BESIDE and date.fromisoformat(name) < oldest]
+        return [name for name in names if _DAY.fullmatch(name) and name < oldest]
 
     def drop(self, day: str) -> None:
         """Delete a day's key: what it has sealed can't be opened any more."""

@@ -242,9 +242,10 @@ def _envelope(calls: Calls, message: Json, sent_at: str | None) -> Json:
     kept = _context(context)
     if kept:
         envelope["context"] = kept
-    delivery = _delivery(calls, context)
-    if delivery:
-        envelope[DELIVERY] = delivery
+    if calls.delivery:
+        delivery = _delivery(calls, context)
+        if delivery:
+            envelope[DELIVERY] = delivery
     consent = _consent(calls, context)
     if consent is not None:
         envelope["consent"] = consent

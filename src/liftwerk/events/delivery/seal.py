@@ -73,15 +73,18 @@ def seal(
     list of Sealed
         Nothing of events that no destination takes, or whose consent is for something else.
     """
-    found = []
+    pairs = [(one, *taken) for one in carried for taken in _takers(one, wanted)]
+    if not pairs:
+        return []
     day = received.date().isoformat()
-    for one in carried:
-        for taker, content in _takers(one, wanted):
-            nonce = secrets.token_bytes(NONCE_BYTES)
-            bound = _bound(taker.destination, taker.purpose, one.event_id)
-            sealed = nonce + AESGCM(keys.of(day)).encrypt(nonce, content, bound)
-            expires = received + taker.kept_for
-            found.append(Sealed(taker.destination, one.event_id, one.leaves, day, sealed, expires))
+    cipher = AESGCM(keys.of(day))
+    found = []
+    for one, taker, content in pairs:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        bound = _bound(taker.destination, taker.purpose, one.event_id)
+        sealed = nonce + cipher.encrypt(nonce, content, bound)
+        expires = received + taker.kept_for
+        found.append(Sealed(taker.destination, one.event_id, one.leaves, day, sealed, expires))
     return found
 
 
