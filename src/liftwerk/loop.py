@@ -21,6 +21,7 @@ from liftwerk.clock import Clock
 from liftwerk.connectors.definition import IMPORT_LIMITS, IMPORTS
 from liftwerk.connectors.files import files_of
 from liftwerk.connectors.import_declared import import_declared
+from liftwerk.connectors.job import ImportJob
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS, POLICIES, PolicyDefinition
 from liftwerk.decisions.frame import Frame, build_frame
 from liftwerk.decisions.learned import earning_outcome, ordered_actions, policy_rule
@@ -125,9 +126,10 @@ class Loop:
         counts = {}
         for name in self.project.get(IMPORTS):
             tell(f"read {name}")
-            done = import_declared(
+            job = ImportJob(
                 self.project, self.stores, name, self.clock, controls(self.project), tell=tell
             )
+            done = import_declared(job)
             counts[name] = msgspec.to_builtins(done)
         return {"imports": counts}
 

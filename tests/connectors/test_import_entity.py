@@ -10,7 +10,7 @@ import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.connectors.import_declared import import_declared
-from liftwerk.connectors.import_file import Imported
+from liftwerk.connectors.job import Imported, ImportJob
 from liftwerk.definitions import Project
 from liftwerk.errors import InputError, ProjectError, TooManyBadRows
 from liftwerk.events.collections import register_collections
@@ -64,7 +64,7 @@ def take(
 ) -> Imported:
     made = project(folder)
     (folder / IMPORTS[name]["file"]).write_text(text, encoding="utf-8")
-    return import_declared(made, stores, name, clock, {}, **options)
+    return import_declared(ImportJob(made, stores, name, clock, **options))
 
 
 def prices(folder: Path, stores: Stores, moment: str, known: str | None = None) -> dict[str, int]:
@@ -171,7 +171,7 @@ def test_a_file_that_is_not_whole_is_one_clear_line(
 ) -> None:
     (tmp_path / "prices.csv").write_bytes(data)
     with pytest.raises(InputError) as raised:
-        import_declared(project(tmp_path), stores, "prices", clock, {})
+        import_declared(ImportJob(project(tmp_path), stores, "prices", clock))
     assert str(raised.value).startswith(said)
     assert stores.ledger.latest_snapshot() is None
 
@@ -184,7 +184,7 @@ def test_a_torn_parquet_file_and_too_many_bad_rows(
     file.write_bytes(file.read_bytes()[:-9])
     imports = {"catalogue": {**IMPORTS["catalogue"], "file": "prices.parquet"}}
     with pytest.raises(InputError, match="not a whole Parquet file"):
-        import_declared(things(tmp_path, imports=imports), stores, "catalogue", clock, {})
+        import_declared(ImportJob(things(tmp_path, imports=imports), stores, "catalogue", clock))
     with pytest.raises(TooManyBadRows, match="2 of 3 rows are bad"):
         take(tmp_path, stores, clock, "catalogue", "sku,price\ncup,x\npot,y\npan,1\n")
     assert stores.ledger.latest_snapshot() is None
@@ -199,7 +199,7 @@ def test_a_property_keeps_its_type(tmp_path: Path, stores: Stores, clock: FixedC
     }}}  # fmt: skip
     changed = things(tmp_path, imports={"catalogue": IMPORTS["catalogue"]}, entities=entities)
     with pytest.raises(ProjectError, match="stock is kept as bigint and declared as varchar"):
-        import_declared(changed, stores, "catalogue", clock, {})
+        import_declared(ImportJob(changed, stores, "catalogue", clock))
     assert read(made, stores, "product", "ads", NOW).column("stock").to_pylist() == [3]
 
 

@@ -13,7 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from liftwerk.clock import FixedClock
-from liftwerk.connectors.import_file import Imported, import_file
+from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.job import Imported, ImportJob
 from liftwerk.errors import InputError, TooManyBadRows, UnknownName
 from liftwerk.events.compact import CLASH, compact
 from liftwerk.events.identifiers import leaf_key
@@ -30,7 +31,7 @@ at = datetime.fromisoformat
 
 def take(folder: Path, stores: Stores, clock: FixedClock, **changes: Any) -> Imported:
     made = project(folder, **changes)
-    done = import_file(made, stores, "trial", clock, CONTROLS)
+    done = import_file(ImportJob(made, stores, "trial", clock, CONTROLS))
     compact(made, stores, clock)
     return done
 
@@ -105,7 +106,7 @@ def test_a_file_cut_off_after_the_inbox_is_finished(
     write(tmp_path, rows(10))
     made = project(tmp_path)
     # As a kill leaves it: in the inbox, not yet in the tables.
-    import_file(made, stores, "trial", clock, CONTROLS)
+    import_file(ImportJob(made, stores, "trial", clock, CONTROLS))
     again = take(tmp_path, stores, clock)
     assert again.events == {}
     assert len(found(tmp_path, stores, "decision_made", "id")) == 10
@@ -158,7 +159,7 @@ BAD_ROWS: list[tuple[dict[str, str], str, str]] = [
 def test_a_bad_row_is_quarantined_whole(tmp_path: Path, stores: Stores, clock: FixedClock) -> None:
     bad = {f"r{3 * place}": change for place, (change, _, _) in enumerate(BAD_ROWS, start=1)}
     write(tmp_path, rows(90, **bad))
-    done = import_file(project(tmp_path), stores, "trial", clock, CONTROLS)
+    done = import_file(ImportJob(project(tmp_path), stores, "trial", clock, CONTROLS))
     assert done.quarantined == len(BAD_ROWS)
     assert sum(done.reasons.values()) == len(BAD_ROWS)
     assert done.events["decision_made"] == done.events["history"] == 90 - len(BAD_ROWS)
@@ -205,7 +206,7 @@ def test_too_many_bad_rows_publish_nothing(
     before = stores.ledger.latest_snapshot()
     write(tmp_path, rows(14, r11={"months": "x"}, r12={"spent": "x", "paid": "1"}, r13={"id": ""}))
     with pytest.raises(TooManyBadRows) as caught:
-        import_file(project(tmp_path), stores, "trial", clock, CONTROLS)
+        import_file(ImportJob(project(tmp_path), stores, "trial", clock, CONTROLS))
     assert str(caught.value) == (
         "3 of 14 rows are bad, 20% are allowed: trial.csv:"
         " 1 x history.months: expected a whole number from 0 to 120 (first in row 11, column months);"
@@ -255,7 +256,7 @@ def test_only_the_rows_that_say_so(
     tmp_path: Path, stores: Stores, clock: FixedClock, said: str, seen: int
 ) -> None:
     write(tmp_path, rows(2, r1={"seen": said}))
-    done = import_file(project(tmp_path), stores, "trial", clock, CONTROLS)
+    done = import_file(ImportJob(project(tmp_path), stores, "trial", clock, CONTROLS))
     assert done.events.get("visit", 0) == seen
 
 
@@ -368,7 +369,7 @@ def test_another_encoding_and_delimiter(tmp_path: Path, stores: Stores, clock: F
 
 def test_another_file_than_the_declared(tmp_path: Path, stores: Stores, clock: FixedClock) -> None:
     other = write(tmp_path, rows(3), "other.csv")
-    done = import_file(project(tmp_path), stores, "trial", clock, CONTROLS, file=other)
+    done = import_file(ImportJob(project(tmp_path), stores, "trial", clock, CONTROLS, file=other))
     assert done.rows == 3
 
 
@@ -482,7 +483,7 @@ def test_a_bad_file_writes_nothing(
         (tmp_path / name).write_bytes(data)
     before = sorted(untouched.home.path.rglob("*"))
     with pytest.raises(InputError) as caught:
-        import_file(project(tmp_path, file=name), untouched, "trial", clock, CONTROLS)
+        import_file(ImportJob(project(tmp_path, file=name), untouched, "trial", clock, CONTROLS))
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     assert untouched.inbox.last_offset() == 0
@@ -498,7 +499,7 @@ def test_a_file_torn_far_down_writes_nothing(
     with pytest.raises(
         InputError, match=r"a row of 2 fields under a header of 9: trial\.csv:20002"
     ):
-        import_file(project(tmp_path), stores, "trial", clock, CONTROLS)
+        import_file(ImportJob(project(tmp_path), stores, "trial", clock, CONTROLS))
     assert stores.inbox.last_offset() == 0
 
 
@@ -511,13 +512,13 @@ def test_a_damaged_parquet_writes_nothing(
     data[200:400] = bytes(200)
     path.write_bytes(data)
     with pytest.raises(InputError, match="not a whole Parquet file"):
-        import_file(project(tmp_path, file=path.name), stores, "trial", clock, CONTROLS)
+        import_file(ImportJob(project(tmp_path, file=path.name), stores, "trial", clock, CONTROLS))
     assert stores.inbox.last_offset() == 0
 
 
 def test_names_are_checked(tmp_path: Path, stores: Stores, clock: FixedClock) -> None:
     write(tmp_path, rows())
     with pytest.raises(UnknownName, match=r"trail.*did you mean 'trial'"):
-        import_file(project(tmp_path), stores, "trail", clock, CONTROLS)
+        import_file(ImportJob(project(tmp_path), stores, "trail", clock, CONTROLS))
     with pytest.raises(UnknownName, match="no placement 'mail'"):
-        import_file(project(tmp_path), stores, "trial", clock, {})
+        import_file(ImportJob(project(tmp_path), stores, "trial", clock, {}))

@@ -18,7 +18,8 @@ import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.connectors.definition import IMPORTS
-from liftwerk.connectors.import_file import Imported, import_file
+from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.job import Imported, ImportJob
 from liftwerk.connectors.propose import Proposal, propose
 from liftwerk.decisions.definition import PLACEMENTS, POLICIES
 from liftwerk.definitions import Project
@@ -55,7 +56,7 @@ def proposed(file: Path, target: Path) -> tuple[Proposal, Project]:
 def imported(project: Project, stores: Stores) -> Imported:
     placements = project.get(PLACEMENTS)
     controls = {name: placement.control for name, placement in placements.items()}
-    done = import_file(project, stores, "trial", FixedClock(NOW), controls)
+    done = import_file(ImportJob(project, stores, "trial", FixedClock(NOW), controls))
     compact(project, stores, FixedClock(NOW))
     return done
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from liftwerk.clock import FixedClock
 from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.job import ImportJob
 from liftwerk.connectors.rows_again import rows_again
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
@@ -27,7 +28,7 @@ def imported(folder: Path, stores: Stores, clock: FixedClock) -> Project:
     bad = {"r2": {"mail": "letter"}, "r3": {"mail": "letter", "months": "999"}}
     write(folder, rows(10, **bad))
     made = project(folder)
-    done = import_file(made, stores, "trial", clock, CONTROLS)
+    done = import_file(ImportJob(made, stores, "trial", clock, CONTROLS))
     assert done.reasons == {
         "decision_made.action: the map has no entry for it": 1,
         "history.months: expected a whole number from 0 to 120": 1,
@@ -85,7 +86,7 @@ def test_the_same_file_imported_before_the_replay_makes_no_doubles(
 ) -> None:
     imported(tmp_path, stores, clock)
     fixed = mended(tmp_path)
-    import_file(fixed, stores, "trial", clock, CONTROLS)
+    import_file(ImportJob(fixed, stores, "trial", clock, CONTROLS))
     compact(fixed, stores, clock)
     before = read(fixed, stores, "history", "audit").num_rows
     done = again(fixed, stores, clock)

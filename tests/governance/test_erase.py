@@ -12,6 +12,7 @@ import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.connectors.import_file import import_file
+from liftwerk.connectors.job import ImportJob
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
@@ -200,10 +201,10 @@ def test_importing_the_old_file_keeps_the_erased_out(
 ) -> None:
     write(tmp_path, rows(10))
     trial = project(tmp_path)
-    import_file(trial, stores, "trial", clock, CONTROLS)
+    import_file(ImportJob(trial, stores, "trial", clock, CONTROLS))
     compact(trial, stores, clock)
     assert go(trial, stores, clock, "3").found == []
-    again = import_file(trial, stores, "trial", clock, CONTROLS)
+    again = import_file(ImportJob(trial, stores, "trial", clock, CONTROLS))
     compact(trial, stores, clock)
     assert (again.events, again.erased, again.quarantined) == ({}, 1, 0)
     units = read(trial, stores, "decision_made", "audit", ["leaf_customer"])

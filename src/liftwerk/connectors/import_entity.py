@@ -6,18 +6,17 @@ more of them than ``[import] max_bad`` and nothing is kept. The same file again 
 
 from __future__ import annotations
 
-import importlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 
-from liftwerk.clock import Clock
-from liftwerk.connectors.definition import IMPORTS, Cell, ImportDefinition, KnownAt, Moment
-from liftwerk.connectors.import_file import CHUNK, Imported, demand_quality, rejected_rows
+from liftwerk.connectors.bad_rows import demand_quality, in_columns, rejected_rows
+from liftwerk.connectors.definition import Cell, ImportDefinition, KnownAt, Moment
+from liftwerk.connectors.import_file import CHUNK, demand_rows, opened
+from liftwerk.connectors.job import Imported, ImportJob
 from liftwerk.connectors.judge import Bad, Judged
-from liftwerk.connectors.kinds import KINDS
 from liftwerk.connectors.mapping import (
     ROW,
     cell_json,
@@ -27,42 +26,18 @@ from liftwerk.connectors.mapping import (
     object_json,
 )
 from liftwerk.connectors.rows import Rows
-from liftwerk.definitions.project import Project
-from liftwerk.errors import InputError
-from liftwerk.events.engine import connect, text
+from liftwerk.events.engine import text
 from liftwerk.events.entities.put import Knowledge, put, sort_rows
 from liftwerk.events.entities.schema import EntityType, check_rows, entity_of
 from liftwerk.events.schema import schema_of
-from liftwerk.store.stores import Stores
-
-Tell = Callable[[str], None]
 
 
-def import_entity(
-    project: Project,
-    stores: Stores,
-    name: str,
-    clock: Clock,
-    file: Path | None = None,
-    tell: Tell = lambda doing: None,
-    dry_run: bool = False,
-) -> Imported:
+def import_entity(job: ImportJob) -> Imported:
     """Import a declared file into its entity's table.
 
     Parameters
     ----------
-    project : Project
-    stores : Stores
-        The caller holds the home.
-    name : str
-        The import.
-    clock : Clock
-    file : pathlib.Path, optional
-        Read instead of the declared file.
-    tell : callable, optional
-        Told what is being done.
-    dry_run : bool
-        Judge, and keep nothing.
+    job : ImportJob
 
     Returns
     -------
@@ -78,27 +53,18 @@ def import_entity(
     ProjectError
         If a property is declared otherwise than its rows were kept.
     """
-    definition = project.lookup(IMPORTS, name)
+    project, stores, definition = job.project, job.stores, job.definition
     kind = entity_of(project, str(definition.entity))
-    label, path = definition.file, project.root / definition.file
-    if file is not None:
-        label, path = str(file), file
-    now = clock.now()
     with tempfile.TemporaryDirectory(prefix="liftwerk-") as scratch:
-        tell(f"reading {label}")
-        reader = importlib.import_module(KINDS[definition.file_format or "csv"])
-        rows: Rows = reader.opened(
-            path, label, definition, _wanted(kind, definition), Path(scratch)
-        )
+        job.tell(f"reading {job.label}")
+        rows = opened(job, _wanted(kind, definition), Path(scratch))
         cells = _cells(kind, definition, rows)
-        checked = check_rows(
-            kind, _bodies(project, kind, definition, rows, cells), _told(definition)
-        )
+        checked = check_rows(kind, _bodies(job, kind, rows, cells), _told(definition))
         judged = Judged(rows=len(checked.good) + len(checked.bad))
-        if judged.rows == 0:
-            raise InputError("no rows under the header", label, "export it again")
+        demand_rows(judged.rows, job.label)
         for number, (reason, at) in checked.bad.items():
             judged.bad[number] = Bad(reason, _blame(definition, cells, at))
+        now = job.clock.now()
         sorted_ = sort_rows(kind, stores, checked.good, _knowledge(definition), now)
         for number, reason in sorted_.bad.items():
             judged.bad[number] = Bad(reason, None)
@@ -107,20 +73,16 @@ def import_entity(
             for namespace, key in kind.definition.person.items()
             if key in cells and cells[key].column is not None
         }
-        bad_rows = rejected_rows(definition, name, rows, judged, now, people)
+        bad_rows = rejected_rows(job, rows, judged.bad, in_columns(people))
         rejected = judged.spare_the_erased(schema_of(project), bad_rows, stores.ledger.buried())
-        demand_quality(project, judged, label)
-    if not dry_run:
-        tell(f"writing {sorted_.table.num_rows} rows")
+        demand_quality(job, job.label, judged.bad, len(judged.bad), judged.rows)
+    if not job.dry_run:
+        job.tell(f"writing {sorted_.table.num_rows} rows")
         if rejected:
             stores.inbox.quarantine_put(rejected)
-        put(kind, stores, sorted_.table, clock)
-    return Imported.of(
-        judged,
-        {kind.name: sorted_.table.num_rows},
-        sorted_.duplicates,
-        erased=sorted_.erased + len(judged.erased),
-    )
+        put(kind, stores, sorted_.table, job.clock)
+    new = {kind.name: sorted_.table.num_rows}
+    return Imported.of(judged, new, sorted_.duplicates, sorted_.erased + len(judged.erased))
 
 
 def _knowledge(definition: ImportDefinition) -> Knowledge:
@@ -162,14 +124,10 @@ def _wanted(kind: EntityType, definition: ImportDefinition) -> list[str]:
 
 
 def _bodies(
-    project: Project,
-    kind: EntityType,
-    definition: ImportDefinition,
-    rows: Rows,
-    cells: dict[str, Cell],
+    job: ImportJob, kind: EntityType, rows: Rows, cells: dict[str, Cell]
 ) -> Iterator[tuple[int, str]]:
     """Return each row's number, and its JSON."""
-    declared = kind.definition.properties
+    definition, declared = job.definition, kind.definition.properties
     fields = {"name": text(kind.name), "version": "1"}
     if definition.valid_from is not None:
         fields["time"] = moment_json(definition.valid_from)
@@ -177,8 +135,7 @@ def _bodies(
         if known_at is not None:
             fields["known_at"] = known_at
     fields["properties"] = object_json({key: cell_json(cells[key], declared[key]) for key in cells})
-    connection = connect()
-    connection.execute(f"SET TimeZone = {text(project.timezone.key)}")
+    connection = job.connect()
     try:
         connection.execute(f"SELECT {ROW}, {object_json(fields)}::VARCHAR FROM ({numbered(rows)})")
         while chunk := connection.fetchmany(CHUNK):

@@ -15,10 +15,11 @@ import pyarrow
 import pyarrow.parquet
 
 from liftwerk.clock import Clock
-from liftwerk.connectors.definition import IMPORTS, ImportDefinition
+from liftwerk.connectors.definition import IMPORTS
 from liftwerk.connectors.exports import KINDS as EXPORTS
 from liftwerk.connectors.exports.translated import Translated
 from liftwerk.connectors.import_file import bodies_of
+from liftwerk.connectors.job import ImportJob
 from liftwerk.connectors.judge import Chunk, Judgement
 from liftwerk.connectors.mapping import Mapped, compile_mapping, wanted_columns
 from liftwerk.connectors.rows import Rows
@@ -71,23 +72,17 @@ def rows_again(
                 # Rows of an entity go in with their file: mended, it is imported again.
                 judged.update({number: Judged(reason=OF_AN_ENTITY) for number, _ in rows})
                 continue
-            judged.update(
-                _judged(project, stores, clock, controls, (name, table), definition, rows)
-            )
+            job = ImportJob(project, stores, name, clock, controls)
+            judged.update(_judged(job, table, rows))
         return judged
 
     return judge
 
 
 def _judged(
-    project: Project,
-    stores: Stores,
-    clock: Clock,
-    controls: Mapping[str, str],
-    named: tuple[str, str],
-    definition: ImportDefinition,
-    rows: Sequence[tuple[int, dict[str, Any]]],
+    job: ImportJob, table: str, rows: Sequence[tuple[int, dict[str, Any]]]
 ) -> dict[int, Judged]:
+    definition, stores = job.definition, job.stores
     columns = list(dict.fromkeys([*wanted_columns(definition), *rows[0][1]]))
     with tempfile.TemporaryDirectory(prefix="liftwerk-") as scratch:
         file = Path(scratch) / "rows.parquet"
@@ -99,10 +94,9 @@ def _judged(
         listed = ", ".join(map(quoted, columns))
         sql = f"SELECT {listed} FROM read_parquet({text(str(file))})"
         source = Rows(tuple(columns), sql, _unreadable)
-        mapped, bodies = _bodies(project, controls, named, definition, source)
-        judgement = Judgement(
-            schema_of(project), definition.source, clock.now(), stores.ledger.buried(), mapped
-        )
+        mapped, bodies = _bodies(job, table, source)
+        schema, buried = schema_of(job.project), stores.ledger.buried()
+        judgement = Judgement(schema, definition.source, job.clock.now(), buried, mapped)
         found = judgement.of(bodies)
     found.hold_against(stores)
     new: dict[int, list[InboxRow]] = {}
@@ -121,20 +115,14 @@ def _judged(
     return judged
 
 
-def _bodies(
-    project: Project,
-    controls: Mapping[str, str],
-    named: tuple[str, str],
-    definition: ImportDefinition,
-    source: Rows,
-) -> tuple[Mapped, Iterable[Chunk]]:
-    """Translate rows of an import, which it and the file's table name."""
-    name, table = named
+def _bodies(job: ImportJob, table: str, source: Rows) -> tuple[Mapped, Iterable[Chunk]]:
+    """Translate rows of an import; ``table`` is what their file was exported from."""
+    project, definition = job.project, job.definition
     if definition.kind == "rows":
-        mapped = compile_mapping(schema_of(project), name, definition, source, controls)
-        return mapped, bodies_of(project, source, mapped)
+        mapped = compile_mapping(schema_of(project), job.name, definition, source, job.controls)
+        return mapped, bodies_of(job, source, mapped)
     kind = importlib.import_module(EXPORTS[definition.kind])
-    translated: Translated = kind.translated(project, name, definition, source, table)
+    translated: Translated = kind.translated(project, job.name, definition, source, table)
     batches = connect().sql(translated.sql).to_arrow_table().to_batches()
     left_out: Counter[str] = Counter()
     return translated.mapped, [translated.events_of(batch, left_out) for batch in batches]

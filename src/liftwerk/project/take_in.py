@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from liftwerk.clock import Clock
-from liftwerk.connectors.definition import IMPORTS
 from liftwerk.connectors.import_declared import import_declared
+from liftwerk.connectors.job import ImportJob
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.loop import controls
@@ -26,14 +26,14 @@ def take_in(
     dry_run: bool,
 ) -> dict[str, Any]:
     """Import what is declared and compact it under a new snapshot; or say what would come."""
-    place = controls(project)
     told = lambda doing: tell("import", doing)  # noqa: E731
+    job = ImportJob(project, stores, name, clock, controls(project), file, told, dry_run)
     with stores.home.hold("import", wait=SORTING_SECONDS):
-        done = import_declared(project, stores, name, clock, place, file, told, dry_run)
+        done = import_declared(job)
         if not dry_run:
             tell("compact", "sort new events into tables")
             compact(project, stores, clock)
-    entity = project.get(IMPORTS)[name].entity
+    entity = job.definition.entity
     new = "new events"
     if entity is not None:
         new = f"new rows of {entity}"

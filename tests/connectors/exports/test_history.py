@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from liftwerk.clock import FixedClock
-from liftwerk.connectors.import_file import Imported
-from liftwerk.connectors.import_history import import_history
+from liftwerk.connectors.import_history import PIECE, import_history
+from liftwerk.connectors.job import Imported, ImportJob
 from liftwerk.connectors.rows_again import rows_again
 from liftwerk.definitions import Project
 from liftwerk.errors import InputError, TooManyBadRows
@@ -37,8 +37,10 @@ from tests.events.conftest import clock, stores
 __all__ = ["clock", "stores"]
 
 
-def take(made: Project, stores: Stores, clock: FixedClock, **options: Any) -> Imported:
-    return import_history(made, stores, "history", clock, {}, **options)
+def take(
+    made: Project, stores: Stores, clock: FixedClock, piece: int = PIECE, **options: Any
+) -> Imported:
+    return import_history(ImportJob(made, stores, "history", clock, **options), piece)
 
 
 def found(made: Project, stores: Stores, name: str, *columns: str) -> list[dict[str, Any]]:
