@@ -36,6 +36,9 @@ def list_(*, common: Common = DEFAULTS) -> None:
         found = project.entities()
 
     def render() -> None:
+        if not found:
+            out.print("no entity is declared: see [entities.NAME]", markup=False)
+            return
         rows = [
             [
                 one["entity"],

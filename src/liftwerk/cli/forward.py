@@ -131,7 +131,7 @@ def _print_status(project: Project, common: Common) -> None:
 
     def render() -> None:
         if not rows:
-            out.print("no destination is declared: see [destinations.NAME]")
+            out.print("no destination is declared: see [destinations.NAME]", markup=False)
         for row in rows:
             _destination(row)
 

@@ -207,6 +207,9 @@ def export(
             _write_private(out_ / name, content)
 
     def render() -> None:
+        if not document["identifiers"] and not document["collections"]:
+            out.print("nothing is kept of them")
+            return
         cells = [[one["namespace"], one["value"]] for one in document["identifiers"]]
         show.table("Known as", ["namespace", "identifier"], cells)
         counts = [

@@ -46,6 +46,7 @@ def show_(identifier: str, /, *, common: Common = DEFAULTS) -> None:
         found = customers.show_one(project.definitions, project.stores, identifier)
 
     def render() -> None:
+        _say_unseen(found)
         columns = ["namespace", "value", "linked with", "by", "source", "happened", "known"]
         rows = [_cells(row) for row in found["identifiers"]]
         show.table(f"Customer {found['customer']['key']}", columns, rows)
@@ -86,6 +87,7 @@ def resolve(
         found = customers.resolve_one(project.definitions, project.stores, identifier, known)
 
     def render() -> None:
+        _say_unseen(found)
         facts = {
             "identifier": _name(found["identifier"]),
             "customer": _name(found["customer"]),
@@ -120,6 +122,11 @@ def unmerge(one: str, other: str, /, *, reason: str, common: Common = DEFAULTS) 
         out.print("next: liftwerk run, to learn again with it")
 
     emit(common, done, render)
+
+
+def _say_unseen(found: Mapping[str, Any]) -> None:
+    if found["identifier"]["namespace"] is None:
+        out.print("no event that is kept has named this identifier", style="yellow")
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:

@@ -116,7 +116,8 @@ def exit_code(error: LiftwerkError) -> int:
 
 def _misused(error: CycloptsError) -> ProjectError:
     """Say in one line what is wrong with the call."""
-    words = " ".join(str(error).split()).rstrip(".")
+    # A list of every command there is hides the one that was meant.
+    words = " ".join(str(error).split()).partition(" Available commands:")[0].rstrip(".")
     return ProjectError(words, "the command line", "see --help")
 
 
