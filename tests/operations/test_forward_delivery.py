@@ -21,6 +21,7 @@ from liftwerk.events.identifiers import leaf_key
 from liftwerk.governance.catalogue import fill_catalogue
 from liftwerk.operations.forward import replay
 from liftwerk.operations.forward.take import NO_CONSENT, WITHDRAWN
+from liftwerk.project.upkeep import upkeep
 from liftwerk.store.catalogue import Subject
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -235,6 +236,14 @@ def test_what_expired_is_gone_and_the_event_dropped_by_its_reason(
     shop.forward()
     assert shop.status().dropped == {GONE: 1}
     assert vendor.took == []
+    assert sealed(shop) == 0
+    assert list((shop.stores.home.path / "keys").iterdir()) == []
+
+
+def test_what_nobody_forwards_expires_with_the_upkeep(shop: Shop) -> None:
+    collect(shop, shop.order(delivery=brought()))
+    shop.clock.advance(timedelta(days=2))
+    upkeep(shop.project, shop.stores, "test", shop.clock, shop.clock.now().date())
     assert sealed(shop) == 0
     assert list((shop.stores.home.path / "keys").iterdir()) == []
 

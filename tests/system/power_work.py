@@ -17,7 +17,7 @@ from liftwerk.store.inbox import Rejected
 from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.ledger import Key, Release, Snapshot
 from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
-from liftwerk.store.outbox import Entry, Health, Settled
+from liftwerk.store.outbox import Entry, Health, Sealed, Settled
 from liftwerk.store.outbox.kinds.sqlite import SqliteOutbox
 from liftwerk.store.sqlite import Connect
 
@@ -180,11 +180,17 @@ def fill_outbox(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
             Entry(n, n.to_bytes(16, "big"), "visit", b"u%d" % (n % 5), AT, conversion=bytes([n]))
             for n in offsets
         ]
+        outbox.seal([_sealed(n) for n in offsets])
         outbox.take("crm", TAKEN * (batch + 1), entries, {"no consent": 4}, AT)
         acknowledge(2 * batch + 1)
         settled = Settled(tuple(offsets[:4]), dead={offsets[4]: "refused"})
         outbox.settle("crm", settled, Health(succeeded=AT), AT)
         acknowledge(2 * batch + 2)
+
+
+def _sealed(number: int) -> Sealed:
+    event_id = number.to_bytes(16, "big")
+    return Sealed("crm", event_id, (b"leaf",), "2026-03-01", b"x" * 200, AT + timedelta(days=2))
 
 
 def check_outbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
@@ -208,6 +214,12 @@ def check_outbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
     delivered = [bytes([TAKEN * batch + n]) for batch in range(settled) for n in range(1, 5)]
     if outbox.told("crm", delivered) != set(delivered):
         wrong.append("a conversion that was told could be told again")
+    open_ones = {TAKEN * batch + 6 for batch in range(settled)}
+    open_ones |= {TAKEN * batch + n for batch in range(settled, taken) for n in range(1, 7)}
+    ids = [n.to_bytes(16, "big") for n in range(1, TAKEN * taken + 1)]
+    sealed = outbox.sealed("crm", ids, AT)
+    if sealed != {one.event_id: one for one in map(_sealed, open_ones)}:
+        wrong.append("what is sealed is not of the events that wait")
     outbox.close()
     return acknowledged - taken - settled, wrong
 
