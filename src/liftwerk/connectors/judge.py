@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from liftwerk.connectors.mapping import Mapped
 from liftwerk.events.about import is_about
 from liftwerk.events.admit import ERASED, Refusal, admit, digest
 from liftwerk.events.compact import CLASH
-from liftwerk.events.delivery.fields import without_delivery
 from liftwerk.events.schema import Schema
 from liftwerk.events.sequence import Verdict, sort_out
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
@@ -94,7 +93,7 @@ class Judged:
                 self.erased.add(number)
                 del self.bad[number]
             else:
-                kept.append(structs.replace(one, body=without_delivery(one.body)))
+                kept.append(one)
         return kept
 
 
