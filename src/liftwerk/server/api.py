@@ -8,7 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.server import figures
@@ -34,13 +34,18 @@ async def report(reader: NamedDependency[Reader]) -> Document:
     return cast(Document, found["document"])
 
 
+FigureName = Annotated[
+    str, PathParameter(description="policies.csv, differences.csv, profit-curve.csv, …")
+]
+
+
 @get(
     "/v1/figures/{name:str}",
     summary="A figure of the report, as CSV",
     media_type="text/csv",
     responses=MISSING,
 )
-async def figure(reader: NamedDependency[Reader], name: FromPath[str]) -> Response[str]:
+async def figure(reader: NamedDependency[Reader], name: FigureName) -> Response[str]:
     """Give the rows of one figure; `policies.csv`, `differences.csv`, `profit-curve.csv` …."""
     found = await reader.ask(lambda source: source.report())
     if found is None:
@@ -66,6 +71,7 @@ After = Annotated[
 ]
 OfAction = Annotated[str | None, QueryParameter(description="Only this action")]
 OfCustomer = Annotated[str | None, QueryParameter(min_length=1, description="Only this customer")]
+DecisionId = Annotated[str, PathParameter(description="A decision's id, as the log lists it")]
 OfKind = Annotated[str | None, QueryParameter(description="Only imported, live or draft")]
 
 
@@ -94,7 +100,7 @@ async def decisions(
     summary="One decision, with why and what came of it",
     responses=MISSING,
 )
-async def decision(reader: NamedDependency[Reader], decision_id: FromPath[str]) -> Decision:
+async def decision(reader: NamedDependency[Reader], decision_id: DecisionId) -> Decision:
     """Give everything that is kept of one decision."""
     found = await reader.ask(lambda source: source.decision(decision_id))
     if found is None:

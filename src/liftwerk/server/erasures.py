@@ -17,7 +17,7 @@ from litestar import Request, Response, delete, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, PathParameter
+from litestar.params import PathParameter
 
 from liftwerk.errors import Forbidden, InputError, Unauthenticated, UnknownName
 from liftwerk.governance.erase import request as request_erasure
@@ -85,7 +85,9 @@ async def erase_customer(
     security=[{"staff token": []}],
 )
 async def erasure_state(
-    request: Request[Any, Any, Any], door: NamedDependency[Door], erasure: FromPath[str]
+    request: Request[Any, Any, Any],
+    door: NamedDependency[Door],
+    erasure: Annotated[str, PathParameter(description="The receipt that the request was given")],
 ) -> Response[bytes]:
     """Say whether it is finished, and what went, by collection and field."""
     _demand_staff(request)

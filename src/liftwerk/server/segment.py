@@ -41,7 +41,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 @post(
     [f"/v1/{kind}" for kind in (*KINDS, "batch")],
-    summary="Collect as Segment's API does: track, identify, page, screen, group, alias, batch",
+    summary="Collect what Segment's clients send to this address of its API",
     status_code=200,
     request_max_body_size=PACKED_BYTES,
     responses={200: ResponseSpec(Taken, description="What is accepted is durable"), **REFUSALS},
