@@ -164,7 +164,8 @@ class Run:
         for number, (visitor, customer) in enumerate(several):
             # The first is not killed: that it worked shows that the chunk is in the tables.
             was_killed = number == 0
-            while not self._over.is_set():
+            is_in_doubt = False
+            while is_in_doubt or not self._over.is_set():
                 names = (f"visitor:v{visitor}", f"customer:c{customer}")
                 running = self._call(["identity", "unmerge", *names, "--reason", "a shared device"])
                 if number:
@@ -175,8 +176,11 @@ class Run:
                 code = running.wait()
                 self.unmerging = ()
                 self.killed["unmerge"] += code == -signal.SIGKILL
-                was_killed |= code == -signal.SIGKILL
-                if code == 0 or (code == 1 and was_killed and number):
+                # What was killed may have been told, and counts then: that is found out, also when
+                # the load is over.
+                is_in_doubt |= code == -signal.SIGKILL
+                was_killed |= is_in_doubt
+                if code == 0 or (code == 1 and is_in_doubt):
                     self.told_apart.append(visitor)
                     break
                 # Not sorted into the tables yet, or another sequencer holds the home.
