@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -33,10 +34,18 @@ class SmallDisk:
         self._ballast = path / "ballast"
 
     def fill(self, leave: int = 0) -> None:
-        """Leave so many bytes."""
+        """Leave so many bytes, or fewer: a server may write while this does."""
         with self._ballast.open("ab") as file:
-            free = os.statvfs(self.path).f_bavail * os.statvfs(self.path).f_frsize
-            os.posix_fallocate(file.fileno(), file.tell(), max(free - leave, 1))
+            while (room := self._room() - leave) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, room)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+
+    def _room(self) -> int:
+        found = os.statvfs(self.path)
+        return found.f_bavail * found.f_frsize
 
     def free(self) -> None:
         self._ballast.unlink()
