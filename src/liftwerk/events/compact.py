@@ -23,10 +23,10 @@ from msgspec import Struct, structs
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import StoreFault
-from liftwerk.events.admit import digest
-from liftwerk.events.columns import columns_of, json_shape, leaf_columns, leaf_hex
-from liftwerk.events.engine import connect, quoted, text
+from liftwerk.events.columns import leaf_hex
+from liftwerk.events.engine import quoted, text
 from liftwerk.events.live import copy_live_decisions
+from liftwerk.events.rows import BURIED, BY_CUSTOMER, ROWS, Bodies, gone, with_digests
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, Verdict, identifiers, know_ids, sort_out
 from liftwerk.events.versions import demand_compatible, to_publish
@@ -178,9 +178,8 @@ class _Batch:
         self.written: list[EventType] = []
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
-        # Part by part: bodies as Python's objects are a copy of all of them.
-        digests = [digest(body) for part in rows.column("body").chunks for body in part.to_pylist()]
-        rows = rows.append_column("digest", pyarrow.array(digests, pyarrow.binary()))
+        rows = with_digests(rows)
+        digests = rows.column("digest").to_pylist()
         verdicts = sort_out(stores, rows.column("event_id").to_pylist(), digests)
         clashes = [place for place, verdict in verdicts.items() if verdict == Verdict.CLASH]
         self.duplicates = len(verdicts) - len(clashes)
@@ -224,35 +223,25 @@ class _Batch:
 
     def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
-        connection = connect()
-        # Beside the processes that collect a second thread gains no time, and holds memory.
-        connection.execute("SET threads = 1")
-        connection.register("batch", self.rows)
-        connection.register("buried", _keys(_gone(self.stores)))
-        trusts = {name: source.trust for name, source in self.schema.sources.items()}
-        connection.register(
-            "sources", pyarrow.table({"source": [*trusts], "trust": [*trusts.values()]})
-        )
+        bodies = Bodies(self.schema, self.rows, gone(self.stores))
         versions = {}
-        for name in sorted(set(self.rows.column("name").to_pylist())):
+        for name in bodies.names:
             kinds = self.schema.versions(name)
             for kind in kinds:
-                held = quoted(kind.table)
-                connection.execute(f"CREATE TABLE {held} AS {_rows_sql(self.schema, kind)}")
-                table = connection.sql(_table_sql(self.schema, kind)).to_arrow_table()
-                [(parsed,)] = connection.execute(f"SELECT count(*) FROM {held}").fetchall()
+                parsed = bodies.parse(kind)
+                table = bodies.table(kind, BY_CUSTOMER)
                 self.erased += parsed - table.num_rows
                 if table.num_rows == 0:
                     continue
                 self.events[name] += table.num_rows
                 versions[kind.table] = self.stores.tables.append(kind.table, table)
                 self.written.append(kind)
-            self._reject_undeclared(connection, name, kinds)
+            self._reject_undeclared(bodies.connection, name, kinds)
         if self.written:
-            table = self._new_values(connection, before)
+            table = self._new_values(bodies.connection, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
-        connection.close()
+        bodies.close()
         return versions
 
     def _merge(self, versions: dict[str, int]) -> dict[str, int]:
@@ -269,14 +258,14 @@ class _Batch:
         self, connection: duckdb.DuckDBPyConnection, name: str, kinds: Sequence[EventType]
     ) -> None:
         """Take out what was admitted under a version that the project no longer declares."""
-        sql = f'SELECT "offset" FROM batch WHERE name = {text(name)}'
+        sql = f'SELECT "offset" FROM {ROWS} WHERE name = {text(name)}'
         for kind in kinds:
             sql += f" EXCEPT SELECT o FROM {quoted(kind.table)}"
-        gone = [offset for (offset,) in connection.execute(sql).fetchall()]
-        if gone:
-            is_gone = pyarrow.compute.field("offset").isin(gone)
-            self._reject(self.rows.filter(is_gone), UNDECLARED)
-            self.rows = self.rows.filter(~is_gone)
+        undeclared = [offset for (offset,) in connection.execute(sql).fetchall()]
+        if undeclared:
+            is_undeclared = pyarrow.compute.field("offset").isin(undeclared)
+            self._reject(self.rows.filter(is_undeclared), UNDECLARED)
+            self.rows = self.rows.filter(~is_undeclared)
 
     def _new_values(
         self,
@@ -307,57 +296,7 @@ class _Batch:
                 SELECT leaf FROM {identifiers(self.stores, before)} SEMI JOIN told USING (leaf)
             )
             SELECT * FROM told
-            WHERE leaf NOT IN (SELECT leaf FROM buried) AND leaf NOT IN (SELECT leaf FROM known)
+            WHERE leaf NOT IN (SELECT leaf FROM {BURIED}) AND leaf NOT IN (SELECT leaf FROM known)
             ORDER BY leaf
             """
         ).to_arrow_table()
-
-
-def _rows_sql(schema: Schema, kind: EventType) -> str:
-    """Parse the bodies of one version of an event."""
-    version = kind.definition.version
-    wanted = f"name = {text(kind.name)}"
-    if len(schema.versions(kind.name)) > 1:
-        # Canonical JSON has it so, and a look is cheaper than parsing each body once a version.
-        wanted += f""" AND contains(decode(body), '"version":{version},')"""
-    parsed = (
-        'SELECT "offset" AS o, received, digest,'
-        f" from_json(decode(body), {text(json_shape(schema, kind))}) AS j"
-        f" FROM batch WHERE {wanted}"
-    )
-    # The word of a source that is no longer declared counts least.
-    return (
-        f"SELECT parsed.*, coalesce(sources.trust, 'browser') AS trust FROM ({parsed}) AS parsed"
-        " LEFT JOIN sources ON sources.source = parsed.j.source"
-        f" WHERE parsed.j.version = {version}"
-    )
-
-
-def _table_sql(schema: Schema, kind: EventType) -> str:
-    """Turn parsed bodies into the table's columns, sorted so that one customer lies together."""
-    columns = ", ".join(
-        f"({column.expression})::{column.type} AS {quoted(column.name)}"
-        for column in columns_of(schema, kind)
-    )
-    alive = "".join(
-        f" AND ({quoted(leaf)} IS NULL OR {quoted(leaf)} NOT IN (SELECT leaf FROM buried))"
-        for leaf in leaf_columns(schema)
-    )
-    return (
-        f"SELECT * FROM (SELECT {columns} FROM {quoted(kind.table)}) WHERE TRUE{alive}"
-        ' ORDER BY customer_bucket NULLS LAST, time, "offset"'
-    )
-
-
-def _gone(stores: Stores) -> frozenset[bytes]:
-    """Return whose rows are dropped.
-
-    Rows of whom it is not known yet what else they are known by may say so: an erasure that has
-    just begun looks for it in the tables.
-    """
-    unknown = {leaf for one in stores.ledger.erasing() if one.known is None for leaf in one.leaves}
-    return stores.ledger.buried() - unknown
-
-
-def _keys(leaves: frozenset[bytes]) -> pyarrow.Table:
-    return pyarrow.table({"leaf": pyarrow.array(sorted(leaves), pyarrow.binary())})

@@ -25,15 +25,17 @@ from liftwerk.events.as_current import read_columns
 from liftwerk.events.columns import leaf_columns
 from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.schema import EventType, Schema, schema_of
-from liftwerk.events.sequence import identifiers, parquet
+from liftwerk.events.sequence import identifiers
+from liftwerk.events.state import EVERYTHING, State, Wanted
+from liftwerk.events.tail import Behind
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
 from liftwerk.privacy.permitted import NOW, AsOf, permitted_sql
-from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
 WITHDRAWALS = "_withdrawals"
 GRANTS = "_grants"
 BURIED = "_buried"
+LEAVES = "_leaves"
 
 TRUST_ORDER = ("server", "import", "partner", "browser")
 """Whose report of a conversion counts, the surest first."""
@@ -114,6 +116,9 @@ def relations(
     beside: Mapping[str, pyarrow.Table] | None = None,
     one_customer: pyarrow.Table | None = None,
     superseded: bool = False,
+    tail: Behind | None = None,
+    leaves: pyarrow.Array | pyarrow.ChunkedArray | None = None,
+    after_offset: int | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -137,6 +142,14 @@ def relations(
     superseded : bool
         Keep every report of a conversion, with `SUPERSEDED_AT` and `SUPERSEDED_BY`: for reading as
         of many times, each of which knows another one as the best.
+    tail : Behind, optional
+        What came in behind the snapshot, from `liftwerk.events.tail.Tail.reading`, which is to be
+        open: the views hold its rows beside those of its snapshot's tables, under the same rule.
+    leaves : pyarrow.Array or pyarrow.ChunkedArray, optional
+        Leaf keys (binary): only rows that name one of them in any namespace. Of few keys only the
+        files that hold them are read.
+    after_offset : int, optional
+        Only rows behind this one.
 
     Yields
     ------
@@ -147,21 +160,35 @@ def relations(
     ------
     UnknownName
         If the purpose or an event is not declared.
+
+    Notes
+    -----
+    ``leaves`` and ``after_offset`` choose among the rows that may be read and count; they change
+    neither. Withdrawals and grants of everybody and of any offset are heard, and a report of a
+    conversion is held against all others of it, whoever they name and however old they are. With
+    ``superseded``, where every report is kept, those are behind an offset whose conversion has a
+    report behind it: an older one that a newer one supersedes is among them. What a withdrawal or
+    an erasure behind the offset took away is not told.
     """
     schema = schema_of(project)
     basis = purpose_named(project, purpose)
     kinds = [event_named(schema, name) for name in names or schema.types]
+    wanted = Wanted(leaves, after_offset)
     with stores.tables.reading():
-        snapshot = stores.ledger.latest_snapshot()
         connection = connect()
-        _prepare(connection, schema, stores, snapshot, purpose, one_customer)
+        state = State(stores, connection, tail)
+        _prepare(connection, schema, stores, state, purpose, one_customer)
+        if leaves is not None:
+            connection.register("_held", pyarrow.table({"leaf": leaves}))
+            connection.execute(f"CREATE TABLE {LEAVES} AS SELECT DISTINCT leaf FROM _held")
+            connection.unregister("_held")
         for key, table in (beside or {}).items():
             connection.register("_held", table)
             connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
             connection.unregister("_held")
         for kind in kinds:
-            scan = _scan(schema, stores, snapshot, kind, purpose, basis, as_of)
-            scan = _once(scan, kind, purpose in HOUSEKEEPING, superseded)
+            scans = _Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
+            scan = scans.once(superseded)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
             connection.execute(f"CREATE VIEW {quoted(kind.name)} AS SELECT *{extra} FROM ({scan})")
         try:
@@ -203,25 +230,24 @@ def _prepare(
     connection: duckdb.DuckDBPyConnection,
     schema: Schema,
     stores: Stores,
-    snapshot: Snapshot | None,
+    state: State,
     purpose: str,
     one_customer: pyarrow.Table | None = None,
 ) -> None:
     """Make the relations that every scan is held against."""
-    changes = _files(schema.types["consent_changed"], stores, snapshot)
     for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
         selects = [
             "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
             ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
         ]
-        if changes:
-            selects += [
-                f"SELECT {quoted(leaf)} AS leaf, unnest({purposes}) AS purpose, time, known_at,"
-                f' "offset" FROM {parquet(changes)}'
-                f" WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic"
-                for leaf in _present(schema.types["consent_changed"], stores, snapshot)
-                if leaf in leaf_columns(schema)
-            ]
+        selects += [
+            f"SELECT {quoted(leaf)} AS leaf, unnest({purposes}) AS purpose, time, known_at,"
+            f' "offset" FROM {changes.sql}'
+            f" WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic"
+            for changes in state.relations(schema.types["consent_changed"])
+            for leaf in leaf_columns(schema)
+            if leaf in changes.present
+        ]
         changed = " UNION ALL ".join(selects)
         if one_customer is not None:
             connection.register("_one_customer", one_customer)
@@ -251,51 +277,129 @@ def _about_all_leaves(changed: str) -> str:
     """
 
 
-def _scan(
-    schema: Schema,
-    stores: Stores,
-    snapshot: Snapshot | None,
-    kind: EventType,
-    name: str,
-    purpose: Purpose,
-    as_of: AsOf,
-) -> str:
-    """Return the scan as one SELECT over the tables of every version.
+class _Scans:
+    """Writes the scans of one event over the tables of every version, and the tail's.
 
     The columns are the current version's, whatever the files hold.
     """
-    selects = [
-        f"SELECT {read_columns(schema, version, _present(version, stores, snapshot))}"
-        f" FROM {parquet(files)}"
-        for version in schema.versions(kind.name)
-        if (files := _files(version, stores, snapshot))
-    ]
-    if not selects:
-        return f"SELECT {read_columns(schema, kind, ())} WHERE FALSE"
-    source = " UNION ALL ".join(selects)
-    bounds = _bounds(as_of)
-    conditions = [
-        permitted_sql(
-            name,
-            purpose,
-            leaf_columns=leaf_columns(schema),
-            withdrawals=WITHDRAWALS,
-            grants=GRANTS,
-            agreed_column="consent_at",
-            table="e",
-            as_of_time=bounds.get("known_at"),
-            as_of_offset=bounds.get("offset"),
-        ),
-        *(f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()),
-    ]
-    if name in HOUSEKEEPING:
-        return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}"
-    conditions.append("NOT e.synthetic")
-    conditions += [
-        f"NOT EXISTS (SELECT 1 FROM {BURIED} AS b WHERE b.leaf = e.{quoted(leaf)})"
-        for leaf in leaf_columns(schema)
-    ]
-    return f"SELECT * FROM ({source}) AS e WHERE {' AND '.join(conditions)}"
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema: Schema,
+        state: State,
+        kind: EventType,
+        name: str,
+        purpose: Purpose,
+        as_of: AsOf,
+        wanted: Wanted,
+    ) -> None:
+        self.connection = connection
+        self.schema = schema
+        self.state = state
+        self.kind = kind
+        self.name = name
+        self.purpose = purpose
+        self.as_of = as_of
+        self.wanted = wanted
+        self.leaves = leaf_columns(schema)
+        self.keys = ", ".join(map(quoted, kind.definition.unique))
+
+    def once(self, superseded: bool) -> str:
+        """Keep the best report of each conversion, or all of them beside what came in their place.
+
+        Only rows that are wanted; which of them count is a matter of all rows.
+        """
+        is_told_once = self.name not in HOUSEKEEPING or superseded
+        if not self.keys or not is_told_once:
+            scan = self._scan(self.wanted)
+            if not superseded:
+                return scan
+            nothing = f"NULL::TIMESTAMPTZ AS {SUPERSEDED_AT}, NULL::BLOB AS {SUPERSEDED_BY}"
+            return f"SELECT *, {nothing} FROM ({scan})"
+        if self.wanted == EVERYTHING:
+            return self._reports(self._scan(EVERYTHING), superseded)
+        first = last = self.wanted
+        if superseded and self.wanted.after_offset is not None:
+            first = Wanted(after_offset=self.wanted.after_offset)
+            last = Wanted(leaves=self.wanted.leaves)
+        concerned = quoted(f"_concerned_{self.kind.name}")
+        self.connection.execute(
+            f"CREATE TABLE {concerned} AS SELECT DISTINCT {self.keys} FROM ({self._scan(first)})"
+        )
+        # Without its whole key a report is of a conversion of its own.
+        scan = (
+            f"{self._scan(EVERYTHING, f'SEMI JOIN {concerned} USING ({self.keys})')}"
+            f" UNION ALL SELECT * FROM ({self._scan(first)}) WHERE {self._partial()}"
+        )
+        conditions = " AND ".join(self._conditions(last)) or "TRUE"
+        return f"SELECT * FROM ({self._reports(scan, superseded)}) AS e WHERE {conditions}"
+
+    def _scan(self, wanted: Wanted, joined: str = "") -> str:
+        """Return the rows that may be read and are wanted, as one SELECT."""
+        selects = [
+            f"SELECT {read_columns(self.schema, version, relation.present)} FROM {relation.sql}"
+            for version in self.schema.versions(self.kind.name)
+            for relation in self.state.relations(version, wanted, self.leaves)
+        ]
+        if not selects:
+            return f"SELECT {read_columns(self.schema, self.kind, ())} WHERE FALSE"
+        conditions = " AND ".join([*self._permitted(), *self._conditions(wanted)])
+        return f"SELECT e.* FROM ({' UNION ALL '.join(selects)}) AS e {joined} WHERE {conditions}"
+
+    def _permitted(self) -> list[str]:
+        bounds = _bounds(self.as_of)
+        conditions = [
+            permitted_sql(
+                self.name,
+                self.purpose,
+                leaf_columns=self.leaves,
+                withdrawals=WITHDRAWALS,
+                grants=GRANTS,
+                agreed_column="consent_at",
+                table="e",
+                as_of_time=bounds.get("known_at"),
+                as_of_offset=bounds.get("offset"),
+            ),
+            *(f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()),
+        ]
+        if self.name not in HOUSEKEEPING:
+            conditions.append("NOT e.synthetic")
+            conditions += [
+                f"NOT EXISTS (SELECT 1 FROM {BURIED} AS b WHERE b.leaf = e.{quoted(leaf)})"
+                for leaf in self.leaves
+            ]
+        return conditions
+
+    def _conditions(self, wanted: Wanted) -> list[str]:
+        conditions = []
+        if wanted.after_offset is not None:
+            conditions.append(f'e."offset" > {wanted.after_offset}')
+        if wanted.leaves is not None:
+            named = (f"e.{quoted(leaf)} IN (SELECT leaf FROM {LEAVES})" for leaf in self.leaves)
+            conditions.append(f"({' OR '.join([*named, 'FALSE'])})")
+        return conditions
+
+    def _partial(self) -> str:
+        return " OR ".join(f"{quoted(key)} IS NULL" for key in self.kind.definition.unique)
+
+    def _reports(self, scan: str, superseded: bool) -> str:
+        partial = self._partial()
+        trust = f"list_position([{', '.join(map(text, TRUST_ORDER))}], trust)"
+        # Test traffic is no report of what happened; only the built-in purposes see it at all.
+        window = (
+            f"(PARTITION BY synthetic, {self.keys}"
+            f' ORDER BY modelled, {trust} NULLS LAST, known_at, "offset" {{rows}})'
+        )
+        if not superseded:
+            first = f"row_number() OVER {window.format(rows='')} = 1"
+            return f"SELECT * FROM ({scan}) QUALIFY {first} OR {partial}"
+        better = window.format(rows="ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING")
+        return (
+            f"SELECT *, CASE WHEN NOT ({partial}) THEN min(known_at) OVER {better} END"
+            f" AS {SUPERSEDED_AT}, CASE WHEN NOT ({partial}) THEN first_value(id) OVER {better} END"
+            f" AS {SUPERSEDED_BY} FROM ({scan})"
+        )
 
 
 def _bounds(as_of: AsOf) -> dict[str, str]:
@@ -305,47 +409,6 @@ def _bounds(as_of: AsOf) -> dict[str, str]:
     if as_of.offset is not None:
         bounds["offset"] = str(as_of.offset)
     return bounds
-
-
-def _once(scan: str, kind: EventType, housekeeping: bool, superseded: bool) -> str:
-    """Keep the best report of each conversion, or all of them beside what came in their place."""
-    keys = kind.definition.unique
-    if superseded and not keys:
-        return (
-            f"SELECT *, NULL::TIMESTAMPTZ AS {SUPERSEDED_AT}, NULL::BLOB AS {SUPERSEDED_BY}"
-            f" FROM ({scan})"
-        )
-    if not keys or (housekeeping and not superseded):
-        return scan
-    listed = ", ".join(map(quoted, keys))
-    partial = " OR ".join(f"{quoted(key)} IS NULL" for key in keys)
-    trust = f"list_position([{', '.join(map(text, TRUST_ORDER))}], trust)"
-    # Test traffic is no report of what happened; only the built-in purposes see it at all.
-    window = (
-        f"(PARTITION BY synthetic, {listed}"
-        f' ORDER BY modelled, {trust} NULLS LAST, known_at, "offset" {{rows}})'
-    )
-    if not superseded:
-        first = f"row_number() OVER {window.format(rows='')} = 1"
-        return f"SELECT * FROM ({scan}) QUALIFY {first} OR {partial}"
-    better = window.format(rows="ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING")
-    return (
-        f"SELECT *, CASE WHEN NOT ({partial}) THEN min(known_at) OVER {better} END"
-        f" AS {SUPERSEDED_AT}, CASE WHEN NOT ({partial}) THEN first_value(id) OVER {better} END"
-        f" AS {SUPERSEDED_BY} FROM ({scan})"
-    )
-
-
-def _files(kind: EventType, stores: Stores, snapshot: Snapshot | None) -> list[str]:
-    if snapshot is None or kind.table not in snapshot.tables:
-        return []
-    return stores.tables.files(kind.table, snapshot.tables[kind.table])
-
-
-def _present(kind: EventType, stores: Stores, snapshot: Snapshot | None) -> list[str]:
-    if snapshot is None or kind.table not in snapshot.tables:
-        return []
-    return list(stores.tables.schema(kind.table, snapshot.tables[kind.table]).names)
 
 
 def identifier_values(
@@ -371,9 +434,9 @@ def identifier_values(
     purpose_named(project, purpose)
     schema = schema_of(project)
     with stores.tables.reading():
-        snapshot = stores.ledger.latest_snapshot()
         connection = connect()
-        _prepare(connection, schema, stores, snapshot, purpose)
+        state = State(stores, connection)
+        _prepare(connection, schema, stores, state, purpose)
         asked = ""
         if leaves is not None:
             connection.register(
@@ -381,6 +444,6 @@ def identifier_values(
             )
             asked = " AND leaf IN (SELECT leaf FROM asked)"
         return connection.sql(
-            f"SELECT leaf, namespace, value FROM {identifiers(stores, snapshot)}"
+            f"SELECT leaf, namespace, value FROM {identifiers(stores, state.snapshot)}"
             f" WHERE leaf NOT IN (SELECT leaf FROM {BURIED}){asked} ORDER BY leaf, namespace"
         ).to_arrow_table()

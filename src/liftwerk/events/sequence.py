@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 import pyarrow
 import pyarrow.compute
@@ -35,6 +36,17 @@ class Verdict(IntEnum):
     REPEATED = 1
     KEPT = 2
     CLASH = 3
+
+
+class Beside(NamedTuple):
+    """Events that are known beside the tables: every new one behind an offset, up to another.
+
+    ``events`` has their ``id`` and ``digest``.
+    """
+
+    since: int
+    upto: int
+    events: pyarrow.Table
 
 
 def event_files(stores: Stores) -> dict[str, list[str]]:
@@ -70,7 +82,12 @@ def identifiers(stores: Stores, snapshot: Snapshot | None) -> str:
     return parquet(files)
 
 
-def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> dict[int, Verdict]:
+def sort_out(
+    stores: Stores,
+    ids: Sequence[bytes],
+    digests: Sequence[bytes],
+    beside: Beside | None = None,
+) -> dict[int, Verdict]:
     """Compare events with what the snapshot holds, and with those before them in the list.
 
     Parameters
@@ -80,18 +97,21 @@ def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> 
         n event ids, in the order of their arrival.
     digests : sequence of bytes
         `liftwerk.events.admit.digest` of each.
+    beside : Beside, optional
+        What came before them and is not in the tables yet.
 
     Returns
     -------
     dict of int to Verdict
-        Place in the list -> verdict, of all that aren't new. What the tables have with the same
-        content is `KEPT`; else the first of an id is new, and what has the content of the first is
+        Place in the list -> verdict, of all that aren't new. What is known with the same content
+        is `KEPT`; else the first of an id is new, and what has the content of the first is
         `REPEATED`; other content is a `CLASH`.
     """
     if not ids:
         return {}
     connection = connect()
     places = pyarrow.array(range(len(ids)), pyarrow.int64())
+    nothing = pyarrow.table({"id": pyarrow.array([], BINARY), "digest": pyarrow.array([], BINARY)})
     batch = pyarrow.table(
         {
             "place": places,
@@ -100,10 +120,17 @@ def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> 
         }
     )
     connection.register("batch", batch)
-    connection.register("kept", _kept(stores, batch))
+    connection.register("tables", _kept(stores, batch, beside))
+    connection.register("beside", nothing)
+    if beside is not None:
+        connection.register("beside", beside.events)
     rows = connection.execute(
         """
-        WITH first AS (SELECT id, min(place) AS place FROM batch GROUP BY id)
+        WITH first AS (SELECT id, min(place) AS place FROM batch GROUP BY id),
+        kept AS (
+            SELECT id, digest FROM tables
+            UNION SELECT id, digest FROM beside SEMI JOIN batch USING (id)
+        )
         SELECT batch.place,
             CASE WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
                 WHEN kept.id IS NOT NULL THEN $kept ELSE $repeated END
@@ -117,17 +144,18 @@ def sort_out(stores: Stores, ids: Sequence[bytes], digests: Sequence[bytes]) -> 
     return {place: Verdict(verdict) for place, verdict in rows}
 
 
-def _kept(stores: Stores, batch: pyarrow.Table) -> pyarrow.Table:
+def _kept(stores: Stores, batch: pyarrow.Table, beside: Beside | None) -> pyarrow.Table:
     """Return those of a batch that the snapshot holds: ``id``, and its content's ``digest``."""
     snapshot = stores.ledger.latest_snapshot()
     if snapshot is None:
         return batch.select(["id", "digest"]).slice(0, 0)
+    made_of = stores.ids.snapshot
+    is_of_use = made_of == snapshot.id or _is_enough(stores, made_of, snapshot, beside)
     try:
-        made_of = stores.ids.snapshot
         known, contents = stores.ids.find(keys_of(batch.column("id").to_pylist()))
     except FileNotFoundError:
-        made_of = ""  # the sequencer has just put other files in their place
-    if made_of != snapshot.id:
+        is_of_use = False  # the sequencer has just put other files in their place
+    if not is_of_use or stores.ids.snapshot != made_of:
         return _look(stores, batch.column("id").combine_chunks())
     found = batch.filter(pyarrow.array(known))
     digests = [one.tobytes() for one in contents[known]]
@@ -138,6 +166,18 @@ def _kept(stores: Stores, batch: pyarrow.Table) -> pyarrow.Table:
     # Other content under one key: only the tables tell whether the id is the same.
     doubtful = kept.filter(pyarrow.compute.invert(same)).column("id").combine_chunks()
     return pyarrow.concat_tables([kept.filter(same), _look(stores, doubtful)])
+
+
+def _is_enough(stores: Stores, made_of: str, snapshot: Snapshot, beside: Beside | None) -> bool:
+    """Say whether the ids of an older snapshot and what is beside them are all that are known.
+
+    The ids go along a moment after the snapshot. One that ends at the same offset is not older: an
+    erasure or a retention has taken rows out.
+    """
+    older = stores.ledger.snapshot(made_of)
+    if beside is None or older is None:
+        return False
+    return beside.since <= older.inbox_offset < snapshot.inbox_offset <= beside.upto
 
 
 def _look(stores: Stores, ids: pyarrow.Array) -> pyarrow.Table:

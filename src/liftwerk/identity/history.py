@@ -16,6 +16,7 @@ import pyarrow
 from liftwerk.definitions.project import Project
 from liftwerk.events.engine import quoted
 from liftwerk.events.read import relations as event_relations
+from liftwerk.events.tail import Behind
 from liftwerk.identity.mapping import customers_as_of
 from liftwerk.identity.resolve import CUSTOMER, leaf_sql, relations
 from liftwerk.privacy.permitted import NOW, AsOf
@@ -34,6 +35,7 @@ def histories(
     purpose: str,
     as_of: AsOf = NOW,
     names: Sequence[str] = (),
+    tail: Behind | None = None,
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, pyarrow.Table]]:
     """Open views of events whose ``customer`` matches that of a spine, row by row as of its time.
 
@@ -51,6 +53,8 @@ def histories(
         What may be known at all.
     names : sequence of str
         The events.
+    tail : Behind, optional
+        What came in behind the snapshot, as `liftwerk.events.read.relations` takes it.
 
     Yields
     ------
@@ -62,9 +66,11 @@ def histories(
         ``customer`` and ``time`` in the spine's order. Join events to it by ``customer``, and look
         at those only that were known at its ``time``, and by then not superseded.
     """
-    customers = customers_as_of(project, stores, as_of)
+    customers = customers_as_of(project, stores, as_of, tail)
     if customers is None or customers.states.num_rows == 0:
-        with relations(project, stores, purpose, as_of, names, superseded=True) as connection:
+        with relations(
+            project, stores, purpose, as_of, names, superseded=True, tail=tail
+        ) as connection:
             yield connection, spine.select([CUSTOMER, "time"])
         return
     rows = pyarrow.array(range(spine.num_rows), pyarrow.int64())
@@ -85,6 +91,7 @@ def histories(
         beside,
         customers.merged,
         superseded=True,
+        tail=tail,
     ) as connection:
         connection.execute(_members_sql("decision" in asked))
         for name in wanted:

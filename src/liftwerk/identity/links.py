@@ -25,6 +25,7 @@ from liftwerk.events.engine import quoted, text
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import BURIED
 from liftwerk.events.read import relations as event_relations
+from liftwerk.events.tail import Behind
 from liftwerk.identity.components import Facts, Flags, Ints
 from liftwerk.identity.definition import IDENTITY
 from liftwerk.privacy.permitted import AsOf
@@ -51,7 +52,13 @@ class Links(NamedTuple):
     apart: Flags
 
 
-def read_links(project: Project, stores: Stores, as_of: AsOf, purpose: str = PURPOSE) -> Links:
+def read_links(
+    project: Project,
+    stores: Stores,
+    as_of: AsOf,
+    purpose: str = PURPOSE,
+    tail: Behind | None = None,
+) -> Links:
     """Read links and statements.
 
     Parameters
@@ -62,13 +69,15 @@ def read_links(project: Project, stores: Stores, as_of: AsOf, purpose: str = PUR
         What may be known; what happened later than its time is not valid yet, and left out too.
     purpose : str
         ``erasure`` to find also those who are being erased.
+    tail : Behind, optional
+        What came in behind the snapshot.
 
     Returns
     -------
     Links
         One link a pair, by the event that a row could know first.
     """
-    with event_relations(project, stores, purpose, as_of) as connection:
+    with event_relations(project, stores, purpose, as_of, tail=tail) as connection:
         names = [name for name in tables_of(connection) if name not in (TOGETHER, APART)]
         connection.execute(
             f"""

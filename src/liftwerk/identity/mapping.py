@@ -5,6 +5,8 @@ It is derived from the events alone, for one snapshot, and kept in memory while 
 
 from __future__ import annotations
 
+import copy
+import functools
 import threading
 from collections import OrderedDict
 from functools import cached_property
@@ -14,14 +16,15 @@ import pyarrow
 import pyarrow.compute
 
 from liftwerk.definitions.project import Project
+from liftwerk.events.columns import leaf_columns
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE
 from liftwerk.events.schema import schema_of
+from liftwerk.events.tail import Behind
 from liftwerk.identity.components import FOREVER, Changes, Components, Ints
 from liftwerk.identity.definition import IDENTITY, shared_leaves
-from liftwerk.identity.links import TOGETHER, Links, read_links
+from liftwerk.identity.links import APART, TOGETHER, Links, read_links
 from liftwerk.privacy.permitted import NOW, AsOf
-from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
 KEPT = 4
@@ -58,6 +61,12 @@ class Customers:
             identity.at_most,
             np.flatnonzero(shared),
         )
+
+    def up_to(self, as_of: AsOf) -> Customers:
+        """Return them with other bounds, between which nothing links."""
+        same = copy.copy(self)
+        same.as_of = as_of
+        return same
 
     @cached_property
     def latest(self) -> Ints:
@@ -146,11 +155,15 @@ _NOBODY = pyarrow.schema(
 ).empty_table()
 
 _Key = tuple[str, str, int, str, AsOf]
+"""Home, snapshot, buried, definitions, and what of the log can link and is known."""
+
 _kept: OrderedDict[_Key, Customers] = OrderedDict()
 _lock = threading.Lock()
 
 
-def customers_as_of(project: Project, stores: Stores, as_of: AsOf = NOW) -> Customers | None:
+def customers_as_of(
+    project: Project, stores: Stores, as_of: AsOf = NOW, tail: Behind | None = None
+) -> Customers | None:
     """Return the customers of the latest snapshot; None where nothing can be linked.
 
     Parameters
@@ -159,23 +172,29 @@ def customers_as_of(project: Project, stores: Stores, as_of: AsOf = NOW) -> Cust
     stores : Stores
     as_of : AsOf
         What may be known.
+    tail : Behind, optional
+        What came in behind its snapshot: then the customers of both. They are made anew only when
+        it has another row that can link.
     """
-    snapshot = stores.ledger.latest_snapshot()
-    if snapshot is None or not _links_at_all(project, snapshot):
+    if tail is None:
+        tail = Behind.nothing(stores.ledger.latest_snapshot())
+    if not _links_at_all(project, tail):
         return None
-    # No row beyond the snapshot: a compaction may come between reading links and reading rows.
-    offset = snapshot.inbox_offset
+    # No row beyond this state: a compaction may come between reading links and reading rows.
+    offset = tail.offset
     if as_of.offset is not None:
         offset = min(offset, as_of.offset)
     bounded = AsOf(as_of.time, offset)
     definitions = project.section_hash(IDENTIFIERS, IDENTITY)
     buried = len(stores.ledger.buried())
-    key = (str(stores.home.path), snapshot.id, buried, definitions, bounded)
+    linked = AsOf(as_of.time, _last_link(project, tail, offset))
+    key = (str(stores.home.path), _id_of(tail), buried, definitions, linked)
     with _lock:
         if key in _kept:
+            _kept[key] = _kept[key].up_to(bounded)
             _kept.move_to_end(key)
             return _kept[key]
-    made = Customers(project, read_links(project, stores, bounded), bounded)
+    made = Customers(project, read_links(project, stores, bounded, tail=tail), bounded)
     with _lock:
         _kept[key] = made
         while len(_kept) > KEPT:
@@ -185,15 +204,44 @@ def customers_as_of(project: Project, stores: Stores, as_of: AsOf = NOW) -> Cust
 
 def customers_to_erase(project: Project, stores: Stores) -> Customers | None:
     """Return the customers of the latest snapshot, also those who are being erased."""
-    snapshot = stores.ledger.latest_snapshot()
-    if snapshot is None or not _links_at_all(project, snapshot):
+    state = Behind.nothing(stores.ledger.latest_snapshot())
+    if not _links_at_all(project, state):
         return None
-    bounded = AsOf(None, snapshot.inbox_offset)
+    bounded = AsOf(None, state.offset)
     return Customers(project, read_links(project, stores, bounded, ERASURE), bounded)
 
 
-def _links_at_all(project: Project, snapshot: Snapshot) -> bool:
+def _links_at_all(project: Project, state: Behind) -> bool:
     """Say whether there can be a link: with one namespace only those told on purpose."""
+    held = {*state.tables}
+    if state.snapshot is not None:
+        held |= {*state.snapshot.tables}
     if len(project.get(IDENTIFIERS)) > 1:
-        return True
-    return schema_of(project).types[TOGETHER].table in snapshot.tables
+        return bool(held)
+    return schema_of(project).types[TOGETHER].table in held
+
+
+def _last_link(project: Project, state: Behind, offset: int) -> int:
+    """Return the offset of the last row that can link, up to one; the snapshot's own at least."""
+    told = [schema_of(project).types[name].table for name in (TOGETHER, APART)]
+    last = min(offset, state.since)
+    for name, rows in state.tables.items():
+        known = rows.filter(pyarrow.compute.less_equal(rows.column("offset"), offset))
+        if name not in told:
+            named = [
+                pyarrow.compute.cast(pyarrow.compute.is_valid(known.column(leaf)), pyarrow.int8())
+                for leaf in leaf_columns(schema_of(project))
+            ]
+            several = pyarrow.compute.greater(functools.reduce(pyarrow.compute.add, named), 1)
+            known = known.filter(several)
+            believed = pyarrow.array(project.get(IDENTITY).linked_by, pyarrow.string())
+            known = known.filter(pyarrow.compute.is_in(known.column("trust"), value_set=believed))
+        if known.num_rows:
+            last = max(last, known.column("offset")[-1].as_py())
+    return last
+
+
+def _id_of(state: Behind) -> str:
+    if state.snapshot is None:
+        return ""
+    return state.snapshot.id

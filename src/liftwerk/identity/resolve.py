@@ -24,6 +24,7 @@ from liftwerk.events.query import query as query_events
 from liftwerk.events.read import identifier_values
 from liftwerk.events.read import read as read_events
 from liftwerk.events.read import relations as event_relations
+from liftwerk.events.tail import Behind
 from liftwerk.identity.definition import VISITOR, anonymous_namespaces
 from liftwerk.identity.mapping import Customers, customers_as_of
 from liftwerk.privacy.permitted import NOW, AsOf
@@ -121,15 +122,29 @@ def relations(
     as_of: AsOf = NOW,
     names: Sequence[str] | None = None,
     superseded: bool = False,
+    tail: Behind | None = None,
+    leaves: pyarrow.Array | pyarrow.ChunkedArray | None = None,
+    after_offset: int | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open views as `liftwerk.events.read.relations` does, each with its ``customer``.
 
     The customer is whom the row was about by all that the reader may know: for counting. What is
     known row by row, as of many times, is `liftwerk.identity.history.histories`.
     """
-    how = _Reading(project, stores, as_of)
+    how = _Reading(project, stores, as_of, tail)
     with event_relations(
-        project, stores, purpose, how.as_of, how.derived, names, how.beside, how.merged, superseded
+        project,
+        stores,
+        purpose,
+        how.as_of,
+        how.derived,
+        names,
+        how.beside,
+        how.merged,
+        superseded,
+        tail,
+        leaves,
+        after_offset,
     ) as connection:
         yield connection
 
@@ -147,12 +162,14 @@ def query(
 class _Reading:
     """What a read needs beyond the events: the columns to add, and what they look into."""
 
-    def __init__(self, project: Project, stores: Stores, as_of: AsOf) -> None:
+    def __init__(
+        self, project: Project, stores: Stores, as_of: AsOf, tail: Behind | None = None
+    ) -> None:
         self.as_of = as_of
         self.beside: dict[str, pyarrow.Table] = {}
         self.merged: pyarrow.Table | None = None
         merged = None
-        customers = customers_as_of(project, stores, as_of)
+        customers = customers_as_of(project, stores, as_of, tail)
         if customers is not None:
             self.as_of = customers.as_of
             if customers.merged.num_rows:

@@ -77,6 +77,15 @@ class Tables(Protocol):
         """
         ...
 
+    def files_holding(
+        self, name: str, version: int, columns: Sequence[str], values: Sequence[bytes]
+    ) -> list[str]:
+        """Return the files of which some row holds one of a few values in one of the columns.
+
+        Which these are is found without reading the others.
+        """
+        ...
+
     def schema(self, name: str, version: int) -> pyarrow.Schema:
         """Return the columns of a version, ``month`` included."""
         ...

@@ -85,6 +85,13 @@ class DeltaTables:
         """Return the Parquet files of a version as absolute paths, in order."""
         return sorted(map(str, self._files(name, self._open(name, version))))
 
+    def files_holding(
+        self, name: str, version: int, columns: Sequence[str], values: Sequence[bytes]
+    ) -> list[str]:
+        """Return the files of which some row holds one of a few values in one of the columns."""
+        with _in_one_line(self._path(name)):
+            return search(self._files(name, self._open(name, version)), columns, values).files
+
     def schema(self, name: str, version: int) -> pyarrow.Schema:
         """Return the columns of a version, ``month`` included."""
         return pyarrow.schema(self._open(name, version).schema().to_arrow())
