@@ -325,11 +325,12 @@ class _Scans:
             last = Wanted(leaves=self.wanted.leaves)
         concerned = quoted(f"_concerned_{self.kind.name}")
         self.connection.execute(
-            f"CREATE TABLE {concerned} AS SELECT DISTINCT {self.keys} FROM ({self._scan(first)})"
+            f"CREATE TABLE {concerned} AS"
+            f" SELECT DISTINCT synthetic, {self.keys} FROM ({self._scan(first)})"
         )
         # Without its whole key a report is of a conversion of its own.
         scan = (
-            f"{self._scan(EVERYTHING, f'SEMI JOIN {concerned} USING ({self.keys})')}"
+            f"{self._scan(EVERYTHING, f'SEMI JOIN {concerned} USING (synthetic, {self.keys})')}"
             f" UNION ALL SELECT * FROM ({self._scan(first)}) WHERE {self._partial()}"
         )
         conditions = " AND ".join(self._conditions(last)) or "TRUE"
