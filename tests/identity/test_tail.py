@@ -17,11 +17,12 @@ from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.events.tail import Behind, Tail
 from liftwerk.identity.history import histories
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.identity.resolve import relations
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
-from tests.events.shop import put
+from tests.events.shop import event, put
 
 from .histories import ASKED, END, READ, Comes, at, history, questions, shop
 
@@ -129,3 +130,29 @@ def test_the_tail_of_a_history_with_all_there_is(tmp_path: Path) -> None:
     counts = check(tmp_path, random.Random(6), events=60)
     what = ("behind", "dropped", "superseded", "consent_changed", "identity_linked")
     assert all(counts[one] for one in what), counts
+
+
+def test_customers_are_made_anew_only_for_what_can_link(stores: Stores, clock: FixedClock) -> None:
+    project = shop()
+    ada, bob = {"email": "ada@x.org"}, {"email": "bob@x.org"}
+    phone = {"device": "d1"}
+    put(project, stores, event(number=1, identifiers={**ada, **phone}))
+    compact(project, stores, clock)
+    tail = Tail(project, stores)
+    with tail.reading() as behind:
+        first = customers_as_of(project, stores, tail=behind)
+    put(project, stores, event(number=2, identifiers=bob))
+    put(project, stores, event(number=3, identifiers={**bob, "device": "d2"}), source="web")
+    with tail.reading() as behind:
+        second = customers_as_of(project, stores, tail=behind)
+    put(project, stores, event(number=4, identifiers={**bob, "device": "d2"}))
+    with tail.reading() as behind:
+        third = customers_as_of(project, stores, tail=behind)
+        before = customers_as_of(project, stores, AsOf(offset=3), behind)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert before is not None
+    assert second.links is first.links is before.links
+    assert [one.as_of.offset for one in (first, second, third)] == [1, 3, 4]
+    assert (first.merged.num_rows, third.merged.num_rows) == (1, 2)

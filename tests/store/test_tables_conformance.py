@@ -137,6 +137,19 @@ def decoded(folder: Path) -> list[dict[str, object]]:
     return found
 
 
+def test_files_that_hold_a_key_are_found(reopen: Open) -> None:
+    tables = reopen()
+    tables.append("visit_v1", rows(1, 11, 21))
+    version = tables.append("visit_v1", rows(2, 12, 3))
+    every = tables.files("visit_v1", version)
+    found = tables.files_holding("visit_v1", version, ["leaf", "no_such_column"], [leaf(2)])
+    assert set(found) < set(every)
+    held = [pyarrow.parquet.read_table(file, partitioning=None) for file in found]
+    assert {key for one in held for key in one.column("leaf").to_pylist()} >= {leaf(2)}
+    assert sum(one.column("leaf").to_pylist().count(leaf(2)) for one in held) == 2
+    assert tables.files_holding("visit_v1", version, ["leaf"], [leaf(9)]) == []
+
+
 def test_deleted_rows_are_gone_from_every_byte_after_a_purge(reopen: Open, tmp_path: Path) -> None:
     tables = reopen()
     tables.append("visit_v1", rows(*range(1, 41)))

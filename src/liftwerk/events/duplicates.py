@@ -10,7 +10,8 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError
 from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
-from liftwerk.events.read import SUPERSEDED_BY, event_named, relations
+from liftwerk.events.read import event_named, relations
+from liftwerk.events.scan import SUPERSEDED_BY
 from liftwerk.events.schema import schema_of
 from liftwerk.store.stores import Stores
 

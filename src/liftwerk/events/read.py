@@ -7,8 +7,12 @@ once. The built-in purposes see every row.
 
 Events with the same ``unique`` key tell of one conversion, whichever source or version they came
 by. Among those that may be read and are known, the best counts: one that was seen before one that
-was modelled, then the surest source (`TRUST_ORDER`), then the one known first. What may not be
-read for a purpose takes no other's place there. The others stay, and ``superseded`` shows them.
+was modelled, then the surest source (`liftwerk.events.scan.TRUST_ORDER`), then the one known first.
+What may not be read for a purpose takes no other's place there. The others stay, and
+``superseded`` shows them.
+
+A reader that cannot wait for the sequencer hands in a `liftwerk.events.tail`: then the same rules
+hold over what is compacted and what is not yet.
 """
 
 from __future__ import annotations
@@ -21,28 +25,16 @@ import pyarrow
 
 from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.events.as_current import read_columns
 from liftwerk.events.columns import leaf_columns
-from liftwerk.events.engine import connect, quoted, text
+from liftwerk.events.engine import connect, quoted
+from liftwerk.events.scan import BURIED, GRANTS, LEAVES, WITHDRAWALS, Scans
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import identifiers
-from liftwerk.events.state import EVERYTHING, State, Wanted
+from liftwerk.events.state import State, Wanted
 from liftwerk.events.tail import Behind
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
-from liftwerk.privacy.permitted import NOW, AsOf, permitted_sql
+from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
-
-WITHDRAWALS = "_withdrawals"
-GRANTS = "_grants"
-BURIED = "_buried"
-LEAVES = "_leaves"
-
-TRUST_ORDER = ("server", "import", "partner", "browser")
-"""Whose report of a conversion counts, the surest first."""
-
-SUPERSEDED_AT = "superseded_at"
-SUPERSEDED_BY = "superseded_by"
-"""When a better report of the same conversion was known, and the id of the best; null if none."""
 
 ERASURE = "erasure"
 """The one purpose for which those are still found who are being erased."""
@@ -140,8 +132,9 @@ def relations(
         ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
         a customer is about all of them.
     superseded : bool
-        Keep every report of a conversion, with `SUPERSEDED_AT` and `SUPERSEDED_BY`: for reading as
-        of many times, each of which knows another one as the best.
+        Keep every report of a conversion, with ``superseded_at`` and ``superseded_by`` (when a
+        better one was known, and the best one's id): for reading as of many times, each of which
+        knows another one as the best.
     tail : Behind, optional
         What came in behind the snapshot, from `liftwerk.events.tail.Tail.reading`, which is to be
         open: the views hold its rows beside those of its snapshot's tables, under the same rule.
@@ -187,7 +180,7 @@ def relations(
             connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
             connection.unregister("_held")
         for kind in kinds:
-            scans = _Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
+            scans = Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
             scan = scans.once(superseded)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
             connection.execute(f"CREATE VIEW {quoted(kind.name)} AS SELECT *{extra} FROM ({scan})")
@@ -275,141 +268,6 @@ def _about_all_leaves(changed: str) -> str:
         JOIN whose AS named ON named.leaf = changed.leaf
         JOIN whose AS other ON other.customer = named.customer
     """
-
-
-class _Scans:
-    """Writes the scans of one event over the tables of every version, and the tail's.
-
-    The columns are the current version's, whatever the files hold.
-    """
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        schema: Schema,
-        state: State,
-        kind: EventType,
-        name: str,
-        purpose: Purpose,
-        as_of: AsOf,
-        wanted: Wanted,
-    ) -> None:
-        self.connection = connection
-        self.schema = schema
-        self.state = state
-        self.kind = kind
-        self.name = name
-        self.purpose = purpose
-        self.as_of = as_of
-        self.wanted = wanted
-        self.leaves = leaf_columns(schema)
-        self.keys = ", ".join(map(quoted, kind.definition.unique))
-
-    def once(self, superseded: bool) -> str:
-        """Keep the best report of each conversion, or all of them beside what came in their place.
-
-        Only rows that are wanted; which of them count is a matter of all rows.
-        """
-        is_told_once = self.name not in HOUSEKEEPING or superseded
-        if not self.keys or not is_told_once:
-            scan = self._scan(self.wanted)
-            if not superseded:
-                return scan
-            nothing = f"NULL::TIMESTAMPTZ AS {SUPERSEDED_AT}, NULL::BLOB AS {SUPERSEDED_BY}"
-            return f"SELECT *, {nothing} FROM ({scan})"
-        if self.wanted == EVERYTHING:
-            return self._reports(self._scan(EVERYTHING), superseded)
-        first = last = self.wanted
-        if superseded and self.wanted.after_offset is not None:
-            first = Wanted(after_offset=self.wanted.after_offset)
-            last = Wanted(leaves=self.wanted.leaves)
-        concerned = quoted(f"_concerned_{self.kind.name}")
-        self.connection.execute(
-            f"CREATE TABLE {concerned} AS"
-            f" SELECT DISTINCT synthetic, {self.keys} FROM ({self._scan(first)})"
-        )
-        # Without its whole key a report is of a conversion of its own.
-        scan = (
-            f"{self._scan(EVERYTHING, f'SEMI JOIN {concerned} USING (synthetic, {self.keys})')}"
-            f" UNION ALL SELECT * FROM ({self._scan(first)}) WHERE {self._partial()}"
-        )
-        conditions = " AND ".join(self._conditions(last)) or "TRUE"
-        return f"SELECT * FROM ({self._reports(scan, superseded)}) AS e WHERE {conditions}"
-
-    def _scan(self, wanted: Wanted, joined: str = "") -> str:
-        """Return the rows that may be read and are wanted, as one SELECT."""
-        selects = [
-            f"SELECT {read_columns(self.schema, version, relation.present)} FROM {relation.sql}"
-            for version in self.schema.versions(self.kind.name)
-            for relation in self.state.relations(version, wanted, self.leaves)
-        ]
-        if not selects:
-            return f"SELECT {read_columns(self.schema, self.kind, ())} WHERE FALSE"
-        conditions = " AND ".join([*self._permitted(), *self._conditions(wanted)])
-        return f"SELECT e.* FROM ({' UNION ALL '.join(selects)}) AS e {joined} WHERE {conditions}"
-
-    def _permitted(self) -> list[str]:
-        bounds = _bounds(self.as_of)
-        conditions = [
-            permitted_sql(
-                self.name,
-                self.purpose,
-                leaf_columns=self.leaves,
-                withdrawals=WITHDRAWALS,
-                grants=GRANTS,
-                agreed_column="consent_at",
-                table="e",
-                as_of_time=bounds.get("known_at"),
-                as_of_offset=bounds.get("offset"),
-            ),
-            *(f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()),
-        ]
-        if self.name not in HOUSEKEEPING:
-            conditions.append("NOT e.synthetic")
-            conditions += [
-                f"NOT EXISTS (SELECT 1 FROM {BURIED} AS b WHERE b.leaf = e.{quoted(leaf)})"
-                for leaf in self.leaves
-            ]
-        return conditions
-
-    def _conditions(self, wanted: Wanted) -> list[str]:
-        conditions = []
-        if wanted.after_offset is not None:
-            conditions.append(f'e."offset" > {wanted.after_offset}')
-        if wanted.leaves is not None:
-            named = (f"e.{quoted(leaf)} IN (SELECT leaf FROM {LEAVES})" for leaf in self.leaves)
-            conditions.append(f"({' OR '.join([*named, 'FALSE'])})")
-        return conditions
-
-    def _partial(self) -> str:
-        return " OR ".join(f"{quoted(key)} IS NULL" for key in self.kind.definition.unique)
-
-    def _reports(self, scan: str, superseded: bool) -> str:
-        partial = self._partial()
-        trust = f"list_position([{', '.join(map(text, TRUST_ORDER))}], trust)"
-        # Test traffic is no report of what happened; only the built-in purposes see it at all.
-        window = (
-            f"(PARTITION BY synthetic, {self.keys}"
-            f' ORDER BY modelled, {trust} NULLS LAST, known_at, "offset" {{rows}})'
-        )
-        if not superseded:
-            first = f"row_number() OVER {window.format(rows='')} = 1"
-            return f"SELECT * FROM ({scan}) QUALIFY {first} OR {partial}"
-        better = window.format(rows="ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING")
-        return (
-            f"SELECT *, CASE WHEN NOT ({partial}) THEN min(known_at) OVER {better} END"
-            f" AS {SUPERSEDED_AT}, CASE WHEN NOT ({partial}) THEN first_value(id) OVER {better} END"
-            f" AS {SUPERSEDED_BY} FROM ({scan})"
-        )
-
-
-def _bounds(as_of: AsOf) -> dict[str, str]:
-    bounds = {}
-    if as_of.time is not None:
-        bounds["known_at"] = f"TIMESTAMPTZ {text(as_of.time.isoformat())}"
-    if as_of.offset is not None:
-        bounds["offset"] = str(as_of.offset)
-    return bounds
 
 
 def identifier_values(

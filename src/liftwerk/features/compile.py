@@ -19,7 +19,7 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.engine import quoted
 from liftwerk.events.properties import PropertyDefinition
-from liftwerk.events.read import SUPERSEDED_AT
+from liftwerk.events.scan import SUPERSEDED_AT
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.kinds import AGGREGATES, Aggregate
 from liftwerk.features.kinds.aggregate import DAY, WEIGHT_SCALE, Operand

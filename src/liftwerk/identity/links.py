@@ -23,8 +23,8 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.columns import LEAF
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.identifiers import IDENTIFIERS
-from liftwerk.events.read import BURIED
 from liftwerk.events.read import relations as event_relations
+from liftwerk.events.scan import BURIED
 from liftwerk.events.tail import Behind
 from liftwerk.identity.components import Facts, Flags, Ints
 from liftwerk.identity.definition import IDENTITY
