@@ -1,10 +1,16 @@
-"""A definition becomes SQL: one statement for all features of one event, in named steps.
+"""A definition becomes SQL: one plan for all features of one event and entity, in named steps.
 
-    _asked    the spine: one row a question, with its as-of time
-    _history  every event that a row was allowed to know: it happened before the as-of time, and it
-              was known by then
-    _valued   one exact state a feature and row (whole numbers; floats are made by one finaliser)
+    _events    the event as the engine's tables hold it, times and weights as whole numbers
+    _rows      one row an event (or an item of its list): whom it is about, what is aggregated, and
+              which conditions hold
+    _asked     the spine: one row a question, with the head of each window
+    _history   every row that a question was allowed to know: it happened before the as-of time, and
+              it was known by then
+    _states    exact states of each feature and question (whole numbers: floats are made by one
+              finaliser)
+    _shares    the same, where a feature needs to know how often each value of a property occurs
 
+From ``_rows`` on, the steps are Ibis expressions: one definition, printed for DuckDB and for Spark.
 All times are microseconds since 1970 in UTC. A feature with a window W and a hop H looks at event
 times in [floor_H(as-of - W), as-of): the tail is exact, the head is rounded down to a hop, so that
 tiles of length H can hold it.
@@ -13,79 +19,87 @@ tiles of length H can hold it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import ibis
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
-from liftwerk.events.engine import quoted
-from liftwerk.events.properties import PropertyDefinition
-from liftwerk.events.scan import SUPERSEDED_AT
-from liftwerk.features.definition import FeatureDefinition
-from liftwerk.features.kinds import AGGREGATES, Aggregate
-from liftwerk.features.kinds.aggregate import DAY, WEIGHT_SCALE, Operand
-from liftwerk.money import exponent
+from liftwerk.features.definition import ENTITIES, FeatureDefinition
+from liftwerk.features.kinds.aggregate import Ratio
+from liftwerk.features.rows import Columns, Slot, Source, decay_of, floor, read_steps, slot_of
+from liftwerk.features.steps import Step, joined
 
-DEFAULT_HOP = DAY
-"""The step of a window's head where the feature names none, in microseconds."""
+ROW = "_row"
 
 
 class Value(Struct, frozen=True):
-    """How one column of a plan's result becomes a feature.
+    """How columns of a plan's result become a feature.
 
     Attributes
     ----------
     name : str
-        The feature, and the column.
-    aggregate : Aggregate
-        How its events became one state.
-    operand : Operand
-        The property it reads.
+        The feature.
+    slot : Slot
+        What was aggregated.
+    ratio : Ratio or None
+        Makes a float of the states; None hands the state ``value`` on.
+    columns : mapping of str to str
+        State -> its column.
     """
 
     name: str
-    aggregate: Aggregate
-    operand: Operand
+    slot: Slot
+    ratio: Ratio | None
+    columns: Mapping[str, str]
 
 
 class Plan(Struct, frozen=True):
-    """The SQL for all features of one event; ``print(plan.sql)`` shows its steps.
+    """The steps for all features of one event and entity.
 
     Attributes
     ----------
-    event : str
-        The event it reads.
-    properties : tuple of str
-        The event's properties it reads.
-    money : tuple of str
-        Those of them that are money.
+    source : Source
+        The event, and what is read of it.
     values : tuple of Value
-        The columns it returns, beside ``_row``.
-    sql : str
-        Reads the relations ``_spine`` (``_row``, ``customer``, ``time``) and the event's.
+        The features.
+    steps : tuple of Step
+        Read the relations ``_spine`` (``_row``, the entity's columns, ``time``) and the event's.
     """
 
-    event: str
-    properties: tuple[str, ...]
-    money: tuple[str, ...]
+    source: Source
     values: tuple[Value, ...]
-    sql: str
+    steps: tuple[Step, ...]
+
+    @property
+    def event(self) -> str:
+        """The event it reads."""
+        return self.source.event
+
+    def sql(self, dialect: str = "duckdb") -> str:
+        """Write the plan for an engine: ``duckdb`` or ``pyspark``."""
+        return joined(self.steps, dialect)
 
 
 def compile_features(
     features: Mapping[str, FeatureDefinition],
     events: Mapping[str, EventDefinition],
     currency: str,
+    by_time: bool = True,
 ) -> list[Plan]:
-    """Compile definitions to one plan an event.
+    """Compile the aggregates among some definitions to one plan an event and entity.
 
     Parameters
     ----------
     features : mapping of str to FeatureDefinition
-        What is asked for.
+        What is asked for; those that aggregate no event are left out.
     events : mapping of str to EventDefinition
         The events they read.
     currency : str
         The project's currency.
+    by_time : bool
+        Whether the event's relation holds more than a question may know, so that known times are
+        looked at; otherwise it holds exactly what was known.
 
     Returns
     -------
@@ -95,152 +109,166 @@ def compile_features(
     Examples
     --------
     >>> orders = FeatureDefinition(entity="customer", from_="order", aggregate="count")
-    >>> plan = compile_features({"orders": orders}, {"order": EventDefinition(1, "")}, "EUR")[0]
-    >>> print(plan.sql)
-    WITH _asked AS (
-      SELECT _row, customer, epoch_us(time) AS as_of
-      FROM _spine
-    ),
-    _history AS (
-      SELECT _asked._row, _asked.as_of, known.time, known."offset", known.weight
-      FROM _asked JOIN (
-        SELECT customer, epoch_us(time) AS time, epoch_us(known_at) AS known_at, "offset",
-          CAST(round(weight * 1000000) AS BIGINT) AS weight
-        FROM "order"
-        WHERE NOT synthetic
-      ) AS known ON known.customer = _asked.customer
-      WHERE known.time < _asked.as_of
-        AND known.known_at <= _asked.as_of
-    ),
-    _valued AS (
-      SELECT _row,
-        sum(weight) FILTER (WHERE true) AS "orders"
-      FROM _history
-      GROUP BY _row
-    )
-    SELECT _asked._row, _valued.* EXCLUDE (_row)
-    FROM _asked LEFT JOIN _valued ON _valued._row = _asked._row
-    ORDER BY _asked._row
+    >>> (plan,) = compile_features({"orders": orders}, {"order": EventDefinition(1, "")}, "EUR")
+    >>> [step.name for step in plan.steps]
+    ['_events', '_rows', '_asked', '_history', '_states', '_answers']
     """
-    by_event: dict[str, dict[str, FeatureDefinition]] = {}
+    return [
+        _plan(source, group, currency, by_time)
+        for source, group in sources_of(features, events, currency)
+    ]
+
+
+def sources_of(
+    features: Mapping[str, FeatureDefinition],
+    events: Mapping[str, EventDefinition],
+    currency: str,
+) -> list[tuple[Source, dict[str, FeatureDefinition]]]:
+    """Group features by what they read: one event, one entity, one list or none."""
+    groups: dict[Any, dict[str, FeatureDefinition]] = {}
     for name, feature in features.items():
-        by_event.setdefault(feature.from_, {})[name] = feature
-    return [_plan(event, group, events[event], currency) for event, group in by_event.items()]
+        if feature.from_ is not None:
+            by = (feature.from_, entity_columns(feature), feature.unnest)
+            groups.setdefault(by, {})[name] = feature
+    return [
+        (
+            Source(
+                event,
+                events[event],
+                entity,
+                unnest,
+                tuple(
+                    dict.fromkeys(slot_of(one, events[event], currency) for one in group.values())
+                ),
+            ),
+            group,
+        )
+        for (event, entity, unnest), group in groups.items()
+    ]
 
 
-def operand_of(definition: PropertyDefinition | None, currency: str) -> Operand:
-    """Describe a property to the aggregates."""
-    if definition is None:
-        return Operand()
-    if definition.type == "money":
-        return Operand("money", 10 ** exponent(currency))
-    return Operand(definition.type)
-
-
-def floor_sql(at: str, step: int) -> str:
-    """Write "round down to a multiple of step" as SQL, right for times before 1970 too."""
-    return f"({at} - (({at} % {step}) + {step}) % {step})"
+def entity_columns(feature: FeatureDefinition) -> tuple[str, ...]:
+    """Name the columns that say whom a feature is about."""
+    if feature.entity in ENTITIES:
+        return (feature.entity,)
+    return feature.key
 
 
 def _plan(
-    event: str,
-    features: Mapping[str, FeatureDefinition],
-    definition: EventDefinition,
-    currency: str,
+    source: Source, features: Mapping[str, FeatureDefinition], currency: str, by_time: bool
 ) -> Plan:
-    properties: dict[str, PropertyDefinition] = {}
     values = []
-    states = []
-    for name, feature in features.items():
-        aggregate = AGGREGATES[feature.aggregate]
-        operand = Operand()
-        column = ""
-        if feature.property is not None:
-            read = definition.properties[feature.property]
-            properties[feature.property] = read
-            operand = operand_of(read, currency)
-            column = _carried(feature.property)
-        values.append(Value(name, aggregate, operand))
-        states.append(f"{aggregate.sql(operand, column, _kept(feature))} AS {quoted(name)}")
-    return Plan(
-        event=event,
-        properties=tuple(properties),
-        money=tuple(name for name, read in properties.items() if read.type == "money"),
-        values=tuple(values),
-        sql=_sql(
-            event, list(properties), states, _limits(features, definition), bool(definition.unique)
-        ),
+    for place, (name, feature) in enumerate(features.items()):
+        slot = slot_of(feature, source.definition, currency)
+        ratio = slot.kind.ratio(slot.operand, feature.belief)
+        states = ("n", "top", "total") if slot.kind.by_value else tuple(slot.kind.merges)
+        columns = {state: f"f{place}_{state}" for state in states}
+        values.append(Value(name, slot, ratio, columns))
+    events, rows = read_steps(source, currency)
+    asked = Step.of("_asked", _asked(source, features, values))
+    history = Step.of("_history", _history(source, rows, asked, features, by_time))
+    steps = [events, rows, asked, history]
+    states = _states(source, history.relation, values, features)
+    steps += [Step.of(name, table) for name, table in states.items()]
+    answers = asked.relation.select(ROW)
+    for step in steps[4:]:
+        answers = answers.left_join(step.relation, ROW).drop(f"{ROW}_right")
+    steps.append(Step.of("_answers", answers.order_by(ROW)))
+    return Plan(source, tuple(values), tuple(steps))
+
+
+def head_name(feature: FeatureDefinition, slot: Slot) -> str | None:
+    """Name the column with where a feature's window begins; None where it looks at everything."""
+    if feature.window is None:
+        return None
+    return f"head_{feature.window.microseconds}_{slot.hop}"
+
+
+def _asked(
+    source: Source, features: Mapping[str, FeatureDefinition], values: list[Value]
+) -> ibis.Table:
+    keys = {f"e{place}": "binary" for place, _ in enumerate(source.entity)}
+    spine = ibis.table({ROW: "int64", **keys, "as_of": "int64"}, name="_spine")
+    made = {}
+    for value in values:
+        feature = features[value.name]
+        name = head_name(feature, value.slot)
+        if name is not None and feature.window is not None:
+            made[name] = floor(spine["as_of"] - feature.window.microseconds, value.slot.hop)
+    return spine.mutate(**made)
+
+
+def _history(
+    source: Source,
+    rows: Step,
+    asked: Step,
+    features: Mapping[str, FeatureDefinition],
+    by_time: bool,
+) -> ibis.Table:
+    """Join each question with the rows that it was allowed to know."""
+    question, row = asked.relation, rows.relation
+    limits = [question[f"e{place}"] == row[f"e{place}"] for place, _ in enumerate(source.entity)]
+    limits.append(row["time"] < question["as_of"])
+    if by_time:
+        limits.append(row["known_at"] <= question["as_of"])
+    if by_time and source.unique:  # of several reports, the best of those known by then
+        later = row["superseded_at"] > question["as_of"]
+        limits.append(ibis.coalesce(later, ibis.literal(True)))
+    heads = [name for name in question.columns if name.startswith("head_")]
+    if all(feature.window is not None for feature in features.values()):
+        # What no window reaches need not be joined.
+        limits.append(row["time"] >= ibis.least(*[question[name] for name in heads]))
+    pairs = question.join(row, limits)
+    entity = [f"e{place}" for place, _ in enumerate(source.entity)]
+    spent = [*entity, "known_at", "superseded_at"]
+    return pairs.select(
+        *[question[name] for name in (ROW, "as_of", *heads)],
+        *[row[name] for name in row.columns if name not in spent],
     )
 
 
-def _carried(property_: str) -> str:
-    """Name a property among the steps' own columns, which it may not hide."""
-    return quoted(f"properties.{property_}")
+def _states(
+    source: Source,
+    history: ibis.Table,
+    values: list[Value],
+    features: Mapping[str, FeatureDefinition],
+) -> dict[str, ibis.Table]:
+    columns = Columns(source)
+    flat: dict[str, ibis.Value] = {}
+    steps: dict[str, ibis.Table] = {}
+    for place, value in enumerate(values):
+        feature, slot = features[value.name], value.slot
+        head = head_name(feature, slot)
+        kept = None
+        if head is not None:
+            kept = history["time"] >= history[head]
+        decay = None
+        if slot.kind.decays:
+            reached = floor(history["as_of"], slot.hop) - floor(history["time"], slot.hop)
+            decay = decay_of(slot, reached // slot.hop)
+        rows = columns.of(slot, history, kept, decay)
+        if slot.kind.prepare is not None:
+            prepared = slot.kind.prepare(rows)
+            flat |= {value.columns[name]: prepared[name] for name in slot.kind.merges}
+        else:
+            steps[f"_shares_{place}"] = _shares(history, rows, value)
+    if flat:
+        steps = {"_states": history.group_by(ROW).aggregate(**flat), **steps}
+    return steps
 
 
-def _head(feature: FeatureDefinition) -> str | None:
-    """Write where a feature's window begins; None where it looks at all that is known."""
-    if feature.window is None:
-        return None
-    hop = DEFAULT_HOP
-    if feature.hop is not None:
-        hop = feature.hop.microseconds
-    return floor_sql(f"(as_of - {feature.window.microseconds})", hop)
-
-
-def _kept(feature: FeatureDefinition) -> str:
-    head = _head(feature)
-    if head is None:
-        return "true"
-    return f"time >= {head}"
-
-
-def _limits(features: Mapping[str, FeatureDefinition], definition: EventDefinition) -> list[str]:
-    """Write what an event must satisfy to be in a row's history."""
-    limits = ["known.time < _asked.as_of", "known.known_at <= _asked.as_of"]
-    if definition.unique:  # of several reports, the best of those known by then
-        limits.append(f"coalesce(known.{SUPERSEDED_AT} > _asked.as_of, true)")
-    heads = [_head(feature) for feature in features.values()]
-    bounded = [head for head in heads if head is not None]
-    if len(bounded) == len(heads):  # what no window reaches need not be joined
-        limits.append(f"known.time >= least({', '.join(dict.fromkeys(bounded))})")
-    return limits
-
-
-def _sql(
-    event: str,
-    properties: list[str],
-    states: list[str],
-    limits: list[str],
-    unique: bool,
-) -> str:
-    read = "".join(f", {quoted(name)}" for name in properties)
-    if unique:
-        read = f", epoch_us({SUPERSEDED_AT}) AS {SUPERSEDED_AT}{read}"
-    conditions = "\n    AND ".join(limits)
-    columns = ",\n    ".join(states)
-    carried = "".join(f", known.{quoted(name)} AS {_carried(name)}" for name in properties)
-    return f"""\
-WITH _asked AS (
-  SELECT _row, customer, epoch_us(time) AS as_of
-  FROM _spine
-),
-_history AS (
-  SELECT _asked._row, _asked.as_of, known.time, known."offset", known.weight{carried}
-  FROM _asked JOIN (
-    SELECT customer, epoch_us(time) AS time, epoch_us(known_at) AS known_at, "offset",
-      CAST(round(weight * {WEIGHT_SCALE}) AS BIGINT) AS weight{read}
-    FROM {quoted(event)}
-    WHERE NOT synthetic
-  ) AS known ON known.customer = _asked.customer
-  WHERE {conditions}
-),
-_valued AS (
-  SELECT _row,
-    {columns}
-  FROM _history
-  GROUP BY _row
-)
-SELECT _asked._row, _valued.* EXCLUDE (_row)
-FROM _asked LEFT JOIN _valued ON _valued._row = _asked._row
-ORDER BY _asked._row"""
+def _shares(history: ibis.Table, rows: Any, value: Value) -> ibis.Table:
+    """Count what each value of a property weighs, and reduce that to three numbers."""
+    each = (
+        history.mutate(_value=rows.value, _weight=rows.weight)
+        .filter(rows.said)
+        .group_by([ROW, "_value"])
+        .aggregate(weight=ibis._["_weight"].sum())
+    )
+    return each.group_by(ROW).aggregate(
+        **{
+            value.columns["n"]: each.count(),
+            value.columns["top"]: each["weight"].max(),
+            value.columns["total"]: each["weight"].sum(),
+        }
+    )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from liftwerk.errors import Refused
 from liftwerk.events.engine import quoted
-from liftwerk.features.compile import Plan
-from liftwerk.features.finalise import divide
+from liftwerk.features.compile import ROW, Plan, Value
+from liftwerk.features.finalise import values_of
 
 
 def values_as_of(
@@ -25,7 +28,7 @@ def values_as_of(
     plans : sequence of Plan
         From `liftwerk.features.compile.compile_features`.
     spine : pyarrow.Table
-        ``customer`` (binary) and ``time`` (timestamp in UTC): one row a question.
+        The entities' columns and ``time`` (timestamp in UTC): one row a question.
     currency : str
         The project's currency.
 
@@ -40,28 +43,31 @@ def values_as_of(
     Refused
         If money in another currency would have to be mixed in.
     """
-    asked = pa.table(
-        {
-            "_row": pa.array(range(spine.num_rows), pa.int64()),
-            "customer": spine.column("customer"),
-            "time": spine.column("time"),
-        }
-    )
+    rows = pa.array(range(spine.num_rows), pa.int64())
+    times = pc.cast(pc.cast(spine.column("time"), pa.timestamp("us", "UTC")), pa.int64())
+    as_of = times.to_numpy()
     columns: dict[str, pa.ChunkedArray] = {}
-    connection.register("_spine", asked)
-    try:
-        for plan in plans:
-            check_currency(connection, plan.event, plan.money, currency)
-            states = exact_states(connection, plan.event, plan.sql)
-            for value in plan.values:
-                state = states.column(value.name)
-                divisor = value.aggregate.divisor(value.operand)
-                if divisor is not None:
-                    state = divide(state, divisor, value.aggregate.empty)
-                columns[value.name] = state
-    finally:
-        connection.unregister("_spine")
+    for plan in plans:
+        check_currency(connection, plan.event, plan.source.money, currency)
+        entity = {f"e{place}": spine.column(name) for place, name in enumerate(plan.source.entity)}
+        connection.register("_spine", pa.table({ROW: rows, **entity, "as_of": times}))
+        try:
+            states = exact_states(connection, plan.event, plan.sql())
+        finally:
+            connection.unregister("_spine")
+        for value in plan.values:
+            columns[value.name] = _finalised(value, states, as_of)
     return pa.table(columns)
+
+
+def _finalised(value: Value, states: pa.Table, as_of: NDArray[np.int64]) -> pa.ChunkedArray:
+    found = {name: states.column(column) for name, column in value.columns.items()}
+    if value.ratio is not None:
+        return values_of(value.ratio, found, as_of, value.slot.kind.empty)
+    kept = found["value"]
+    if value.slot.operand.type == "time":
+        return pc.cast(pc.cast(kept, pa.int64()), pa.timestamp("us", "UTC"))
+    return kept
 
 
 def exact_states(connection: duckdb.DuckDBPyConnection, event: str, sql: str) -> pa.Table:

@@ -20,9 +20,8 @@ from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.engine import quoted
-from liftwerk.features.compile import operand_of
-from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Operand
-from liftwerk.features.kinds.sum import sum_divisor, weighted_sum
+from liftwerk.features.kinds.aggregate import NUMBER_SCALE, WEIGHT_SCALE, Operand
+from liftwerk.features.rows import operand_of
 from liftwerk.metrics.definition import MetricDefinition
 
 TRUSTED = ("server", "import")
@@ -146,7 +145,7 @@ def _plan(
     for name, metric in metrics.items():
         operand = Operand()
         if metric.property is not None:
-            operand = operand_of(definition.properties[metric.property], currency)
+            operand = operand_of(definition.properties[metric.property].type, currency)
         factor = Fraction(1)
         if metric.multiply is not None:
             factor = metric.multiply.exact
@@ -169,7 +168,7 @@ def _divisor(metric: MetricDefinition, operand: Operand) -> int:
         return 1
     if metric.aggregate == "count":
         return WEIGHT_SCALE
-    return sum_divisor(operand)
+    return WEIGHT_SCALE * operand.unit
 
 
 def _state(metric: MetricDefinition, operand: Operand) -> str:
@@ -179,7 +178,11 @@ def _state(metric: MetricDefinition, operand: Operand) -> str:
     if metric.aggregate == "count":
         return f"sum(weight) FILTER (WHERE {within})"
     assert metric.property is not None  # the definition's check demands it
-    return weighted_sum(operand, _carried(metric.property), within)
+    value = _carried(metric.property)
+    whole = f"CAST({value} AS HUGEINT)"
+    if operand.type == "number":
+        whole = f"CAST(round({value} * {NUMBER_SCALE}) AS HUGEINT)"
+    return f"sum({whole} * weight) FILTER (WHERE {within})"
 
 
 def _carried(property_: str) -> str:

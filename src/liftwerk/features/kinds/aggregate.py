@@ -1,10 +1,21 @@
-"""What an aggregate is: a name, an exact expression in SQL, and how its state becomes a value."""
+"""What an aggregate is: exact states that can be merged, and one ratio that makes a value of them.
+
+An aggregate never sees all events at once. It *prepares* states of some rows (those of a tile, or
+those that a question may see), states of disjoint rows are *merged*, and the merged state is made
+into a float once. States are whole numbers, so that neither the order of rows, nor how they were
+cut into tiles, nor the engine leaves a trace in a value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import ibis
 
 WEIGHT_SCALE = 10**6
 """An event's weight is counted in millionths, so that sums of weights are whole numbers."""
@@ -14,6 +25,16 @@ NUMBER_SCALE = 10**9
 
 DAY = 86_400_000_000
 """Microseconds in a day."""
+
+DECAY_BITS = 32
+"""A decayed weight is a whole number of 2**-32."""
+
+Merge = Literal["add", "least", "greatest", "earliest", "latest", "by_value"]
+"""How two states become one.
+
+``earliest`` and ``latest`` are of a pair (key, value), where the key orders by time, then offset;
+``by_value`` is of a map from each value to the weight of its events.
+"""
 
 
 class Operand(Struct, frozen=True):
@@ -30,29 +51,136 @@ class Operand(Struct, frozen=True):
     type: str = ""
     scale: int = 1
 
+    @property
+    def unit(self) -> int:
+        """What a sum of it, not weighted, is divided by."""
+        if self.type == "number":
+            return NUMBER_SCALE
+        return self.scale
+
+
+class Rows(Struct, frozen=True):
+    """The rows that a state is prepared of, as Ibis sees them.
+
+    Attributes
+    ----------
+    kept : ibis.BooleanValue
+        Which rows count; never null.
+    time : ibis.IntegerValue
+        Microseconds since 1970.
+    key : ibis.DecimalValue
+        Orders by time, then by offset.
+    weight : ibis.IntegerValue
+        Millionths.
+    value : ibis.Value or None
+        The property.
+    product : ibis.DecimalValue or None
+        The property as a whole number, times the weight.
+    hit : ibis.BooleanValue or None
+        Whether the event is one of those that a rate counts.
+    decay : ibis.IntegerValue or None
+        What is left of the row, in 2**-32; None where that is reckoned when tiles are merged.
+    """
+
+    kept: ibis.BooleanValue
+    time: ibis.IntegerValue
+    key: ibis.Value
+    weight: ibis.IntegerValue
+    value: ibis.Value | None = None
+    product: ibis.Value | None = None
+    hit: ibis.BooleanValue | None = None
+    decay: ibis.Value | None = None
+
+    @property
+    def said(self) -> ibis.BooleanValue:
+        """Rows that count and say something about the property."""
+        assert self.value is not None
+        return self.kept & self.value.notnull()
+
+
+class Ratio(Struct, frozen=True):
+    """How exact states become one float, rounded once.
+
+    ``(numerator + plus) / ((denominator + below) * divisor)``, where the denominator may be missing
+    (then it is 1 and nothing is added), and where ``since`` stands for (as-of time - state).
+
+    Attributes
+    ----------
+    numerator : str
+        A state.
+    divisor : int
+        Exact, above 0.
+    denominator : str or None
+        A state.
+    plus, below : int
+        What a prior adds.
+    times : int
+        A factor on the numerator.
+    since : bool
+        Whether the numerator is an instant, and what counts is the time since.
+    """
+
+    numerator: str
+    divisor: int = 1
+    denominator: str | None = None
+    plus: int = 0
+    below: int = 0
+    times: int = 1
+    since: bool = False
+
+
+class Prior(Struct, frozen=True):
+    """What is believed of a share before anything is seen.
+
+    Attributes
+    ----------
+    share : fractions.Fraction
+        The share.
+    weight : int
+        How many events the belief is worth, in millionths.
+    """
+
+    share: Fraction = Fraction(0)
+    weight: int = 0
+
+    @property
+    def hits(self) -> int:
+        """The believed share of these events, in millionths, to the nearest."""
+        return round(self.share * self.weight)
+
 
 class Aggregate(Struct, frozen=True):
     """One way to make a value of many events.
-
-    The SQL reads the columns of the step ``_history``: ``time`` and ``as_of`` (microseconds since
-    1970), ``offset``, ``weight`` (millionths) and the event's properties.
 
     Attributes
     ----------
     name : str
         As it is written in the project file.
-    of_a_property : bool
-        Whether it reads a property or the events themselves.
-    sql : callable
-        (operand, property as SQL, condition as SQL) -> the aggregate's exact state as SQL.
-    divisor : callable
-        Operand -> what the exact state is divided by to become a float; None leaves it as it is.
+    merges : mapping of str to Merge
+        Each state, and how two of them become one. A pair's key is the state ``NAME_key``.
+    prepare : callable
+        Rows -> each state as an Ibis reduction. Not of an aggregate ``by_value``: its map is made
+        of the rows' values, and reduced to the states ``n`` (values), ``top`` (most weight of one)
+        and ``total``.
+    ratio : callable
+        (operand, prior) -> how the states become a float; None hands the state ``value`` on.
+    types : tuple of str
+        Types of property that it takes; empty for an aggregate of the events themselves.
     empty : float or None
         The value where nothing is known.
+    decays : bool
+        Whether older tiles count less.
     """
 
     name: str
-    of_a_property: bool
-    sql: Callable[[Operand, str, str], str]
-    divisor: Callable[[Operand], int | None]
-    empty: float | None
+    merges: Mapping[str, Merge]
+    prepare: Callable[[Rows], Mapping[str, ibis.Value]] | None
+    ratio: Callable[[Operand, Prior], Ratio | None]
+    types: tuple[str, ...] = ()
+    empty: float | None = None
+    decays: bool = False
+
+    @property
+    def by_value(self) -> bool:
+        """Whether its state is a map from value to weight."""
+        return self.prepare is None

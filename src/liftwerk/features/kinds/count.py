@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Aggregate, Operand
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Aggregate, Operand, Prior, Ratio, Rows
+
+if TYPE_CHECKING:
+    import ibis
 
 
-def _sql(_operand: Operand, _value: str, kept: str) -> str:
-    return f"sum(weight) FILTER (WHERE {kept})"
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    return {"weight": rows.weight.sum(where=rows.kept)}
 
 
-def _divisor(_operand: Operand) -> int:
-    return WEIGHT_SCALE
+def _ratio(_operand: Operand, _prior: Prior) -> Ratio:
+    return Ratio("weight", WEIGHT_SCALE)
 
 
-COUNT = Aggregate("count", False, _sql, _divisor, 0.0)
+COUNT = Aggregate("count", {"weight": "add"}, _prepare, _ratio, empty=0.0)

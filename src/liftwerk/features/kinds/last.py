@@ -6,17 +6,34 @@ out doesn't make it unknown. Events of the same microsecond are ordered by their
 
 from __future__ import annotations
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+
+if TYPE_CHECKING:
+    import ibis
+
+SCALAR = ("string", "integer", "number", "boolean", "money", "time")
 
 
-def _sql(_operand: Operand, value: str, kept: str) -> str:
-    return f'last({value} ORDER BY time, "offset") FILTER (WHERE {kept} AND {value} IS NOT NULL)'
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    assert rows.value is not None
+    return {
+        "value": rows.value.argmax(rows.key, where=rows.said),
+        "value_key": rows.key.max(where=rows.said),
+    }
 
 
-def _divisor(operand: Operand) -> int | None:
+def money_ratio(operand: Operand) -> Ratio | None:
+    """Return how one value is told: money in units, anything else as it is."""
     if operand.type == "money":
-        return operand.scale
+        return Ratio("value", operand.scale)
     return None
 
 
-LAST = Aggregate("last", True, _sql, _divisor, None)
+def _ratio(operand: Operand, _prior: Prior) -> Ratio | None:
+    return money_ratio(operand)
+
+
+LAST = Aggregate("last", {"value": "latest"}, _prepare, _ratio, types=SCALAR)

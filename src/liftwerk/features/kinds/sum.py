@@ -5,22 +5,25 @@ Money is added up in minor units, and a number in billionths.
 
 from __future__ import annotations
 
-from liftwerk.features.kinds.aggregate import NUMBER_SCALE, WEIGHT_SCALE, Aggregate, Operand
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Aggregate, Operand, Prior, Ratio, Rows
+
+if TYPE_CHECKING:
+    import ibis
+
+SUMMED = ("integer", "number", "money")
+"""Types that can be added up."""
 
 
-def weighted_sum(operand: Operand, value: str, kept: str) -> str:
-    """Write the exact sum of a property as SQL; `sum_divisor` makes it a float."""
-    whole = f"CAST({value} AS HUGEINT)"
-    if operand.type == "number":
-        whole = f"CAST(round({value} * {NUMBER_SCALE}) AS HUGEINT)"
-    return f"sum({whole} * weight) FILTER (WHERE {kept})"
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    assert rows.product is not None
+    return {"sum": rows.product.sum(where=rows.kept)}
 
 
-def sum_divisor(operand: Operand) -> int:
-    """Return what the exact sum is divided by."""
-    if operand.type == "number":
-        return WEIGHT_SCALE * NUMBER_SCALE
-    return WEIGHT_SCALE * operand.scale
+def _ratio(operand: Operand, _prior: Prior) -> Ratio:
+    return Ratio("sum", WEIGHT_SCALE * operand.unit)
 
 
-SUM = Aggregate("sum", True, weighted_sum, sum_divisor, 0.0)
+SUM = Aggregate("sum", {"sum": "add"}, _prepare, _ratio, types=SUMMED, empty=0.0)

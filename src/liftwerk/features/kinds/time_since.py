@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from liftwerk.features.kinds.aggregate import DAY, Aggregate, Operand
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import DAY, Aggregate, Operand, Prior, Ratio, Rows
+
+if TYPE_CHECKING:
+    import ibis
 
 
-def _sql(_operand: Operand, _value: str, kept: str) -> str:
-    return f"min(as_of - time) FILTER (WHERE {kept})"
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    return {"time": rows.time.max(where=rows.kept)}
 
 
-def _divisor(_operand: Operand) -> int:
-    return DAY
+def _ratio(_operand: Operand, _prior: Prior) -> Ratio:
+    return Ratio("time", DAY, since=True)
 
 
-TIME_SINCE = Aggregate("time_since", False, _sql, _divisor, None)
+TIME_SINCE = Aggregate("time_since", {"time": "greatest"}, _prepare, _ratio)

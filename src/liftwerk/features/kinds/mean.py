@@ -1,0 +1,27 @@
+"""``mean``: the weighted mean of a property over the events that say it; one division."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+from liftwerk.features.kinds.sum import SUMMED
+
+if TYPE_CHECKING:
+    import ibis
+
+
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    assert rows.product is not None
+    return {
+        "sum": rows.product.sum(where=rows.kept),
+        "weight": rows.weight.sum(where=rows.said),
+    }
+
+
+def _ratio(operand: Operand, _prior: Prior) -> Ratio:
+    return Ratio("sum", operand.unit, denominator="weight")
+
+
+MEAN = Aggregate("mean", {"sum": "add", "weight": "add"}, _prepare, _ratio, types=SUMMED)

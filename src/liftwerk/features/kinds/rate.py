@@ -1,0 +1,30 @@
+"""``rate``: the share of events for which ``when`` holds, drawn towards what was believed before.
+
+With a prior of share p that is worth m events, it is (hits + p m) / (events + m): the mean of the
+beta posterior. Without one, a customer of whom nothing is known has no rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+
+if TYPE_CHECKING:
+    import ibis
+
+
+def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+    assert rows.hit is not None
+    return {
+        "hits": rows.weight.sum(where=rows.kept & rows.hit),
+        "weight": rows.weight.sum(where=rows.kept),
+    }
+
+
+def _ratio(_operand: Operand, prior: Prior) -> Ratio:
+    return Ratio("hits", denominator="weight", plus=prior.hits, below=prior.weight)
+
+
+RATE = Aggregate("rate", {"hits": "add", "weight": "add"}, _prepare, _ratio)

@@ -1,0 +1,320 @@
+"""The first steps of every plan: the event as an engine holds it, and what features read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import ibis
+from msgspec import Struct
+
+from liftwerk.events.definition import EventDefinition
+from liftwerk.events.properties import PropertyDefinition
+from liftwerk.events.read import SUPERSEDED_AT
+from liftwerk.features.condition import columns_of_event, condition_ibis, parse_condition
+from liftwerk.features.definition import FeatureDefinition, operand_type
+from liftwerk.features.kinds import AGGREGATES, Aggregate
+from liftwerk.features.kinds.aggregate import (
+    DAY,
+    DECAY_BITS,
+    NUMBER_SCALE,
+    WEIGHT_SCALE,
+    Operand,
+    Rows,
+)
+from liftwerk.features.kinds.decayed_sum import steps as decay_steps
+from liftwerk.features.kinds.sum import SUMMED
+from liftwerk.features.steps import DIALECTS, Step
+from liftwerk.money import exponent
+
+DEFAULT_HOP = DAY
+"""The step of a window's head where the feature names none, in microseconds."""
+
+WHOLE = "decimal(38, 0)"
+"""Exact whole numbers in every engine."""
+
+_KEY = 2**62
+_ENVELOPE = {
+    "customer": "binary",
+    "visitor": "binary",
+    "session": "string",
+    "source": "string",
+    "trust": "string",
+    "context": "string",
+    "modelled": "boolean",
+    "decision": "binary",
+}
+_TYPES = {
+    "string": "string",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "boolean",
+    "money": "int64",
+    "time": "timestamp('UTC')",
+}
+_MICROSECONDS = {"duckdb": "epoch_us({})", "pyspark": "unix_micros({})"}
+_QUOTE = {"duckdb": '"{}"', "pyspark": "`{}`"}
+
+
+class Slot(Struct, frozen=True):
+    """What is aggregated, whatever the window: features with equal slots share their states.
+
+    Attributes
+    ----------
+    aggregate : str
+        Its name.
+    property : str or None
+        What is aggregated.
+    operand : Operand
+        The same, as the aggregate sees it.
+    where, when : str or None
+        Which events count, and which of them a rate counts.
+    hop : int
+        Microseconds.
+    halving : int
+        Hops in a half-life; 0 where nothing decays.
+    """
+
+    aggregate: str
+    property: str | None
+    operand: Operand
+    where: str | None
+    when: str | None
+    hop: int
+    halving: int
+
+    @property
+    def kind(self) -> Aggregate:
+        """The aggregate."""
+        return AGGREGATES[self.aggregate]
+
+
+class Source(Struct, frozen=True):
+    """What a plan reads.
+
+    Attributes
+    ----------
+    event : str
+        The event.
+    definition : EventDefinition
+        Its declaration.
+    entity : tuple of str
+        The columns that say whom a row is about.
+    unnest : str or None
+        The list whose items are the rows.
+    slots : tuple of Slot
+        What is aggregated.
+    """
+
+    event: str
+    definition: EventDefinition
+    entity: tuple[str, ...]
+    unnest: str | None
+    slots: tuple[Slot, ...]
+
+    @property
+    def unique(self) -> bool:
+        """Whether several reports of one event may be known."""
+        return bool(self.definition.unique)
+
+    @property
+    def money(self) -> tuple[str, ...]:
+        """The event's own properties that are aggregated and are money."""
+        names = dict.fromkeys(slot.property for slot in self.slots)
+        properties = self.definition.properties
+        return tuple(
+            name
+            for name in names
+            if name is not None and name in properties and properties[name].type == "money"
+        )
+
+
+def slot_of(feature: FeatureDefinition, definition: EventDefinition, currency: str) -> Slot:
+    """Say what a feature aggregates."""
+    assert feature.aggregate is not None
+    operand = Operand()
+    if feature.property is not None:
+        operand = operand_of(operand_type(definition, feature.property, feature.unnest), currency)
+    hop = DEFAULT_HOP
+    if feature.hop is not None:
+        hop = feature.hop.microseconds
+    halving = 0
+    if feature.half_life is not None:
+        halving = feature.half_life.microseconds // hop
+    return Slot(
+        feature.aggregate, feature.property, operand, feature.where, feature.when, hop, halving
+    )
+
+
+def operand_of(type_: str, currency: str) -> Operand:
+    """Describe a property to the aggregates."""
+    if type_ == "money":
+        return Operand("money", 10 ** exponent(currency))
+    return Operand(type_)
+
+
+def read_steps(source: Source, currency: str) -> tuple[Step, Step]:
+    """Make the steps ``events`` and ``rows`` of a plan.
+
+    Returns
+    -------
+    events : Step
+        The engine's own SQL: it alone knows how its tables hold times.
+    rows : Step
+        ``e0``, ``e1``, … (the entity), ``time``, ``known_at``, ``superseded_at`` (microseconds),
+        ``weight`` (millionths), ``key``, ``v0``, … (values), ``p0``, … (products) and ``c0``, …
+        (conditions, never null), as `Columns` names them.
+    """
+    columns = Columns(source)
+    known = columns_of_event(source.definition, currency, source.unnest)
+    conditions = {text: parse_condition(text, known) for text in columns.conditions}
+    events = _events(source, {name for one in conditions.values() for name in one.names})
+    table = events.relation
+    if source.unnest is not None:
+        table = table.unnest(source.unnest)
+    made: dict[str, Any] = {f"e{place}": table[name] for place, name in enumerate(source.entity)}
+    for name in ("time", "known_at", "superseded_at", "weight"):
+        if f"_{name}" in events.schema:
+            made[name] = table[f"_{name}"]
+    made["key"] = table["_time"].cast(WHOLE) * _KEY + table["_offset"]
+    for name, place in columns.values.items():
+        operand = next(one.operand for one in source.slots if one.property == name)
+        value = _value(table, source, name, operand)
+        made[f"v{place}"] = value
+        if operand.type in SUMMED:
+            made[f"p{place}"] = _whole(value, operand) * table["_weight"]
+    for text, place in columns.conditions.items():
+        holds = condition_ibis(conditions[text], table)
+        made[f"c{place}"] = ibis.coalesce(holds, ibis.literal(False))
+    return events, Step.of("_rows", table.select(**made))
+
+
+def _value(table: ibis.Table, source: Source, name: str, operand: Operand) -> Any:
+    """Return what is aggregated: a column, or a field of the list's items."""
+    if operand.type == "time":
+        return table[f"_us_{name}"]
+    value: Any
+    if name in source.definition.properties:
+        value = table[name]
+    else:
+        value = table[source.unnest][name.rpartition(".")[2]]
+    if operand.type == "number":
+        return value + 0.0  # one zero, not two
+    return value
+
+
+def _whole(value: Any, operand: Operand) -> Any:
+    if operand.type == "number":
+        return (value * NUMBER_SCALE).round().cast(WHOLE)
+    return value.cast(WHOLE)
+
+
+class Columns:
+    """Where the step ``rows`` holds values and conditions.
+
+    Parameters
+    ----------
+    source : Source
+    """
+
+    def __init__(self, source: Source) -> None:
+        values = dict.fromkeys(one.property for one in source.slots if one.property is not None)
+        texts = [text for one in source.slots for text in (one.where, one.when) if text is not None]
+        self.values: Mapping[str, int] = {name: place for place, name in enumerate(values)}
+        self.conditions = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+
+    def of(
+        self,
+        slot: Slot,
+        table: ibis.Table,
+        kept: ibis.BooleanValue | None = None,
+        decay: ibis.Value | None = None,
+    ) -> Rows:
+        """Show a slot its rows among those of a table.
+
+        Parameters
+        ----------
+        slot : Slot
+        table : ibis.Table
+            Has the columns of ``rows``.
+        kept : ibis.BooleanValue, optional
+            Only these rows.
+        decay : ibis.Value, optional
+            What is left of each row.
+        """
+        conditions = [one for one in (kept, self._condition(slot.where, table)) if one is not None]
+        holds = ibis.literal(True)
+        if conditions:
+            holds = conditions[0]
+            for condition in conditions[1:]:
+                holds = holds & condition
+        value = product = None
+        if slot.property is not None:
+            place = self.values[slot.property]
+            value = table[f"v{place}"]
+            if f"p{place}" in table.columns:
+                product = table[f"p{place}"]
+        hit = self._condition(slot.when, table)
+        return Rows(
+            holds, table["time"], table["key"], table["weight"], value, product, hit, decay
+        )
+
+    def _condition(self, text: str | None, table: ibis.Table) -> ibis.BooleanValue | None:
+        if text is None:
+            return None
+        return table[f"c{self.conditions[text]}"]
+
+
+def decay_of(slot: Slot, age: ibis.Value) -> ibis.Value:
+    """Write what is left after an age in hops, in units of 2**-32."""
+    table = ibis.array([ibis.literal(step, "int64") for step in decay_steps(slot.halving)])
+    whole = ibis.least(age // slot.halving, DECAY_BITS + 1)
+    return table[age % slot.halving] >> whole
+
+
+def floor(at: ibis.Value, step: int) -> ibis.Value:
+    """Round down to a multiple of a step, right for times before 1970 too."""
+    return at - ((at % step) + step) % step
+
+
+def _events(source: Source, conditions: AbstractSet[str]) -> Step:
+    """Write how an engine's table becomes whole numbers; only names differ from then on."""
+    properties = source.definition.properties
+    known = {**_ENVELOPE, **{name: _column_type(one) for name, one in properties.items()}}
+    read = {slot.property for slot in source.slots} | {source.unnest, *conditions, *source.entity}
+    roots = {name.partition(".")[0] for name in read if name is not None}
+    plain = {name: kind for name, kind in known.items() if name in roots}
+    instants = {"_time": "time", "_known_at": "known_at"}
+    if source.unique:
+        instants["_superseded_at"] = SUPERSEDED_AT
+    aggregated = {slot.property for slot in source.slots if slot.operand.type == "time"}
+    instants |= {f"_us_{name}": name for name in aggregated if name is not None}
+    schema = {**dict.fromkeys(instants, "int64"), "_offset": "int64", "_weight": "int64", **plain}
+    made = {dialect: _events_sql(dialect, source.event, instants, plain) for dialect in DIALECTS}
+    return Step("_events", made, schema)
+
+
+def _events_sql(
+    dialect: str, event: str, instants: Mapping[str, str], plain: Mapping[str, str]
+) -> str:
+    quote, microseconds = _QUOTE[dialect], _MICROSECONDS[dialect]
+    columns = [
+        f"{microseconds.format(quote.format(column))} AS {quote.format(name)}"
+        for name, column in instants.items()
+    ]
+    columns += [
+        f"{quote.format('offset')} AS {quote.format('_offset')}",
+        f"CAST(round(weight * {WEIGHT_SCALE}) AS BIGINT) AS {quote.format('_weight')}",
+        *map(quote.format, plain),
+    ]
+    return f"SELECT {', '.join(columns)}\nFROM {quote.format(event)}\nWHERE NOT synthetic"
+
+
+def _column_type(definition: PropertyDefinition) -> str:
+    if definition.type != "list":
+        return _TYPES[definition.type]
+    if isinstance(definition.of, dict):
+        fields = ", ".join(f"{key}: {_TYPES[kind]}" for key, kind in definition.of.items())
+        return f"array<struct<{fields}>>"
+    return f"array<{_TYPES[definition.of or 'string']}>"

@@ -1,0 +1,65 @@
+"""Named steps of a plan: Ibis expressions over the step before, printed as one SQL statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ibis
+from msgspec import Struct
+
+DIALECTS = ("duckdb", "pyspark")
+"""The engines that a plan is written for, as Ibis names them."""
+
+
+class Step(Struct, frozen=True):
+    """One step.
+
+    Attributes
+    ----------
+    name : str
+        What later steps call it.
+    made : ibis.Table, or mapping of str to str
+        How it is made: an expression, or SQL for each dialect where engines differ.
+    schema : mapping of str to str
+        Column -> its Ibis type.
+    """
+
+    name: str
+    made: Any
+    schema: Mapping[str, str]
+
+    @classmethod
+    def of(cls, name: str, table: ibis.Table) -> Step:
+        """Make a step of an expression."""
+        return cls(name, table, {key: str(kind) for key, kind in table.schema().items()})
+
+    @property
+    def relation(self) -> ibis.Table:
+        """The step as a later one reads it."""
+        return ibis.table(dict(self.schema), name=self.name)
+
+    def sql(self, dialect: str) -> str:
+        """Write the step alone."""
+        if isinstance(self.made, Mapping):
+            return str(self.made[dialect])
+        return str(ibis.to_sql(self.made, dialect=dialect))
+
+
+def joined(steps: Sequence[Step], dialect: str) -> str:
+    """Write steps as one statement, whose answer is the last of them.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Each reads those before it.
+    dialect : str
+        One of `DIALECTS`.
+    """
+    *before, last = steps
+    written = ",\n".join(f"{step.name} AS (\n{_indented(step.sql(dialect))}\n)" for step in before)
+    return f"WITH {written}\n{last.sql(dialect)}"
+
+
+def _indented(sql: str) -> str:
+    return "\n".join(f"  {line}" for line in sql.splitlines())
