@@ -19,8 +19,7 @@ from liftwerk.definitions import Project
 from liftwerk.definitions.project import plain_value
 from liftwerk.errors import Refused
 from liftwerk.experiments.assign import held_out_many
-from liftwerk.features.as_of import current
-from liftwerk.features.definition import FEATURES
+from liftwerk.features.as_of import current, events_of
 from liftwerk.features.version import feature_versions
 from liftwerk.identity.resolve import relations
 from liftwerk.metrics.definition import GOAL, METRICS
@@ -130,7 +129,7 @@ def latest_consents(
         The envelope's ``consent``; None where nothing may be read of the customer.
     """
     model = project.lookup(MODELS, project.lookup(POLICIES, policy_name).model)
-    events = sorted({project.lookup(FEATURES, name).from_ for name in model.features})
+    events = events_of(project, model.features)
     with relations(project, stores, model.purpose, names=events) as connection:
         connection.register("_asked", pa.table({"customer": pa.array(customers, pa.binary())}))
         seen = " UNION ALL ".join(
@@ -179,9 +178,9 @@ def everybody(project: Project, stores: Stores, policy_name: str) -> list[bytes]
     """
     policy = project.lookup(POLICIES, policy_name)
     model = project.lookup(MODELS, policy.model)
-    events = {project.lookup(FEATURES, name).from_ for name in model.features}
-    with relations(project, stores, model.purpose, names=sorted(events)) as connection:
-        seen = " UNION ".join(f'SELECT customer FROM "{name}"' for name in sorted(events))
+    events = events_of(project, model.features)
+    with relations(project, stores, model.purpose, names=events) as connection:
+        seen = " UNION ".join(f'SELECT customer FROM "{name}"' for name in events)
         rows = connection.execute(
             f"SELECT customer FROM ({seen}) WHERE customer IS NOT NULL ORDER BY customer"
         ).fetchall()

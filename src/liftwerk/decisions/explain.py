@@ -86,8 +86,10 @@ def _features(project: Project, policy: PolicyDefinition, known: pa.Table) -> li
     for name in project.lookup(MODELS, policy.model).features:
         feature = project.lookup(FEATURES, name)
         unit = ""
-        if feature.property is not None:
-            declared = events[feature.from_].properties[feature.property]
+        declared = None
+        if feature.property is not None and feature.from_ is not None:
+            declared = events[feature.from_].properties.get(feature.property)
+        if declared is not None:
             unit = declared.unit or ""
             if declared.type == "money":
                 unit = project.currency

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.features.check import check_features
 from liftwerk.features.compile import compile_features
-from liftwerk.features.definition import FEATURES
+from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
+from liftwerk.features.expression import evaluate
 from liftwerk.features.join import values_as_of
 from liftwerk.identity.history import histories
 from liftwerk.privacy.permitted import NOW, AsOf
@@ -69,15 +73,67 @@ def training_set(
         if name in spine.column_names:
             what = f"a feature cannot be named {name!r}: decisions have a column of that name"
             raise DefinitionError(what, f"features.{name}", "choose another name")
-    plans = compile_features(definitions, known_events(project), project.currency)
+    wanted = with_inputs(project, definitions)
+    plans = compile_features(wanted, known_events(project), project.currency)
     names = [plan.event for plan in plans]
     with histories(project, stores, spine, purpose, as_of, names) as (connection, asked):
         values = values_as_of(connection, plans, asked, project.currency)
+    values = with_expressions(project, wanted, values)
     check_features(values, definitions)
     table = spine
     for name in definitions:
         table = table.append_column(name, values.column(name))
     return table
+
+
+def events_of(project: Project, features: Iterable[str]) -> list[str]:
+    """Name the events that some features read, in order."""
+    read = with_inputs(project, features).values()
+    return sorted({feature.from_ for feature in read if feature.from_ is not None})
+
+
+def with_inputs(project: Project, features: Iterable[str]) -> dict[str, FeatureDefinition]:
+    """Look features up, and those that expressions read: each before what reads it."""
+    found: dict[str, FeatureDefinition] = {}
+
+    def visit(name: str) -> None:
+        if name not in found:
+            feature = project.lookup(FEATURES, name)
+            if feature.expression is not None:
+                for read in parsed(project, feature).names:
+                    visit(read)
+            found[name] = feature
+
+    for name in features:
+        visit(name)
+    return found
+
+
+def with_expressions(
+    project: Project, features: Mapping[str, FeatureDefinition], values: pa.Table
+) -> pa.Table:
+    """Add the values of expressions to those of aggregates.
+
+    Parameters
+    ----------
+    project : Project
+    features : mapping of str to FeatureDefinition
+        From `with_inputs`.
+    values : pyarrow.Table
+        A column for each aggregate.
+    """
+    numbers: dict[str, NDArray[np.float64]] = {}
+    for name, feature in features.items():
+        if feature.expression is None:
+            continue
+        expression = parsed(project, feature)
+        for read in expression.names:
+            if read not in numbers:
+                column = pc.cast(values.column(read), pa.float64(), safe=False)
+                numbers[read] = pc.fill_null(column, np.nan).to_numpy()
+        found = evaluate(expression, numbers, values.num_rows)
+        values = values.append_column(name, pa.array(found, mask=np.isnan(found)))
+    return values
 
 
 def current(

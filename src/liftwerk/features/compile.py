@@ -27,8 +27,17 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.features.definition import ENTITIES, FeatureDefinition
 from liftwerk.features.kinds.aggregate import Ratio
-from liftwerk.features.rows import Columns, Slot, Source, decay_of, floor, read_steps, slot_of
-from liftwerk.features.steps import Step, joined
+from liftwerk.features.rows import (
+    Columns,
+    Slot,
+    Source,
+    age_name,
+    decay_of,
+    floor,
+    read_steps,
+    slot_of,
+)
+from liftwerk.features.steps import DIALECTS, Step, joined
 
 ROW = "_row"
 
@@ -168,13 +177,28 @@ def _plan(
     asked = Step.of("_asked", _asked(source, features, values))
     history = Step.of("_history", _history(source, rows, asked, features, by_time))
     steps = [events, rows, asked, history]
-    states = _states(source, history.relation, values, features)
-    steps += [Step.of(name, table) for name, table in states.items()]
-    answers = asked.relation.select(ROW)
-    for step in steps[4:]:
-        answers = answers.left_join(step.relation, ROW).drop(f"{ROW}_right")
-    steps.append(Step.of("_answers", answers.order_by(ROW)))
+    made = _states(source, history.relation, values, features)
+    steps += [Step.of(name, table) for name, table in made.items()]
+    steps.append(_answers(steps[4:]))
     return Plan(source, tuple(values), tuple(steps))
+
+
+def _answers(states: list[Step]) -> Step:
+    """Give each question its states, nulls where there are none, in the order of the spine."""
+    made = {}
+    for dialect in DIALECTS:
+        columns = [f"{step.name}.{name}" for step in states for name in step.schema if name != ROW]
+        joins = [f"LEFT JOIN {step.name} ON {step.name}.{ROW} = _asked.{ROW}" for step in states]
+        made[dialect] = "\n".join(
+            (
+                f"SELECT _asked.{ROW}, {', '.join(columns)}",
+                "FROM _asked",
+                *joins,
+                f"ORDER BY _asked.{ROW}",
+            )
+        )
+    schema = {name: kind for step in states for name, kind in step.schema.items()}
+    return Step("_answers", made, schema)
 
 
 def head_name(feature: FeatureDefinition, slot: Slot) -> str | None:
@@ -221,9 +245,15 @@ def _history(
     pairs = question.join(row, limits)
     entity = [f"e{place}" for place, _ in enumerate(source.entity)]
     spent = [*entity, "known_at", "superseded_at"]
+    ages = {
+        age_name(slot): floor(question["as_of"], slot.hop) - floor(row["time"], slot.hop)
+        for slot in source.slots
+        if slot.kind.decays
+    }
     return pairs.select(
         *[question[name] for name in (ROW, "as_of", *heads)],
         *[row[name] for name in row.columns if name not in spent],
+        **ages,
     )
 
 
@@ -244,8 +274,7 @@ def _states(
             kept = history["time"] >= history[head]
         decay = None
         if slot.kind.decays:
-            reached = floor(history["as_of"], slot.hop) - floor(history["time"], slot.hop)
-            decay = decay_of(slot, reached // slot.hop)
+            decay = decay_of(slot, history[age_name(slot)])
         rows = columns.of(slot, history, kept, decay)
         if slot.kind.prepare is not None:
             prepared = slot.kind.prepare(rows)
@@ -260,8 +289,8 @@ def _states(
 def _shares(history: ibis.Table, rows: Any, value: Value) -> ibis.Table:
     """Count what each value of a property weighs, and reduce that to three numbers."""
     each = (
-        history.mutate(_value=rows.value, _weight=rows.weight)
-        .filter(rows.said)
+        history.filter(rows.said)
+        .select(ROW, _value=rows.value, _weight=rows.weight)
         .group_by([ROW, "_value"])
         .aggregate(weight=ibis._["_weight"].sum())
     )

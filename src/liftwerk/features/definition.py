@@ -21,6 +21,7 @@ from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
     from liftwerk.features import condition, expression
+    from liftwerk.features.expression import Expression
 else:  # they bring a parser along, and every command reads this file
     condition = LazyModule("liftwerk.features.condition")
     expression = LazyModule("liftwerk.features.expression")
@@ -174,7 +175,7 @@ def _check(project: Project) -> Iterable[Problem]:
         path: Path = ("features", name)
         yield from _check_entity(project, path, feature)
         if feature.expression is not None:
-            yield from _check_expression(project, path, feature, features)
+            yield from _check_expression(project, name, feature, features)
         elif feature.from_ is None:
             what = f"{dotted(path)} has neither from nor expression"
             hint = 'add from = "EVENT" and aggregate = "count", or expression = "…"'
@@ -188,30 +189,52 @@ def _check_entity(project: Project, path: Path, feature: FeatureDefinition) -> I
         hint = f"leave it out: a {feature.entity} has its own"
         yield project.problem((*path, "key"), hint, list(feature.key))
     if feature.entity not in ENTITIES and not feature.key and feature.expression is None:
-        hint = f"one of {', '.join(ENTITIES)}; or add key = [\"PROPERTY\"], which names it"
+        hint = f'one of {", ".join(ENTITIES)}; or add key = ["PROPERTY"], which names it'
         yield project.problem((*path, "entity"), hint, feature.entity)
 
 
 def _check_expression(
     project: Project,
-    path: Path,
+    name: str,
     feature: FeatureDefinition,
     features: Mapping[str, FeatureDefinition],
 ) -> Iterable[Problem]:
+    path: Path = ("features", name)
     assert feature.expression is not None
     for word in ("from", "aggregate", "property", "window", "where", "when", "unnest"):
         given = getattr(feature, {"from": "from_"}.get(word, word))
         if given is not None:
             hint = "leave it out: an expression reads other features alone"
             yield project.problem((*path, word), hint, str(given))
-    types = {
+    types = readable_types(project, feature)
+    where = (*path, "expression")
+    problems = list(expression.check_expression(project, where, feature.expression, types))
+    yield from problems
+    if not problems:
+        every = {
+            other: parsed(project, one)
+            for other, one in features.items()
+            if one.expression is not None and one.entity == feature.entity
+        }
+        circle = expression.cycle(every)
+        if name in circle:
+            hint = f"it is defined by itself: {' -> '.join(circle)}"
+            yield project.problem(where, hint, feature.expression)
+
+
+def readable_types(project: Project, feature: FeatureDefinition) -> dict[str, str]:
+    """Return what an expression may read: the features of its entity, and their types."""
+    return {
         name: value_type(project, one)
-        for name, one in features.items()
+        for name, one in project.get(FEATURES).items()
         if one.entity == feature.entity
     }
-    yield from expression.check_expression(
-        project, (*path, "expression"), feature.expression, types
-    )
+
+
+def parsed(project: Project, feature: FeatureDefinition) -> Expression:
+    """Return a feature's expression, parsed."""
+    assert feature.expression is not None
+    return expression.parse_expression(feature.expression, readable_types(project, feature))
 
 
 def value_type(project: Project, feature: FeatureDefinition) -> str:
@@ -298,10 +321,11 @@ def _check_times(
             return
     if feature.window is not None and feature.window.microseconds == 0:
         yield project.problem((*path, "window"), "write more than 0", str(feature.window))
-    elif feature.window is not None and feature.hop is not None:
-        if feature.window.microseconds < hop:
-            hint = f"the window is shorter: write no more than {feature.window}"
-            yield project.problem((*path, "hop"), hint, str(feature.hop))
+    elif (
+        feature.window is not None and feature.hop is not None and feature.window.microseconds < hop
+    ):
+        hint = f"the window is shorter: write no more than {feature.window}"
+        yield project.problem((*path, "hop"), hint, str(feature.hop))
     if feature.hop is not None and feature.window is None and not aggregate.decays:
         yield project.problem((*path, "hop"), "a hop is for a window", str(feature.hop))
     if aggregate.decays and feature.half_life is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -22,6 +23,7 @@ from liftwerk.features.kinds.aggregate import (
     WEIGHT_SCALE,
     Operand,
     Rows,
+    both,
 )
 from liftwerk.features.kinds.decayed_sum import steps as decay_steps
 from liftwerk.features.kinds.sum import SUMMED
@@ -35,6 +37,7 @@ WHOLE = "decimal(38, 0)"
 """Exact whole numbers in every engine."""
 
 _KEY = 2**62
+_PART = 2.0**40
 _ENVELOPE = {
     "customer": "binary",
     "visitor": "binary",
@@ -84,7 +87,7 @@ class Slot(Struct, frozen=True):
     hop: int
     halving: int
 
-    @property
+    @builtins.property  # the field `property` hides the short name here
     def kind(self) -> Aggregate:
         """The aggregate."""
         return AGGREGATES[self.aggregate]
@@ -135,7 +138,8 @@ def slot_of(feature: FeatureDefinition, definition: EventDefinition, currency: s
     assert feature.aggregate is not None
     operand = Operand()
     if feature.property is not None:
-        operand = operand_of(operand_type(definition, feature.property, feature.unnest), currency)
+        type_ = operand_type(definition, feature.property, feature.unnest)
+        operand = operand_of(type_ or "", currency)
     hop = DEFAULT_HOP
     if feature.hop is not None:
         hop = feature.hop.microseconds
@@ -206,7 +210,11 @@ def _value(table: ibis.Table, source: Source, name: str, operand: Operand) -> An
 
 def _whole(value: Any, operand: Operand) -> Any:
     if operand.type == "number":
-        return (value * NUMBER_SCALE).round().cast(WHOLE)
+        # In two parts, each below 2**53: what is beyond has no other exact way into a decimal.
+        scaled = value * float(NUMBER_SCALE)
+        high = (scaled / _PART).floor()
+        low = (scaled - high.cast("float64") * _PART + 0.5).floor()
+        return high.cast(WHOLE) * int(_PART) + low.cast(WHOLE)
     return value.cast(WHOLE)
 
 
@@ -243,12 +251,9 @@ class Columns:
         decay : ibis.Value, optional
             What is left of each row.
         """
-        conditions = [one for one in (kept, self._condition(slot.where, table)) if one is not None]
-        holds = ibis.literal(True)
-        if conditions:
-            holds = conditions[0]
-            for condition in conditions[1:]:
-                holds = holds & condition
+        where = self._condition(slot.where, table)
+        if where is not None:
+            kept = both(kept, where)
         value = product = None
         if slot.property is not None:
             place = self.values[slot.property]
@@ -256,9 +261,7 @@ class Columns:
             if f"p{place}" in table.columns:
                 product = table[f"p{place}"]
         hit = self._condition(slot.when, table)
-        return Rows(
-            holds, table["time"], table["key"], table["weight"], value, product, hit, decay
-        )
+        return Rows(kept, table["time"], table["key"], table["weight"], value, product, hit, decay)
 
     def _condition(self, text: str | None, table: ibis.Table) -> ibis.BooleanValue | None:
         if text is None:
@@ -267,10 +270,16 @@ class Columns:
 
 
 def decay_of(slot: Slot, age: ibis.Value) -> ibis.Value:
-    """Write what is left after an age in hops, in units of 2**-32."""
+    """Write what is left after an age (microseconds, whole hops), in units of 2**-32."""
     table = ibis.array([ibis.literal(step, "int64") for step in decay_steps(slot.halving)])
-    whole = ibis.least(age // slot.halving, DECAY_BITS + 1)
-    return table[age % slot.halving] >> whole
+    half_life = slot.halving * slot.hop
+    halvings = ibis.least(age // half_life, DECAY_BITS + 1)
+    return table[(age % half_life) // slot.hop] >> halvings
+
+
+def age_name(slot: Slot) -> str:
+    """Name the column with the age of a row in whole hops, and that of its tile."""
+    return f"age_{slot.hop}"
 
 
 def floor(at: ibis.Value, step: int) -> ibis.Value:

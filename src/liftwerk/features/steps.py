@@ -8,6 +8,16 @@ from typing import Any
 import ibis
 from msgspec import Struct
 
+
+class _Spark(ibis.config.Config):  # type: ignore[misc]  # Ibis has no types
+    """Options that Ibis reads to write Spark's SQL, and that come with a client for Spark."""
+
+    treat_nan_as_null: bool = False
+
+
+if ibis.options.pyspark is None:
+    ibis.options.pyspark = _Spark()
+
 DIALECTS = ("duckdb", "pyspark")
 """The engines that a plan is written for, as Ibis names them."""
 

@@ -14,10 +14,11 @@ from typing import Any
 
 from liftwerk.definitions.project import Project, plain_value
 from liftwerk.events.definition import known_events
-from liftwerk.features.compile import DEFAULT_HOP
-from liftwerk.features.definition import FEATURES
+from liftwerk.features.condition import columns_of_event, parse_condition
+from liftwerk.features.definition import FEATURES, operand_type, parsed
+from liftwerk.features.rows import DEFAULT_HOP
 
-ALGEBRA = 1
+ALGEBRA = 2
 """Counted up whenever an aggregate's meaning changes."""
 
 _WORDS = ("description", "owner", "refresh", "checks")
@@ -65,20 +66,40 @@ def feature_version(project: Project, name: str) -> str:
         If no such feature is declared.
     """
     feature = project.lookup(FEATURES, name)
-    event = known_events(project)[feature.from_]
     definition: dict[str, Any] = plain_value(feature)
     for word in _WORDS:
         definition.pop(word, None)
+    if feature.expression is not None:
+        expression = parsed(project, feature)
+        definition["expression"] = expression.text
+        return _hash(
+            {
+                "algebra": ALGEBRA,
+                "feature": definition,
+                "features": feature_versions(project, expression.names),
+            }
+        )
+    event = known_events(project)[feature.from_ or ""]
+    columns = columns_of_event(event, project.currency, feature.unnest)
+    for word, text in (("where", feature.where), ("when", feature.when)):
+        if text is not None:
+            definition[word] = parse_condition(text, columns).text
     if feature.window is not None and feature.hop is None:
         definition["hop"] = f"{DEFAULT_HOP}us"  # written or not, it is the same feature
     depends: dict[str, Any] = {"version": event.version, "unique": list(event.unique)}
     if event.earlier:
         depends["earlier"] = plain_value(event.earlier)
     if feature.property is not None:
-        read = event.properties[feature.property]
-        depends["property"] = {"type": read.type, "unit": read.unit}
-        if read.type == "money":
+        type_ = operand_type(event, feature.property, feature.unnest)
+        unit = ""
+        if feature.property in event.properties:
+            unit = event.properties[feature.property].unit
+        depends["property"] = {"type": type_, "unit": unit}
+        if type_ == "money":
             depends["currency"] = project.currency
-    content = {"algebra": ALGEBRA, "feature": definition, "event": depends}
+    return _hash({"algebra": ALGEBRA, "feature": definition, "event": depends})
+
+
+def _hash(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

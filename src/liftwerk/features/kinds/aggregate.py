@@ -64,8 +64,8 @@ class Rows(Struct, frozen=True):
 
     Attributes
     ----------
-    kept : ibis.BooleanValue
-        Which rows count; never null.
+    kept : ibis.BooleanValue or None
+        Which rows count, never null; None for all of them.
     time : ibis.IntegerValue
         Microseconds since 1970.
     key : ibis.DecimalValue
@@ -82,7 +82,7 @@ class Rows(Struct, frozen=True):
         What is left of the row, in 2**-32; None where that is reckoned when tiles are merged.
     """
 
-    kept: ibis.BooleanValue
+    kept: ibis.BooleanValue | None
     time: ibis.IntegerValue
     key: ibis.Value
     weight: ibis.IntegerValue
@@ -95,7 +95,14 @@ class Rows(Struct, frozen=True):
     def said(self) -> ibis.BooleanValue:
         """Rows that count and say something about the property."""
         assert self.value is not None
-        return self.kept & self.value.notnull()
+        return both(self.kept, self.value.notnull())
+
+
+def both(kept: ibis.BooleanValue | None, condition: ibis.BooleanValue) -> ibis.BooleanValue:
+    """Narrow rows down, where they may be all of them."""
+    if kept is None:
+        return condition
+    return kept & condition
 
 
 class Ratio(Struct, frozen=True):

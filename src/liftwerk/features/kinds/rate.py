@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows, both
 
 if TYPE_CHECKING:
     import ibis
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
     assert rows.hit is not None
     return {
-        "hits": rows.weight.sum(where=rows.kept & rows.hit),
+        "hits": rows.weight.sum(where=both(rows.kept, rows.hit)),
         "weight": rows.weight.sum(where=rows.kept),
     }
 
