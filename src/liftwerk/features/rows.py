@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.properties import PropertyDefinition
-from liftwerk.events.read import SUPERSEDED_AT
+from liftwerk.events.scan import SUPERSEDED_AT
 from liftwerk.features.condition import columns_of_event, condition_ibis, parse_condition
 from liftwerk.features.definition import FeatureDefinition, operand_type
 from liftwerk.features.kinds import AGGREGATES, Aggregate
