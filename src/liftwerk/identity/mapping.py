@@ -224,18 +224,18 @@ def _links_at_all(project: Project, state: Behind) -> bool:
 def _last_link(project: Project, state: Behind, offset: int) -> int:
     """Return the offset of the last row that can link, up to one; the snapshot's own at least."""
     told = [schema_of(project).types[name].table for name in (TOGETHER, APART)]
+    leaves = leaf_columns(schema_of(project))
+    believed = pyarrow.array(project.get(IDENTITY).linked_by, pyarrow.string())
     last = min(offset, state.since)
     for name, rows in state.tables.items():
-        known = rows.filter(pyarrow.compute.less_equal(rows.column("offset"), offset))
+        known = rows.select(["offset", "trust", *leaves])
+        known = known.filter(pyarrow.compute.less_equal(known.column("offset"), offset))
         if name not in told:
-            named = [
-                pyarrow.compute.cast(pyarrow.compute.is_valid(known.column(leaf)), pyarrow.int8())
-                for leaf in leaf_columns(schema_of(project))
-            ]
-            several = pyarrow.compute.greater(functools.reduce(pyarrow.compute.add, named), 1)
-            known = known.filter(several)
-            believed = pyarrow.array(project.get(IDENTITY).linked_by, pyarrow.string())
-            known = known.filter(pyarrow.compute.is_in(known.column("trust"), value_set=believed))
+            named = [known.column(leaf).is_valid().cast(pyarrow.int8()) for leaf in leaves]
+            count = functools.reduce(pyarrow.compute.add, named, pyarrow.scalar(0, pyarrow.int8()))
+            several = pyarrow.compute.greater(count, 1)
+            links = pyarrow.compute.is_in(known.column("trust"), value_set=believed)
+            known = known.filter(pyarrow.compute.and_(several, links))
         if known.num_rows:
             last = max(last, known.column("offset")[-1].as_py())
     return last
