@@ -10,6 +10,7 @@ from liftwerk.clock import FixedClock
 from liftwerk.errors import StoreFault
 from liftwerk.events.compact import CLASH, compact
 from liftwerk.events.read import read
+from liftwerk.events.tail import Tail
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
 from tests.events.shop import event, order, put, shop
@@ -29,6 +30,9 @@ def test_what_several_machines_collect_becomes_one_table(
         put(project, here, order(1), event(number=3))  # sent again: its answer was lost
         put(project, there, order(2, order_id="o2", revenue="99.00"))
         assert here.inbox.last_offset() == 5
+        with Tail(project, here).reading() as behind:
+            rows = {name: table.num_rows for name, table in behind.tables.items()}
+        assert (rows, behind.offset) == ({"order_completed_v2": 2, "page_viewed_v1": 1}, 5)
 
         done = compact(project, here, clock)
         assert done.events == {"order_completed": 2, "page_viewed": 1}

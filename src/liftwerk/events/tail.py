@@ -107,7 +107,9 @@ class Tail:
         self._stores = stores
         self._most = most
         self._gone: frozenset[bytes] = frozenset()
-        self._start(_offset_of(stores.ledger.latest_snapshot()))
+        self._since = self._offset = _offset_of(stores.ledger.latest_snapshot())
+        self._held = _HELD.empty_table()
+        self._tables: dict[str, pyarrow.Table] = {}
 
     @property
     def offset(self) -> int:
@@ -126,16 +128,10 @@ class Tail:
         Yields
         ------
         Behind
-            Its offset never goes back, unless a backup was restored.
+            Its offset never goes back.
         """
         with self._stores.tables.reading():
             yield self._read(limit)
-
-    def _start(self, offset: int) -> None:
-        """Know nothing behind an offset yet."""
-        self._since = self._offset = offset
-        self._held = _HELD.empty_table()
-        self._tables: dict[str, pyarrow.Table] = {}
 
     def _read(self, limit: int) -> Behind:
         rows = self._stores.inbox.read(
@@ -151,9 +147,6 @@ class Tail:
         while True:
             snapshot = self._stores.ledger.latest_snapshot()
             offset = _offset_of(snapshot)
-            if offset < self._since:  # an older home was put in this one's place
-                self._start(offset)
-                return self._read(limit)
             new = self._new(found.behind(offset))
             is_known = snapshot is None or self._stores.ids.snapshot == snapshot.id
             if self._stores.ledger.latest_snapshot() == snapshot:
@@ -182,7 +175,8 @@ class Tail:
                 table = table.filter(is_new)
             if name in self._tables:
                 table = _joined(self._tables[name], table)
-            self._tables[name] = table
+            if table.num_rows:
+                self._tables[name] = table
 
     def _forget(self, offset: int, is_known: bool) -> None:
         """Let go of what the snapshot holds; of its ids only when they are known without us."""
