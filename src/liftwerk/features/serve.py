@@ -1,0 +1,143 @@
+"""What is known of a customer now, from values that are kept ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from msgspec import Struct
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.errors import UnknownName
+from liftwerk.features.as_of import with_inputs
+from liftwerk.features.definition import parsed
+from liftwerk.features.expression import Expression, evaluate
+from liftwerk.features.states import Row, decode_row, read_values
+from liftwerk.features.update import LEAF, MEMBERS, KeptView, kept_view
+from liftwerk.store.instants import from_microseconds, to_microseconds
+from liftwerk.store.stores import Stores
+
+Missing = Literal["never", "expired"]
+"""Why a value is missing: nothing that counts was ever seen, or it was too long ago."""
+
+
+class Served(Struct, frozen=True):
+    """The values of one customer.
+
+    Attributes
+    ----------
+    values : mapping of str to object
+        Feature -> value; None where it is missing.
+    missing : mapping of str to str
+        Feature -> why.
+    as_of : datetime
+        The time that the values are of.
+    offset : int
+        The last offset of the log that they know of.
+    fresh : datetime
+        When they were brought up to this offset.
+    """
+
+    values: Mapping[str, Any]
+    missing: Mapping[str, Missing]
+    as_of: datetime
+    offset: int
+    fresh: datetime
+
+
+class Server:
+    """Serves one view: compiled once, then two look-ups and some arithmetic a customer.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    name : str
+        The view.
+    clock : Clock
+
+    Raises
+    ------
+    UnknownName
+        If no such view is declared.
+    """
+
+    def __init__(self, project: Project, stores: Stores, name: str, clock: Clock) -> None:
+        self.kept: KeptView = kept_view(project, name)
+        self._stores = stores
+        self._clock = clock
+        self._members = f"{self.kept.space}/{MEMBERS}"
+        every = with_inputs(project, self.kept.declared.features)
+        self._expressions: dict[str, Expression] = {
+            feature: parsed(project, declared)
+            for feature, declared in every.items()
+            if declared.expression is not None
+        }
+        self._times = {
+            one.name for one in self.kept.view.readings if one.slot.operand.type == "time"
+        }
+
+    def get(self, leaf: bytes) -> Served:
+        """Return what is known of the customer of a leaf key.
+
+        Raises
+        ------
+        UnknownName
+            If the view was never filled.
+        """
+        (served,) = self.get_many([leaf])
+        return served
+
+    def get_many(self, leaves: Sequence[bytes]) -> list[Served]:
+        """Return what is known of several customers, as of one moment.
+
+        Raises
+        ------
+        UnknownName
+            If the view was never filled.
+        """
+        with self._stores.online.reading() as reading:
+            groups, _ = reading.get(self._members, leaves)
+            members = [
+                [group[at : at + LEAF] for at in range(0, len(group), LEAF)] if group else [leaf]
+                for leaf, group in zip(leaves, groups, strict=True)
+            ]
+            asked = list(dict.fromkeys(leaf for group in members for leaf in group))
+            bodies, progress = reading.get(self.kept.space, asked)
+        if progress is None:
+            what = f"the values of {self.kept.name!r} were never made"
+            hint = f"run liftwerk features backfill {self.kept.name}"
+            raise UnknownName(what, f"feature_views.{self.kept.name}", hint)
+        found = dict(zip(asked, bodies, strict=True))
+        now = max(to_microseconds(self._clock.now()), to_microseconds(progress.at))
+        served = []
+        for group in members:
+            rows = [decode_row(body) for leaf in group if (body := found[leaf]) is not None]
+            values, missing = self._values(rows, now)
+            served.append(
+                Served(values, missing, from_microseconds(now), progress.offset, progress.at)
+            )
+        return served
+
+    def _values(
+        self, rows: Sequence[Row], now: int
+    ) -> tuple[dict[str, Any], dict[str, Missing]]:
+        view = self.kept.view
+        values = read_values(view.grids, view.readings, rows, now)
+        for name, expression in self._expressions.items():
+            columns = {read: _column(values[read]) for read in expression.names}
+            (number,) = evaluate(expression, columns, 1).tolist()
+            values[name] = None if number != number else number
+        for name in self._times:
+            if values[name] is not None:
+                values[name] = from_microseconds(values[name])
+        asked = {name: values[name] for name in self.kept.declared.features}
+        why: Missing = "expired" if rows else "never"
+        return asked, {name: why for name, value in asked.items() if value is None}
+
+
+def _column(value: Any) -> Any:
+    return np.array([np.nan if value is None else float(value)])

@@ -1,0 +1,362 @@
+"""Online values follow the log: what is new is merged in, what became untrue is made anew.
+
+Rows are kept by leaf key, and a customer is read as all leaves that are known as one now: whether
+identifiers are told to be one customer, or two, no value is written anew for it. A plain new event
+is prepared by the same compiled SQL as everywhere, and merged into its leaf's tiles. Whatever else
+happened (a consent that was withdrawn or given, a better report of a conversion, leaves that became
+one customer and share their withdrawals now) makes the rows of the leaves that it touches anew,
+from the log up to the same offset. Rows and offset are one transaction, so that a kill anywhere
+neither loses an event nor counts one twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+
+import duckdb
+import pyarrow as pa
+from msgspec import Struct
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.errors import Conflict
+from liftwerk.events.definition import known_events
+from liftwerk.events.engine import quoted
+from liftwerk.events.read import relations
+from liftwerk.events.tail import Behind, Tail
+from liftwerk.events.identifiers import IDENTIFIERS
+from liftwerk.features.as_of import with_inputs
+from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
+from liftwerk.features.tiles import View, compile_view, tiles_of
+from liftwerk.features.version import feature_versions
+from liftwerk.features.views import FEATURE_VIEWS, FeatureView, space_of
+from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.identity.resolve import CUSTOMER, leaf_sql
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.instants import to_microseconds
+from liftwerk.store.online import Changes
+from liftwerk.store.stores import Stores
+
+MEMBERS = "members"
+"""The space of who is who: leaf -> all leaves of its customer, where that are several."""
+
+CONSENT = "consent_changed"
+AUDIT = "audit"
+LEAF = 16
+
+
+class KeptView(Struct, frozen=True):
+    """A declared view, and how it is kept.
+
+    Attributes
+    ----------
+    name : str
+    declared : FeatureView
+    space : str
+        Where its rows are.
+    view : View
+        How they are made and read.
+    events : tuple of str
+        What they are made of.
+    """
+
+    name: str
+    declared: FeatureView
+    space: str
+    view: View
+    events: tuple[str, ...]
+
+
+def kept_view(project: Project, name: str) -> KeptView:
+    """Compile a declared view.
+
+    Raises
+    ------
+    UnknownName
+        If no such view is declared.
+    """
+    declared = project.lookup(FEATURE_VIEWS, name)
+    versions = feature_versions(project, declared.features).values()
+    events = known_events(project)
+    view = compile_view(with_inputs(project, declared.features), events, project.currency)
+    read = dict.fromkeys(plan.source.event for plan in view.plans)
+    return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
+
+
+class Updated(Struct, frozen=True):
+    """What one step did.
+
+    Attributes
+    ----------
+    offset : int
+        Up to where the values know the log.
+    merged, remade : int
+        Rows that were added to, and rows that were made anew.
+    """
+
+    offset: int
+    merged: int
+    remade: int
+
+
+class Updater:
+    """Keeps the declared views up to date; one process at a time gets on.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    clock : Clock
+    names : sequence of str, optional
+        Only these views.
+    """
+
+    def __init__(
+        self, project: Project, stores: Stores, clock: Clock, names: Sequence[str] | None = None
+    ) -> None:
+        if names is None:
+            names = list(project.get(FEATURE_VIEWS))
+        self.views = [kept_view(project, name) for name in names]
+        self._project = project
+        self._stores = stores
+        self._clock = clock
+        self._tail = Tail(project, stores)
+
+    def step(self) -> Updated:
+        """Take in what is new in the log.
+
+        Returns
+        -------
+        Updated
+
+        Raises
+        ------
+        Conflict
+            If another process got on meanwhile; then nothing was written.
+        """
+        with self._tail.reading() as behind:
+            now = to_microseconds(self._clock.now())
+            merged = remade = 0
+            for kept in self.views:
+                step = _Step(self._project, self._stores, kept, behind, now)
+                if step.needed:
+                    step.write(self._clock)
+                    merged += step.merged
+                    remade += step.remade
+            return Updated(behind.offset, merged, remade)
+
+    def catch_up(self, tell: Callable[[Updated], None] | None = None) -> Updated:
+        """Take steps until nothing is left of what is in the log now."""
+        last = self._stores.inbox.last_offset()
+        while True:
+            try:
+                done = self.step()
+            except Conflict:
+                continue  # another process took the same step: go on from where it is
+            if tell is not None:
+                tell(done)
+            if done.offset >= last:
+                return done
+
+
+class _Step:
+    """One view's way from the offset where it stands to that of a state of the log."""
+
+    def __init__(
+        self, project: Project, stores: Stores, kept: KeptView, behind: Behind, now: int
+    ) -> None:
+        self.project = project
+        self.stores = stores
+        self.kept = kept
+        self.behind = behind
+        self.members_space = f"{kept.space}/{MEMBERS}"
+        self.progress = stores.online.progress(kept.space)
+        self.members_progress = stores.online.progress(self.members_space)
+        self.now = now
+        if self.progress is not None:
+            self.now = max(now, to_microseconds(self.progress.at))
+        self.merged = self.remade = 0
+
+    @property
+    def needed(self) -> bool:
+        """Whether the log goes on behind what the rows know."""
+        return self.progress is None or self.progress.offset < self.behind.offset
+
+    def write(self, clock: Clock) -> None:
+        """Write the rows, who is who, and the offset."""
+        touched = self._touched()
+        puts: dict[bytes, bytes] = {}
+        drops: set[bytes] = set()
+        for leaf, row in self._new_rows(touched):
+            puts[leaf] = encode_row(row)
+        self.merged = len(puts)
+        for leaf, made in self._made_anew(touched):
+            self.remade += 1
+            if made is None:
+                drops.add(leaf)
+            else:
+                puts[leaf] = encode_row(made)
+        changes = {
+            self.kept.space: Changes(self.progress, puts.items(), drops),
+            self.members_space: self._members(),
+        }
+        at = max(clock.now(), self.progress.at) if self.progress else clock.now()
+        self.stores.online.apply(changes, self.behind.offset, at)
+
+    @cached_property
+    def _since(self) -> int:
+        return 0 if self.progress is None else self.progress.offset
+
+    @cached_property
+    def _customers(self) -> Customers | None:
+        return customers_as_of(self.project, self.stores, tail=self.behind)
+
+    @cached_property
+    def _before(self) -> Customers | None:
+        known = AsOf(offset=self._since)
+        return customers_as_of(self.project, self.stores, known, tail=self.behind)
+
+    @cached_property
+    def _groups(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return which leaves are one customer, as of where the rows stand, and now."""
+        if self._before is self._customers:
+            now = groups_of(self._customers)
+            return now, now
+        return groups_of(self._before), groups_of(self._customers)
+
+    def _members(self) -> Changes:
+        before, now = self._groups
+        if self.progress is None:
+            before = {}
+        puts = {leaf: group for leaf, group in now.items() if before.get(leaf) != group}
+        drops = [leaf for leaf in before if leaf not in now]
+        return Changes(self.members_progress, puts.items(), drops)
+
+    def _relations(
+        self,
+        purpose: str,
+        names: Sequence[str],
+        leaves: Iterable[bytes] | None = None,
+        after_offset: int | None = None,
+        superseded: bool = False,
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        merged = None
+        if self._customers is not None:
+            merged = self._customers.merged
+        return relations(
+            self.project,
+            self.stores,
+            purpose,
+            AsOf(offset=self.behind.offset),
+            {CUSTOMER: leaf_sql(self.project)},
+            names,
+            one_customer=merged,
+            superseded=superseded,
+            tail=self.behind,
+            leaves=None if leaves is None else pa.array(list(leaves), pa.binary()),
+            after_offset=after_offset,
+        )
+
+    def _touched(self) -> set[bytes]:
+        """Say which leaves cannot be merely added to."""
+        if self.progress is None:
+            return set()
+        purpose = self.kept.declared.purpose
+        before, now = self._groups
+        found = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
+        changed = self._changed_consent(purpose)
+        for leaf in changed:
+            group = now.get(leaf, leaf)
+            found.update(group[at : at + LEAF] for at in range(0, len(group), LEAF))
+        if found:
+            # Rows name several identifiers: what is said of one is about rows of another's.
+            with self._relations(AUDIT, self.kept.events, leaves=found) as connection:
+                found |= _leaves(connection, self.kept.events, "TRUE")
+        return found | self._reported_again(found)
+
+    def _changed_consent(self, purpose: str) -> set[bytes]:
+        columns = [f"leaf_{name}" for name in self.project.get(IDENTIFIERS)]
+        with self._relations(AUDIT, [CONSENT], after_offset=self._since) as connection:
+            about = (
+                f"list_contains(withdrawn, '{purpose}') OR list_contains(granted, '{purpose}')"
+            )
+            rows = connection.sql(
+                f"SELECT {', '.join(map(quoted, columns))} FROM {CONSENT} WHERE {about}"
+            ).fetchall()
+        return {leaf for row in rows for leaf in row if leaf is not None}
+
+    def _reported_again(self, touched: set[bytes]) -> set[bytes]:
+        """Say whose report of a conversion counts no longer, or may count again."""
+        declared = known_events(self.project)
+        names = [name for name in self.kept.events if declared[name].unique]
+        if not names:
+            return set()
+        purpose = self.kept.declared.purpose
+        with self._relations(
+            purpose, names, after_offset=self._since, superseded=True
+        ) as connection:
+            old = f'"offset" <= {self._since} AND superseded_by IS NOT NULL'
+            found = _leaves(connection, names, old)
+        if touched:
+            with self._relations(AUDIT, names) as connection:
+                asked = pa.table({"leaf": pa.array(sorted(touched), pa.binary())})
+                connection.register("_touched", asked)
+                for name in names:
+                    keys = ", ".join(map(quoted, declared[name].unique))
+                    found |= _leaves(
+                        connection,
+                        [name],
+                        f"({keys}) IN (SELECT ({keys}) FROM {quoted(name)}"
+                        f" WHERE {CUSTOMER} IN (SELECT leaf FROM _touched))",
+                    )
+        return found
+
+    def _new_rows(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row]]:
+        after = self._since if self.progress is not None else None
+        with self._relations(
+            self.kept.declared.purpose, self.kept.events, after_offset=after
+        ) as connection:
+            new = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+        leaves = [leaf for (leaf,) in new if leaf not in touched]
+        bodies, _ = self.stores.online.get(self.kept.space, leaves)
+        for leaf, body in zip(leaves, bodies, strict=True):
+            row = self._empty() if body is None else decode_row(body)
+            for grid, tiles, more in zip(self.kept.view.grids, row, new[(leaf,)], strict=True):
+                add(grid, tiles, more, self.now)
+            yield leaf, row
+
+    def _made_anew(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row | None]]:
+        if not touched:
+            return
+        with self._relations(
+            self.kept.declared.purpose, self.kept.events, leaves=touched
+        ) as connection:
+            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+        for leaf in touched:
+            yield leaf, made.get((leaf,))
+
+    def _empty(self) -> Row:
+        return [Tiles({}, {}) for _ in self.kept.view.grids]
+
+
+def groups_of(customers: Customers | None) -> dict[bytes, bytes]:
+    """Return leaf -> all leaves of its customer in order, one after another, where several are."""
+    if customers is None:
+        return {}
+    members: dict[bytes, list[bytes]] = {}
+    for row in customers.merged.to_pylist():
+        members.setdefault(row["customer"], [row["customer"]]).append(row["leaf"])
+    groups = (sorted(leaves) for leaves in members.values())
+    return {leaf: b"".join(group) for group in groups for leaf in group}
+
+
+def _leaves(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[str], condition: str
+) -> set[bytes]:
+    selects = " UNION ".join(
+        f"SELECT {CUSTOMER} FROM {quoted(name)} WHERE {condition}" for name in names
+    )
+    rows = connection.sql(f"SELECT * FROM ({selects}) WHERE {CUSTOMER} IS NOT NULL").fetchall()
+    return {leaf for (leaf,) in rows}

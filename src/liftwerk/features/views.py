@@ -1,0 +1,76 @@
+"""``[feature_views.NAME]``: features that are kept ready and served together, for one purpose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from liftwerk.definitions.lines import Path
+from liftwerk.definitions.problem import Problem
+from liftwerk.definitions.project import Project
+from liftwerk.definitions.section import named
+from liftwerk.features.definition import FEATURES
+from liftwerk.privacy.definition import PURPOSES
+
+
+class FeatureView(Struct, frozen=True):
+    """``[feature_views.NAME]``.
+
+    Attributes
+    ----------
+    purpose : str
+        What the values are for: events that may not be used for it are not in them.
+    features : tuple of str
+        The features, all of one entity.
+    entity : str
+        Whom they are about.
+    description, owner : str
+        What it is for, and who answers for it.
+    """
+
+    purpose: str
+    features: tuple[str, ...]
+    entity: Literal["customer"] = "customer"
+    description: str = ""
+    owner: str = ""
+
+
+def _check(project: Project) -> Iterable[Problem]:
+    features = project.get(FEATURES)
+    purposes: Collection[str] = project.get(PURPOSES)
+    for name, view in project.get(FEATURE_VIEWS).items():
+        path: Path = ("feature_views", name)
+        if view.purpose not in purposes:
+            yield project.unknown((*path, "purpose"), view.purpose, purposes)
+        if not view.features:
+            yield project.problem((*path, "features"), "name at least one", [])
+        for place, feature in enumerate(view.features):
+            where = (*path, "features", place)
+            if feature not in features:
+                yield project.unknown(where, feature, features)
+            elif features[feature].entity != view.entity:
+                hint = f"it is about a {features[feature].entity}: a view is about a {view.entity}"
+                yield project.problem(where, hint, feature)
+            elif view.features.index(feature) != place:
+                yield project.problem(where, "name it once", feature)
+
+
+FEATURE_VIEWS = named("feature_views", FeatureView, _check)
+
+
+def space_of(name: str, view: FeatureView, versions: Iterable[str]) -> str:
+    """Name where a view's values are kept: other definitions are kept elsewhere.
+
+    Parameters
+    ----------
+    name : str
+        The view's.
+    view : FeatureView
+    versions : iterable of str
+        Of its features, in their order.
+    """
+    digest = hashlib.sha256("\n".join([view.purpose, *versions]).encode()).hexdigest()
+    return f"{name}@{digest[:16]}"
