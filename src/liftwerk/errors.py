@@ -17,6 +17,7 @@
         ├── Overloaded       more came than can be kept at once; nothing of it was taken
         ├── HomeInUse        another process holds the home
         ├── HomeFormat       the home was written by another version
+        ├── Conflict         another process wrote first; nothing was written
         └── StoreFault       a store cannot be read or written
 
 The family knows neither HTTP nor the command line: the edges map it, by class, to a status or an
@@ -128,6 +129,10 @@ class HomeInUse(EnvironmentFault):
 
 class HomeFormat(EnvironmentFault):
     """The home was written by another version of liftwerk."""
+
+
+class Conflict(EnvironmentFault):
+    """Another process wrote first; nothing was written: read again, and work it out anew."""
 
 
 class StoreFault(EnvironmentFault):

@@ -24,6 +24,7 @@ SITES = (
     "step_commit",
     "release_commit",
     "decision_commit",
+    "online_commit",
     "forward_commit",
     "delivery_commit",
     "erase_collection",

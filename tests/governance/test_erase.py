@@ -109,6 +109,7 @@ def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: 
     assert rows_of(done) == {
         "live decisions": 1,
         "outbox": 0,
+        "online values": 0,
         "inbox": 1,
         "quarantine": 3,
         "delivery fields": 0,

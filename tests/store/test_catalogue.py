@@ -8,6 +8,7 @@ import pytest
 from liftwerk.store.catalogue import NOBODY, Catalogue, Collection, Subject, Taken
 from liftwerk.store.decisions import DecisionRecord
 from liftwerk.store.home import Home
+from liftwerk.store.online import Changes
 from liftwerk.store.stores import Stores, open_stores
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -75,6 +76,8 @@ def test_erasing_goes_through_every_collection(stores: Stores) -> None:
     for number, unit in enumerate((b"jane", b"jane", b"joe")):
         record = DecisionRecord(number.to_bytes(16, "big"), unit, "email", AT, b"{}")
         stores.decisions.decide(record, [])
+    rows = [(b"joe", b"\x01"), (b"jane", b"\x02")]
+    stores.online.apply({"crm@3f:ads": Changes(None, rows)}, 1, AT)
     assert stores.catalogue.export(Subject((b"joe",))) == {
         "live decisions": [
             {
@@ -84,12 +87,14 @@ def test_erasing_goes_through_every_collection(stores: Stores) -> None:
                 "decided": {},
             }
         ],
+        "online values": [{"space": "crm@3f:ads", "key": b"joe".hex(), "body": "01"}],
         "mails": [{"mail": "x"}],
     }
     jane = Subject((b"jane", b"j2"))
     assert stores.catalogue.erase(jane) == {
         "live decisions": Taken({"unit": 2}),
         "outbox": Taken({"lane": 0}),
+        "online values": Taken({"key": 1}),
         "mails": Taken({"unit": 7}),
     }
     assert seen == [jane]

@@ -14,6 +14,8 @@ from liftwerk.store.decisions.kinds.sqlite import SqliteDecisions
 from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.ledger import Release
 from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
+from liftwerk.store.online import Changes
+from liftwerk.store.online.kinds.sqlite import SqliteOnline
 from liftwerk.store.sqlite import Database
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,6 +79,20 @@ def test_a_decision_that_found_no_room_spends_nothing(tmp_path: Path) -> None:
     make_room(decisions.database)
     assert decisions.decide(large, [budget]).recorded
     decisions.close()
+
+
+def test_online_values_stay_at_their_last_offset(tmp_path: Path) -> None:
+    online = SqliteOnline(tmp_path / "online.sqlite")
+    progress = online.apply({"crm": Changes(None, [(b"ada", b"1"), (b"bob", b"1")])}, 1, AT)
+    fill_up(online.database)
+    larger = [(b"ada", b"2"), *((b"%d" % number, b"x" * 4000) for number in range(20))]
+    with pytest.raises(StoreFault, match="the disk is full"):
+        online.apply({"crm": Changes(progress, larger, drops=[b"bob"])}, 2, AT)
+    assert online.get("crm", [b"ada", b"bob"]) == ([b"1", b"1"], progress)
+    make_room(online.database)
+    online.apply({"crm": Changes(progress, larger, drops=[b"bob"])}, 2, AT)
+    assert online.get("crm", [b"ada", b"bob"])[0] == [b"2", None]
+    online.close()
 
 
 def test_an_artefact_that_found_no_room_leaves_no_part(

@@ -192,13 +192,23 @@ def test_a_killed_holder_leaves_no_lock(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["inbox.sqlite", "ledger.sqlite", "decisions.sqlite", "outbox.sqlite"]
+    "name", ["inbox.sqlite", "ledger.sqlite", "decisions.sqlite", "outbox.sqlite", "online.sqlite"]
 )
 def test_a_damaged_database_is_one_line(home: Home, name: str) -> None:
     (home.path / name).write_bytes(b"this is not a database, whatever it is" * 200)
     with pytest.raises(StoreFault, match="not a database") as fault:
         open_stores(home)
     assert str(home.path / name) in str(fault.value)
+
+
+def test_a_home_from_before_the_online_values_opens(home: Home) -> None:
+    with open_stores(home) as stores:
+        stores.inbox.append([(bytes(16), "visit", 1, b"{}")])
+    (home.path / "online.sqlite").unlink()
+    with open_stores(Home.open(home.path)) as stores:
+        assert stores.inbox.count() == 1
+        assert stores.online.spaces() == []
+        assert stores.damage() == []
 
 
 def test_a_torn_database_is_found(home: Home) -> None:

@@ -17,6 +17,8 @@ from liftwerk.store.inbox import Rejected
 from liftwerk.store.inbox.kinds.sqlite import SqliteInbox
 from liftwerk.store.ledger import Key, Release, Snapshot
 from liftwerk.store.ledger.kinds.sqlite import SqliteLedger
+from liftwerk.store.online import Changes
+from liftwerk.store.online.kinds.sqlite import SqliteOnline
 from liftwerk.store.outbox import Entry, Health, Sealed, Settled
 from liftwerk.store.outbox.kinds.sqlite import SqliteOutbox
 from liftwerk.store.sqlite import Connect
@@ -224,6 +226,49 @@ def check_outbox(path: Path, acknowledged: int) -> tuple[int, list[str]]:
     return acknowledged - taken - settled, wrong
 
 
+MOVED = 40
+"""Keys of an online space: each step writes 20 of them anew, drops one and replaces the members."""
+
+
+def fill_online(path: Path, connect: Connect, acknowledge: Acknowledge) -> None:
+    online = SqliteOnline(path, connect)
+    progress = None
+    for step in range(1, 26):
+        written = [(b"u%02d" % (place % MOVED), _step(step)) for place in range(step, step + 20)]
+        changes = {
+            "crm": Changes(progress, written, drops=[b"u%02d" % ((step + 20) % MOVED)]),
+            "crm/members": Changes(progress, [(b"ada", _step(step))], clear=True),
+        }
+        progress = online.apply(changes, step, AT)
+        acknowledge(step)
+
+
+def _step(step: int) -> bytes:
+    return b"%02d" % step * 100
+
+
+def check_online(path: Path, acknowledged: int) -> tuple[int, list[str]]:
+    online = SqliteOnline(path)
+    wrong = online.damage()
+    progress = online.progress("crm")
+    reached = 0
+    if progress is not None:
+        reached = progress.offset
+    expected: dict[bytes, bytes] = {}
+    for step in range(1, reached + 1):
+        expected.pop(b"u%02d" % ((step + 20) % MOVED), None)
+        expected |= {b"u%02d" % (place % MOVED): _step(step) for place in range(step, step + 20)}
+    if {row.key: row.body for row in online.rows("crm")} != expected:
+        wrong.append("the rows aren't those of the offset")
+    members = [row.body for row in online.rows("crm/members")]
+    if online.progress("crm/members") != progress or members != [_step(reached)][: len(expected)]:
+        wrong.append("two spaces of one transaction stand apart")
+    go_on = {name: Changes(progress) for name in ("crm", "crm/members")}
+    online.apply(go_on, reached + 1, AT)
+    online.close()
+    return acknowledged - reached, wrong
+
+
 WORK = {
     "inbox": (fill_inbox, check_inbox),
     "trimmed": (fill_trimmed, check_trimmed),
@@ -231,6 +276,7 @@ WORK = {
     "decisions": (fill_decisions, check_decisions),
     "ledger": (fill_ledger, check_ledger),
     "keys": (fill_keys, check_keys),
+    "online": (fill_online, check_online),
     "outbox": (fill_outbox, check_outbox),
 }
 """Name -> what is done until the power goes, and what is looked at afterwards.

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.slow
 OTHER_COMMANDS = (
     "entity_commit",
     "decision_commit",
+    "online_commit",
     "quarantine_release",
     "forward_commit",
     "delivery_commit",

@@ -14,6 +14,9 @@ from liftwerk.definitions.typed import Duration
 from liftwerk.errors import StoreFault
 from liftwerk.store.urls import SERVERS, holds_secret
 
+SERVED = ("inbox", "online")
+"""What a server may keep in the home's place."""
+
 
 class StoreSection(Struct, frozen=True):
     """``[store]``.
@@ -27,6 +30,10 @@ class StoreSection(Struct, frozen=True):
         ``postgresql://collector@db.shop.example/shop``; without a password.
     inbox_env : str or None
         The environment variable that holds this URL, also one with a password.
+    online : str or None
+        URL of a server's database that keeps the online values instead; without a password.
+    online_env : str or None
+        The environment variable that holds this URL, also one with a password.
     keep_inbox : duration or None
         How long events stay in the inbox once they rest in tables; by default they go at once.
     """
@@ -34,6 +41,8 @@ class StoreSection(Struct, frozen=True):
     home: str = DEFAULT_HOME
     inbox: str | None = None
     inbox_env: str | None = None
+    online: str | None = None
+    online_env: str | None = None
     keep_inbox: Duration | None = None
 
 
@@ -42,39 +51,67 @@ def _check(project: Project) -> Iterable[Problem]:
     if store.home.strip() in ("", ".", "./"):
         hint = f'name a folder of its own, such as "{DEFAULT_HOME}"'
         yield project.problem(("store", "home"), hint, store.home)
+    for promise in SERVED:
+        yield from _check_server(project, promise)
+
+
+def _check_server(project: Project, promise: str) -> Iterable[Problem]:
     # The URL itself is never shown: it may hold a password all the same.
-    path = ("store", "inbox")
-    if store.inbox is not None and store.inbox_env is not None:
-        hint = "keep one of inbox and inbox_env"
-        yield project.problem(path, hint, what="the inbox has two URLs")
-    if store.inbox is not None and store.inbox.partition("://")[0] not in SERVERS:
+    url, variable = _said(project, promise)
+    path = ("store", promise)
+    if url is not None and variable is not None:
+        hint = f"keep one of {promise} and {promise}_env"
+        yield project.problem(path, hint, what=f"store.{promise} has two URLs")
+    if url is not None and url.partition("://")[0] not in SERVERS:
         hint = 'write one such as "postgresql://collector@db.shop.example/shop"'
-        yield project.problem(path, hint, what="store.inbox is not the URL of a server")
-    elif store.inbox is not None and holds_secret(store.inbox):
-        hint = 'write inbox_env = "LIFTWERK_INBOX_URL", the variable with the whole URL'
-        yield project.problem(path, hint, what="store.inbox holds a password")
+        yield project.problem(path, hint, what=f"store.{promise} is not the URL of a server")
+    elif url is not None and holds_secret(url):
+        name = f"LIFTWERK_{promise.upper()}_URL"
+        hint = f'write {promise}_env = "{name}", the variable with the whole URL'
+        yield project.problem(path, hint, what=f"store.{promise} holds a password")
 
 
-STORE = one("store", StoreSection, _check, unhashed=("home", "inbox", "inbox_env", "keep_inbox"))
+STORE = one(
+    "store",
+    StoreSection,
+    _check,
+    unhashed=("home", "inbox", "inbox_env", "online", "online_env", "keep_inbox"),
+)
 
 
-def inbox_url(project: Project) -> str | None:
-    """Return the URL of the server that keeps the inbox; None when the home does.
+def server_urls(project: Project) -> dict[str, str]:
+    """Return the URLs of the servers that keep something in the home's place.
 
     Parameters
     ----------
     project : Project
 
+    Returns
+    -------
+    dict of str to str
+        By what each keeps, ``"inbox"`` or ``"online"``.
+
     Raises
     ------
     StoreFault
-        If the environment variable that should hold it is not set.
+        If an environment variable that should hold one is not set.
     """
+    urls = {}
+    for promise in SERVED:
+        url, variable = _said(project, promise)
+        if variable is not None:
+            url = os.environ.get(variable)
+            if not url:
+                hint = f"export {variable}=postgresql://…"
+                raise StoreFault(f"{variable} is not set", f"[store] {promise}_env", hint)
+        if url is not None:
+            urls[promise] = url
+    return urls
+
+
+def _said(project: Project, promise: str) -> tuple[str | None, str | None]:
     store = project.get(STORE)
-    if store.inbox_env is None:
-        return store.inbox
-    url = os.environ.get(store.inbox_env, "")
-    if not url:
-        hint = f"export {store.inbox_env}=postgresql://…"
-        raise StoreFault(f"{store.inbox_env} is not set", "[store] inbox_env", hint)
-    return url
+    return {
+        "inbox": (store.inbox, store.inbox_env),
+        "online": (store.online, store.online_env),
+    }[promise]

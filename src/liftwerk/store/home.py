@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liftwerk.errors import HomeFormat, HomeInUse, StoreFault
-from liftwerk.store.definition import inbox_url
+from liftwerk.store.definition import server_urls
 from liftwerk.store.durable import make_folder, sync_folder, write_atomically
 from liftwerk.store.flock import exclusive
 
@@ -30,7 +30,7 @@ UNFIT = "%[]*"
 """Delta and DuckDB read these in a path as something else than themselves."""
 
 FOLDERS = ("artefacts", "ids", "tables")
-DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "outbox.sqlite")
+DATABASES = ("inbox.sqlite", "decisions.sqlite", "ledger.sqlite", "online.sqlite", "outbox.sqlite")
 DAY_KEYS = "keys"
 """The folder of the keys that seal what waits for a delivery; made with the first of them."""
 LOCK = "lock"
@@ -47,6 +47,14 @@ LOCKS = (LOCK, FORWARD_LOCK, COLLECT_LOCK)
 FORMAT_FILE = "format"
 _BESIDE = "format.new"
 
+_OWN = {
+    # Another inbox counts its offsets anew, and what still waits in this one would be lost.
+    "inbox": ("an inbox", "begin with a new home, or take [store] inbox out"),
+    # What no erasure reaches any more must not stay. It is worked out again from the log.
+    "online": ("online values", "delete it with its -wal and -shm, or take [store] online out"),
+}
+"""What to do about a file in the home whose place a server shall take."""
+
 
 class Home:
     """A project's home; `open` it, then `hold` it before writing more than one row.
@@ -61,12 +69,14 @@ class Home:
     ['artefacts', 'format', 'ids', 'lock', 'tables']
     """
 
-    def __init__(self, path: Path, inbox: str | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.inbox = inbox
+        self._servers: dict[str, str] = {}
 
     @classmethod
-    def open(cls, path: Path, create: bool = False, inbox: str | None = None) -> Home:
+    def open(
+        cls, path: Path, create: bool = False, servers: Mapping[str, str] | None = None
+    ) -> Home:
         """Open a home, migrating an older one after a backup.
 
         Parameters
@@ -75,8 +85,9 @@ class Home:
             The folder.
         create : bool
             Make it when it isn't there; one whose making was interrupted is completed.
-        inbox : str, optional
-            URL of a server that keeps the inbox; by default a file in the home does.
+        servers : mapping of str to str, optional
+            URLs of the servers that keep the inbox or the online values; by default a file in the
+            home does.
 
         Raises
         ------
@@ -87,7 +98,7 @@ class Home:
             If it has to be migrated and another process holds it.
         StoreFault
             If the folder can't be read or written, or its path holds one of `UNFIT`, or if it has
-            an inbox already and a server shall keep it.
+            a file already of what a server shall keep.
         """
         path = path.absolute()
         unfit = sorted(set(UNFIT) & set(str(path)))
@@ -99,18 +110,18 @@ class Home:
         except OSError as error:
             what = f"the home cannot be opened ({error.strerror})"
             raise StoreFault(what, str(path), "check the path and its permissions") from error
-        own = path / "inbox.sqlite"
-        if inbox is not None and own.exists():
-            # Another inbox counts its offsets anew, and what still waits in this one would be lost.
-            hint = "begin with a new home, or take [store] inbox out"
-            raise StoreFault("the home has an inbox of its own", str(own), hint)
-        home.inbox = inbox
+        for promise, url in dict(servers or {}).items():
+            own = path / f"{promise}.sqlite"
+            if own.exists():
+                what, hint = _OWN[promise]
+                raise StoreFault(f"the home has {what} of its own", str(own), hint)
+            home._servers[promise] = url
         return home
 
     @classmethod
     def of(cls, project: Project, create: bool = False) -> Home:
-        """Open a project's home, with the inbox where ``[store]`` says; see `open`."""
-        return cls.open(project.home, create, inbox_url(project))
+        """Open a project's home, with the servers that ``[store]`` names; see `open`."""
+        return cls.open(project.home, create, server_urls(project))
 
     @classmethod
     def _opened(cls, path: Path, create: bool) -> Home:
@@ -147,17 +158,16 @@ class Home:
     @property
     def urls(self) -> dict[str, str]:
         """Promise -> URL of the store that keeps it."""
-        inbox = f"sqlite:{self.path / 'inbox.sqlite'}"
-        if self.inbox is not None:
-            inbox = self.inbox
-        return {
-            "inbox": inbox,
+        own = {
+            "inbox": f"sqlite:{self.path / 'inbox.sqlite'}",
             "tables": f"delta:{self.tables}",
             "ledger": f"sqlite:{self.path / 'ledger.sqlite'}",
             "decisions": f"sqlite:{self.path / 'decisions.sqlite'}",
             "outbox": f"sqlite:{self.path / 'outbox.sqlite'}",
+            "online": f"sqlite:{self.path / 'online.sqlite'}",
             "artefacts": f"file:{self.artefacts}",
         }
+        return own | self._servers
 
     @contextmanager
     def hold(self, purpose: str, lock: str = LOCK, wait: float = 0.0) -> Iterator[None]:

@@ -56,6 +56,12 @@ _SESSION = """select
     set_config('tcp_keepalives_interval', '10', false),
     set_config('tcp_keepalives_count', '3', false)"""
 
+_AMCHECK = """select proname, quote_ident(nspname) from pg_proc
+    join pg_namespace on pg_namespace.oid = pronamespace
+    where proname in ('verify_heapam', 'bt_index_check')
+        and has_function_privilege(pg_proc.oid, 'execute')
+    group by 1, 2"""
+
 _OPEN = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 _LOST = "the connection broke before the answer came"
 _FAULTS = {
@@ -161,10 +167,64 @@ class Server:
             yield connection
             connection.execute("commit")
 
+    @contextmanager
+    def snapshot(self, table: LiteralString) -> Iterator[Connection]:
+        """Yield a connection for reading: all its statements see the tables as of one moment.
+
+        The tables are locked first, as every reader locks them: where `rewrite` came between
+        the moment and the first look, they would seem empty.
+        """
+        with self._one_line("try again"), self._lent() as connection:
+            connection.execute(
+                "begin isolation level repeatable read read only;"
+                f" lock table {table} in access share mode"
+            )
+            yield connection
+            connection.execute("commit")
+
     def rows(self, sql: LiteralString, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement by itself and return its rows."""
         with self._one_line("try again"), self._lent() as connection:
             return connection.execute(sql, parameters, binary=True).fetchall()
+
+    def rewrite(self, table: str) -> None:
+        """Move what is left into a new file; whoever reads or writes the table waits for it.
+
+        A deleted row stays in its page until something else is written there. ``VACUUM FULL`` would
+        carry along what any old transaction might still see; ``TRUNCATE`` leaves nothing behind.
+        Identities are untouched: none is given twice.
+        """
+        with self.transaction() as connection:
+            connection.execute(f"lock table {table} in access exclusive mode")
+            connection.execute(f"create temp table kept on commit drop as table {table}")
+            connection.execute(f"truncate {table}")
+            connection.execute(f"insert into {table} overriding system value table kept")
+
+    def damage(self, table: str) -> list[str]:
+        """Read a table's ``body`` through; check rows and indexes by ``amcheck`` if the role may.
+
+        What a page held before can only be known by the server's own checksums (on by default
+        since PostgreSQL 18): reading is what makes it compare them.
+        """
+        found: list[str] = []
+        try:
+            # The digest makes the server fetch and unpack every body, wherever it lies.
+            self.rows(f"select count(*), count(sha256(body)) from {table}")
+            for check, schema in self.rows(_AMCHECK):
+                if check == "verify_heapam":
+                    sql = (
+                        f"select msg from {schema}.verify_heapam(%s, check_toast => true) limit 10"
+                    )
+                    found += [message for (message,) in self.rows(sql, (table,))]
+                else:
+                    sql = (
+                        f"select {schema}.bt_index_check(indexrelid, true)"
+                        " from pg_index where indrelid = %s::regclass"
+                    )
+                    self.rows(sql, (table,))
+        except StoreFault as error:
+            found.append(error.what)
+        return [f"{self.where}: {table}: {line}" for line in found]
 
     def close(self) -> None:
         """Close the connections that nobody has borrowed."""

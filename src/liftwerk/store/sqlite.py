@@ -138,6 +138,18 @@ class Database:
         with self._one_line(), self._begun() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Yield the connection for reading: all its statements see the file as of the first."""
+        with self._one_line():
+            connection = self._connection()
+            connection.execute("begin")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run one reading statement and return its rows."""
         with self._one_line():

@@ -18,6 +18,7 @@ from liftwerk.store.home import DAY_KEYS, Home
 from liftwerk.store.ids import Ids
 from liftwerk.store.inbox import INBOXES, Inbox
 from liftwerk.store.ledger import LEDGERS, Ledger
+from liftwerk.store.online import ONLINES, Online, Row
 from liftwerk.store.outbox import OUTBOXES, Outbox
 from liftwerk.store.tables import TABLES, Tables
 from liftwerk.store.urls import open_url
@@ -37,6 +38,7 @@ class Stores:
     ledger: Ledger
     decisions: Decisions
     outbox: Outbox
+    online: Online
     artefacts: Artefacts
     ids: Ids
     day_keys: DayKeys
@@ -49,6 +51,7 @@ class Stores:
         self.ledger.scrub()
         self.decisions.scrub()
         self.outbox.scrub()
+        self.online.scrub()
 
     def expire(self, at: datetime) -> None:
         """Drop what was sealed for a delivery that did not come, and the keys nothing needs."""
@@ -66,13 +69,16 @@ class Stores:
         for store in self._all():
             store.close()
 
-    def _all(self) -> Sequence[Inbox | Tables | Ledger | Decisions | Outbox | Artefacts | Ids]:
+    def _all(
+        self,
+    ) -> Sequence[Inbox | Tables | Ledger | Decisions | Outbox | Online | Artefacts | Ids]:
         return (
             self.inbox,
             self.tables,
             self.ledger,
             self.decisions,
             self.outbox,
+            self.online,
             self.artefacts,
             self.ids,
         )
@@ -123,19 +129,21 @@ def open_stores(home: Home) -> Stores:
         opened.callback(decisions.close)
         outbox: Outbox = open_url("outbox", OUTBOXES, urls["outbox"])
         opened.callback(outbox.close)
+        online: Online = open_url("online store", ONLINES, urls["online"])
+        opened.callback(online.close)
         artefacts: Artefacts = open_url("artefacts", ARTEFACTS, urls["artefacts"])
         ids = Ids(home.path / "ids")
         day_keys = DayKeys(home.path / DAY_KEYS)
         opened.pop_all()  # all are open: from here on the caller closes them
     catalogue = Catalogue()
-    for collection in _own_collections(decisions, outbox):
+    for collection in _own_collections(decisions, outbox, online):
         catalogue.register(collection)
     return Stores(
-        home, inbox, tables, ledger, decisions, outbox, artefacts, ids, day_keys, catalogue
+        home, inbox, tables, ledger, decisions, outbox, online, artefacts, ids, day_keys, catalogue
     )
 
 
-def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collection]:
+def _own_collections(decisions: Decisions, outbox: Outbox, online: Online) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
     audit = ("audit", "audit_head")
     state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", "published_schemas")
@@ -220,7 +228,30 @@ def _own_collections(decisions: Decisions, outbox: Outbox) -> Sequence[Collectio
             erase=lambda subject: Taken({"lane": outbox.erase(subject.keys)}),
             export=lambda subject: _forwarded(outbox, subject.keys),
         ),
+        Collection(
+            name="online progress",
+            room="store",
+            holds=("online.sqlite/head", "online.sqlite/spaces"),
+            subject=NOBODY,
+            purposes=("audit",),
+            retention="until the view's version is dropped",
+        ),
+        Collection(
+            name="online values",
+            room="store",
+            holds=("online.sqlite/online",),
+            subject="key",
+            purposes=("the one in the name of each space",),
+            retention="until the view's version is dropped",
+            erase=lambda subject: Taken({"key": online.erase(subject.keys)}),
+            export=lambda subject: [_kept(row) for row in online.about(subject.keys)],
+        ),
     )
+
+
+def _kept(row: Row) -> dict[str, Any]:
+    """Tell of an online row; what its bytes say is known to the features room."""
+    return {"space": row.space, "key": row.key.hex(), "body": row.body.hex()}
 
 
 def _decision(record: DecisionRecord) -> dict[str, Any]:

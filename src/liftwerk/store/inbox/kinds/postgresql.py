@@ -71,11 +71,6 @@ REWRITE_MAX = 1_000_000_000
 ID_LENGTH = 16
 
 _BEYOND = 'select count(*) from liftwerk.inbox join liftwerk.inbox_head on "offset" > last'
-_AMCHECK = """select proname, quote_ident(nspname) from pg_proc
-    join pg_namespace on pg_namespace.oid = pronamespace
-    where proname in ('verify_heapam', 'bt_index_check')
-        and has_function_privilege(pg_proc.oid, 'execute')
-    group by 1, 2"""
 
 
 class PostgresqlInbox:
@@ -226,27 +221,23 @@ class PostgresqlInbox:
         with self.server.transaction() as connection:
             sql = "delete from liftwerk.quarantine where number = any(%s)"
             gone = connection.execute(sql, (list(numbers),)).rowcount
-        self._rewrite(QUARANTINE)
+        self.server.rewrite(QUARANTINE)
         return gone
 
     def damage(self) -> list[str]:
-        """Read every row through, and check tables and indexes by ``amcheck`` where the role may.
-
-        What a page held before can only be known by the server's own checksums (on by default
-        since PostgreSQL 18): reading is what makes it compare them.
-        """
-        found = []
-        for table in (INBOX, QUARANTINE):
-            try:
-                found += self._damage_of(table)
-            except StoreFault as error:
-                found.append(f"{table}: {error.what}")
-        return [f"{self.server.where}: {line}" for line in found]
+        """Read every row through, and let ``amcheck`` look where the role may use it."""
+        found = self.server.damage(INBOX) + self.server.damage(QUARANTINE)
+        if not found:
+            [(many,)] = self.server.rows(_BEYOND)
+            if many > 0:
+                beyond = f"{many} rows beyond the last offset that was given out"
+                found.append(f"{self.server.where}: {INBOX}: {beyond}")
+        return found
 
     def scrub(self) -> None:
         """Write both tables anew, so that no page of theirs holds what was deleted."""
         self._rewrite_inbox()
-        self._rewrite(QUARANTINE)
+        self.server.rewrite(QUARANTINE)
 
     def close(self) -> None:
         """Close the connections."""
@@ -260,38 +251,7 @@ class PostgresqlInbox:
             what = f"{waiting / 1e9:.1f} GB wait in the inbox, too much to be rewritten"
             hint = "`liftwerk run` empties it; then erase again"
             raise StoreFault(what, self.server.where, hint)
-        self._rewrite(INBOX)
-
-    def _rewrite(self, table: str) -> None:
-        """Move what is left into a new file; whoever reads or appends waits for it.
-
-        ``VACUUM FULL`` would carry along what any old transaction might still see; ``TRUNCATE``
-        leaves nothing behind. Identities and the head are untouched: no offset is given twice.
-        """
-        with self.server.transaction() as connection:
-            connection.execute(f"lock table {table} in access exclusive mode")
-            connection.execute(f"create temp table kept on commit drop as table {table}")
-            connection.execute(f"truncate {table}")
-            connection.execute(f"insert into {table} overriding system value table kept")
-
-    def _damage_of(self, table: str) -> list[str]:
-        found = []
-        # The digest makes the server fetch and unpack every body, wherever it lies.
-        self.server.rows(f"select count(*), count(sha256(body)) from {table}")
-        for check, schema in self.server.rows(_AMCHECK):
-            if check == "verify_heapam":
-                sql = f"select msg from {schema}.verify_heapam(%s, check_toast => true) limit 10"
-                found += [f"{table}: {message}" for (message,) in self.server.rows(sql, (table,))]
-            else:
-                sql = (
-                    f"select {schema}.bt_index_check(indexrelid, true)"
-                    " from pg_index where indrelid = %s::regclass"
-                )
-                self.server.rows(sql, (table,))
-        [(many,)] = self.server.rows(_BEYOND)
-        if table == INBOX and many > 0:
-            found.append(f"{table}: {many} rows beyond the last offset that was given out")
-        return found
+        self.server.rewrite(INBOX)
 
 
 def _storable(text: str) -> str:

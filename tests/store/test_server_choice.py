@@ -1,4 +1,4 @@
-"""``[store] inbox``: which inbox a project has, and that its URL tells nobody a password."""
+"""``[store] inbox`` and ``online``: what a server keeps, and that no URL tells a password."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from liftwerk.definitions import Project
 from liftwerk.errors import DefinitionError, StoreFault
-from liftwerk.store.definition import inbox_url
+from liftwerk.store.definition import server_urls
 from liftwerk.store.home import Home
+from liftwerk.store.stores import open_stores
 from liftwerk.store.urls import holds_secret, without_secrets
 from tests.events.shop import shop
 
@@ -25,7 +26,7 @@ def project(root: Path | str = ".", **store: str) -> Project:
 def test_the_home_keeps_the_inbox_unless_a_server_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert inbox_url(project()) is None
+    assert server_urls(project()) == {}
     home = Home.of(project(tmp_path), create=True)
     assert home.urls["inbox"] == f"sqlite:{home.path / 'inbox.sqlite'}"
     assert Home.of(project(tmp_path, inbox=URL)).urls["inbox"] == URL
@@ -34,14 +35,33 @@ def test_the_home_keeps_the_inbox_unless_a_server_is_named(
     assert named.urls["inbox"] == "postgresql://collector:pa55word@db.shop.example/shop"
 
 
+def test_so_it_is_with_the_online_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.of(project(tmp_path), create=True)
+    assert home.urls["online"] == f"sqlite:{home.path / 'online.sqlite'}"
+    assert Home.of(project(tmp_path, online=URL)).urls == home.urls | {"online": URL}
+    monkeypatch.setenv("SHOP_ONLINE", URL)
+    both = Home.of(project(tmp_path, inbox=URL, online_env="SHOP_ONLINE"))
+    assert both.urls == home.urls | {"inbox": URL, "online": URL}
+
+
+def test_values_that_an_erasure_would_miss_do_not_stay_behind(tmp_path: Path) -> None:
+    home = Home.of(project(tmp_path), create=True)
+    open_stores(home).close()
+    with pytest.raises(StoreFault, match=r"the home has online values of its own.*: delete it"):
+        Home.of(project(tmp_path, online=URL))
+    (home.path / "online.sqlite").unlink()
+    assert Home.of(project(tmp_path, online=URL)).urls["online"] == URL
+
+
 def test_where_it_lies_is_not_what_is_meant() -> None:
     assert project(inbox=URL).hash == project().hash == project(inbox_env="SHOP_INBOX").hash
+    assert project(online=URL).hash == project().hash == project(online_env="SHOP_ONLINE").hash
 
 
 def test_a_variable_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_INBOX", raising=False)
     with pytest.raises(StoreFault, match="SHOP_INBOX is not set: \\[store\\] inbox_env: export"):
-        inbox_url(project(inbox_env="SHOP_INBOX"))
+        server_urls(project(inbox_env="SHOP_INBOX"))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +72,10 @@ def test_a_variable_that_is_not_set_is_one_line(monkeypatch: pytest.MonkeyPatch)
         ({"inbox": "postgresql://ada:pa/55word@db/shop"}, "store.inbox holds a password"),
         ({"inbox": "mysql://ada:pa55word@db/shop"}, "not the URL of a server"),
         ({"inbox": "sqlite:/var/inbox.sqlite"}, "not the URL of a server"),
-        ({"inbox": URL, "inbox_env": "SHOP_INBOX"}, "the inbox has two URLs"),
+        ({"online": "postgresql://ada:pa55word@db/shop"}, "store.online holds a password"),
+        ({"online": "redis://db/0"}, "store.online is not the URL of a server"),
+        ({"online": URL, "online_env": "SHOP_ONLINE"}, "store.online has two URLs"),
+        ({"inbox": URL, "inbox_env": "SHOP_INBOX"}, "store.inbox has two URLs"),
     ],
 )
 def test_the_project_file_holds_no_password(store: dict[str, str], says: str) -> None:

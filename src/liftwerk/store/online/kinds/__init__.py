@@ -1,0 +1,1 @@
+"""One file a kind; the list is in the folder above."""
