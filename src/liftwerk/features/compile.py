@@ -173,7 +173,7 @@ def _plan(
         states = ("n", "top", "total") if slot.kind.by_value else tuple(slot.kind.merges)
         columns = {state: f"f{place}_{state}" for state in states}
         values.append(Value(name, slot, ratio, columns))
-    events, rows = read_steps(source, currency)
+    events, rows = read_steps(source, currency, by_time)
     asked = Step.of("_asked", _asked(source, features, values))
     history = Step.of("_history", _history(source, rows, asked, features, by_time))
     steps = [events, rows, asked, history]

@@ -158,8 +158,16 @@ def operand_of(type_: str, currency: str) -> Operand:
     return Operand(type_)
 
 
-def read_steps(source: Source, currency: str) -> tuple[Step, Step]:
-    """Make the steps ``events`` and ``rows`` of a plan.
+def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step]:
+    """Make the steps ``_events`` and ``_rows`` of a plan.
+
+    Parameters
+    ----------
+    source : Source
+    currency : str
+        The project's currency.
+    by_time : bool
+        Whether known times are read too.
 
     Returns
     -------
@@ -173,7 +181,8 @@ def read_steps(source: Source, currency: str) -> tuple[Step, Step]:
     columns = Columns(source)
     known = columns_of_event(source.definition, currency, source.unnest)
     conditions = {text: parse_condition(text, known) for text in columns.conditions}
-    events = _events(source, {name for one in conditions.values() for name in one.names})
+    named = {name for one in conditions.values() for name in one.names}
+    events = _events(source, named, by_time)
     table = events.relation
     if source.unnest is not None:
         table = table.unnest(source.unnest)
@@ -287,15 +296,17 @@ def floor(at: ibis.Value, step: int) -> ibis.Value:
     return at - ((at % step) + step) % step
 
 
-def _events(source: Source, conditions: AbstractSet[str]) -> Step:
+def _events(source: Source, conditions: AbstractSet[str], by_time: bool) -> Step:
     """Write how an engine's table becomes whole numbers; only names differ from then on."""
     properties = source.definition.properties
     known = {**_ENVELOPE, **{name: _column_type(one) for name, one in properties.items()}}
     read = {slot.property for slot in source.slots} | {source.unnest, *conditions, *source.entity}
     roots = {name.partition(".")[0] for name in read if name is not None}
     plain = {name: kind for name, kind in known.items() if name in roots}
-    instants = {"_time": "time", "_known_at": "known_at"}
-    if source.unique:
+    instants = {"_time": "time"}
+    if by_time:
+        instants["_known_at"] = "known_at"
+    if by_time and source.unique:
         instants["_superseded_at"] = SUPERSEDED_AT
     aggregated = {slot.property for slot in source.slots if slot.operand.type == "time"}
     instants |= {f"_us_{name}": name for name in aggregated if name is not None}

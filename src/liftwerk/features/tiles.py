@@ -136,7 +136,7 @@ def _needed(features: Sequence[FeatureDefinition], slots: Sequence[Slot]) -> int
 
 def _plan(source: Source, grid: Grid, currency: str) -> TilePlan:
     source = Source(source.event, source.definition, source.entity, source.unnest, grid.slots)
-    events, rows = read_steps(source, currency)
+    events, rows = read_steps(source, currency, by_time=False)
     placed = Step.of("_placed", _placed(rows.relation, grid))
     table, columns = placed.relation, Columns(source)
     keys = [name for name in table.columns if name[0] == "e"] + [TILE, PENDING]
