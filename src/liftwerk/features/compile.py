@@ -37,7 +37,7 @@ from liftwerk.features.rows import (
     read_steps,
     slot_of,
 )
-from liftwerk.features.steps import DIALECTS, Step, joined
+from liftwerk.features.steps import DIALECTS, Statement, Step
 
 ROW = "_row"
 
@@ -72,13 +72,13 @@ class Plan(Struct, frozen=True):
         The event, and what is read of it.
     values : tuple of Value
         The features.
-    steps : tuple of Step
-        Read the relations ``_spine`` (``_row``, the entity's columns, ``time``) and the event's.
+    statement : Statement
+        Reads the relations ``_spine`` (``_row``, the entity's columns, ``time``) and the event's.
     """
 
     source: Source
     values: tuple[Value, ...]
-    steps: tuple[Step, ...]
+    statement: Statement
 
     @property
     def event(self) -> str:
@@ -87,7 +87,7 @@ class Plan(Struct, frozen=True):
 
     def sql(self, dialect: str = "duckdb") -> str:
         """Write the plan for an engine: ``duckdb`` or ``pyspark``."""
-        return joined(self.steps, dialect)
+        return self.statement.sql(dialect)
 
 
 def compile_features(
@@ -119,7 +119,7 @@ def compile_features(
     --------
     >>> orders = FeatureDefinition(entity="customer", from_="order", aggregate="count")
     >>> (plan,) = compile_features({"orders": orders}, {"order": EventDefinition(1, "")}, "EUR")
-    >>> [step.name for step in plan.steps]
+    >>> [step.name for step in plan.statement.steps]
     ['_events', '_rows', '_asked', '_history', '_states', '_answers']
     """
     return [
@@ -180,7 +180,7 @@ def _plan(
     made = _states(source, history.relation, values, features)
     steps += [Step.of(name, table) for name, table in made.items()]
     steps.append(_answers(steps[4:]))
-    return Plan(source, tuple(values), tuple(steps))
+    return Plan(source, tuple(values), Statement.of(*steps))
 
 
 def _answers(states: list[Step]) -> Step:

@@ -122,9 +122,7 @@ class Server:
             )
         return served
 
-    def _values(
-        self, rows: Sequence[Row], now: int
-    ) -> tuple[dict[str, Any], dict[str, Missing]]:
+    def _values(self, rows: Sequence[Row], now: int) -> tuple[dict[str, Any], dict[str, Missing]]:
         view = self.kept.view
         values = read_values(view.grids, view.readings, rows, now)
         for name, expression in self._expressions.items():

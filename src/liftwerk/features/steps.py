@@ -56,6 +56,32 @@ class Step(Struct, frozen=True):
         return str(ibis.to_sql(self.made, dialect=dialect))
 
 
+class Statement(Struct, frozen=True):
+    """Steps, and what they are written as for DuckDB: once, since they run many times.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        Each reads those before it.
+    duckdb : str
+        The statement.
+    """
+
+    steps: tuple[Step, ...]
+    duckdb: str
+
+    @classmethod
+    def of(cls, *steps: Step) -> Statement:
+        """Make a statement of steps; its answer is the last of them."""
+        return cls(steps, joined(steps, "duckdb"))
+
+    def sql(self, dialect: str = "duckdb") -> str:
+        """Write the statement for an engine: ``duckdb`` or ``pyspark``."""
+        if dialect == "duckdb":
+            return self.duckdb
+        return joined(self.steps, dialect)
+
+
 def joined(steps: Sequence[Step], dialect: str) -> str:
     """Write steps as one statement, whose answer is the last of them.
 

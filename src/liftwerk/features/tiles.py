@@ -17,7 +17,7 @@ from liftwerk.features.join import check_currency, exact_states
 from liftwerk.features.kinds.aggregate import DECAY_BITS
 from liftwerk.features.rows import Columns, Slot, Source, floor, read_steps, slot_of
 from liftwerk.features.states import Grid, Reading, Row, Tiles
-from liftwerk.features.steps import Step, joined
+from liftwerk.features.steps import Statement, Step
 
 TILE, PENDING = "_tile", "_pending"
 
@@ -31,22 +31,18 @@ class TilePlan(Struct, frozen=True):
         The event, and what is read of it.
     grid : Grid
         Which tiles.
-    steps : tuple of Step
-        Give the entity's ``e0``, …, the tile, the time of what is pending (null for what is not)
-        and every state but those by value. They read the event's relation and ``_clock`` (``now``).
-    by_value : tuple of (int, tuple of Step)
-        For each state by value its place among the grid's, and the steps that give the entity, the
+    states : Statement
+        Gives the entity's ``e0``, …, the tile, the time of what is pending (null for what is not)
+        and every state but those by value. It reads the event's relation and ``_clock`` (``now``).
+    by_value : tuple of (int, Statement)
+        For each state by value its place among the grid's, and what gives the entity, the
         tile, the pending time, ``value`` and ``weight``.
     """
 
     source: Source
     grid: Grid
-    steps: tuple[Step, ...]
-    by_value: tuple[tuple[int, tuple[Step, ...]], ...]
-
-    def sql(self, dialect: str = "duckdb") -> str:
-        """Write the plan for an engine: ``duckdb`` or ``pyspark``."""
-        return joined(self.steps, dialect)
+    states: Statement
+    by_value: tuple[tuple[int, Statement], ...]
 
 
 class View(Struct, frozen=True):
@@ -152,14 +148,16 @@ def _plan(source: Source, grid: Grid, currency: str) -> TilePlan:
                 .group_by([*keys, "value"])
                 .aggregate(weight=ibis._["_weight"].sum())
             )
-            by_value.append((place, (events, rows, placed, Step.of("_counts", counts))))
+            counted = Statement.of(events, rows, placed, Step.of("_counts", counts))
+            by_value.append((place, counted))
         else:
             prepared = slot.kind.prepare(of)
             states |= {f"s{place}_{name}": value for name, value in prepared.items()}
         place += len(slot.kind.merges)
     # Counted too, so that there is a row for each tile even where all states are by value.
     tiles = table.group_by(keys).aggregate(_rows=table.count(), **states)
-    return TilePlan(source, grid, (events, rows, placed, Step.of("_tiles", tiles)), tuple(by_value))
+    made = Statement.of(events, rows, placed, Step.of("_tiles", tiles))
+    return TilePlan(source, grid, made, tuple(by_value))
 
 
 def _placed(rows: ibis.Table, grid: Grid) -> ibis.Table:
@@ -206,8 +204,8 @@ def tiles_of(
         for place, plan in enumerate(view.plans):
             check_currency(connection, plan.source.event, plan.source.money, currency)
             _add_states(connection, view, place, found)
-            for state, steps in plan.by_value:
-                table = exact_states(connection, plan.source.event, joined(steps, "duckdb"))
+            for state, counted in plan.by_value:
+                table = exact_states(connection, plan.source.event, counted.duckdb)
                 _add_counts(table, view, place, state, found)
     finally:
         connection.unregister("_clock")
@@ -221,7 +219,7 @@ def _add_states(
     found: dict[tuple[Any, ...], Row],
 ) -> None:
     plan = view.plans[place]
-    table = exact_states(connection, plan.source.event, plan.sql())
+    table = exact_states(connection, plan.source.event, plan.states.duckdb)
     columns: list[list[Any]] = []
     for slot in plan.grid.slots:
         first = len(columns)

@@ -24,9 +24,9 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import Conflict
 from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
+from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import relations
 from liftwerk.events.tail import Behind, Tail
-from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
 from liftwerk.features.tiles import View, compile_view, tiles_of
@@ -279,9 +279,7 @@ class _Step:
     def _changed_consent(self, purpose: str) -> set[bytes]:
         columns = [f"leaf_{name}" for name in self.project.get(IDENTIFIERS)]
         with self._relations(AUDIT, [CONSENT], after_offset=self._since) as connection:
-            about = (
-                f"list_contains(withdrawn, '{purpose}') OR list_contains(granted, '{purpose}')"
-            )
+            about = f"list_contains(withdrawn, '{purpose}') OR list_contains(granted, '{purpose}')"
             rows = connection.sql(
                 f"SELECT {', '.join(map(quoted, columns))} FROM {CONSENT} WHERE {about}"
             ).fetchall()
