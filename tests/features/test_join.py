@@ -75,22 +75,26 @@ FEATURES = {
 }
 
 
+def event_table(rows: list[naive.Event], currency: str = "USD") -> pa.Table:
+    table = {
+        "customer": pa.array([row.customer for row in rows], pa.binary(16)),
+        "time": pa.array([row.time for row in rows], pa.timestamp("us", "UTC")),
+        "known_at": pa.array([row.known_at for row in rows], pa.timestamp("us", "UTC")),
+        "offset": pa.array([row.offset for row in rows], pa.int64()),
+        "weight": pa.array([row.weight for row in rows], pa.float64()),
+        "synthetic": pa.array([row.synthetic for row in rows], pa.bool_()),
+        "m_currency": pa.array([currency for _ in rows], pa.string()),
+    }
+    for key, type_ in ARROW.items():
+        table[key] = pa.array([row.properties.get(key) for row in rows], type_)
+    return pa.table(table)
+
+
 def connect(events: dict[str, list[naive.Event]], currency: str = "USD") -> Any:
     connection = duckdb.connect()
     connection.execute("SET threads = 1")
     for name, rows in events.items():
-        table = {
-            "customer": pa.array([row.customer for row in rows], pa.binary(16)),
-            "time": pa.array([row.time for row in rows], pa.timestamp("us", "UTC")),
-            "known_at": pa.array([row.known_at for row in rows], pa.timestamp("us", "UTC")),
-            "offset": pa.array([row.offset for row in rows], pa.int64()),
-            "weight": pa.array([row.weight for row in rows], pa.float64()),
-            "synthetic": pa.array([row.synthetic for row in rows], pa.bool_()),
-            "m_currency": pa.array([currency for _ in rows], pa.string()),
-        }
-        for key, type_ in ARROW.items():
-            table[key] = pa.array([row.properties.get(key) for row in rows], type_)
-        connection.register(name, pa.table(table))
+        connection.register(name, event_table(rows, currency))
     return connection
 
 

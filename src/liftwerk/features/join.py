@@ -56,11 +56,22 @@ def values_as_of(
         finally:
             connection.unregister("_spine")
         for value in plan.values:
-            columns[value.name] = _finalised(value, states, as_of)
+            columns[value.name] = finalised(value, states, as_of)
     return pa.table(columns)
 
 
-def _finalised(value: Value, states: pa.Table, as_of: NDArray[np.int64]) -> pa.ChunkedArray:
+def finalised(value: Value, states: pa.Table, as_of: NDArray[np.int64]) -> pa.ChunkedArray:
+    """Make a feature's values of the exact states of a plan.
+
+    Parameters
+    ----------
+    value : Value
+        Says which.
+    states : pyarrow.Table
+        What the plan's statement gave, one row a question.
+    as_of : int64 of shape (n,)
+        The questions' times, in microseconds since 1970.
+    """
     found = {name: states.column(column) for name, column in value.columns.items()}
     if value.ratio is not None:
         return values_of(value.ratio, found, as_of, value.slot.kind.empty)
