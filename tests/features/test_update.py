@@ -32,6 +32,8 @@ from tests.identity.histories import (
     history,
 )
 
+pytestmark = pytest.mark.slow
+
 ORDERS = {"entity": "customer", "from": "order_completed"}
 FEATURES: dict[str, Any] = {
     "views": {"entity": "customer", "from": "page_viewed", "aggregate": "count"},
