@@ -26,6 +26,7 @@ from liftwerk.errors import StoreFault
 from liftwerk.events.columns import leaf_hex
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.live import copy_live_decisions
+from liftwerk.events.memory import release
 from liftwerk.events.rows import BURIED, BY_CUSTOMER, ROWS, Bodies, gone, with_digests
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, Verdict, identifiers, know_ids, sort_out
@@ -123,6 +124,7 @@ def compact(project: Project, stores: Stores, clock: Clock) -> Compacted:
         erased += batch.erased
         # Only now: what was taken out rests in a table or in quarantine.
         stores.inbox.trim(after, _trimmed_before(project, clock))
+        release()
         # Here, not at the end: each entry of a log makes the next opening of its table slower.
         _vacuum(stores, snapshot)
     if copied.offset > snapshot.decisions_offset:  # every one of them was refused
@@ -249,9 +251,9 @@ class _Batch:
         # What was parsed is written: its memory is needed for the rows that are merged, and theirs
         # for the batch that comes next.
         self.rows = self.rows.select(["event_id", "digest"])
-        pyarrow.default_memory_pool().release_unused()
+        release()
         merged = {name: self.stores.tables.merge(name) for name in versions}
-        pyarrow.default_memory_pool().release_unused()
+        release()
         return {name: version for name, version in merged.items() if version is not None}
 
     def _reject_undeclared(
