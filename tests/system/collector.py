@@ -54,13 +54,14 @@ class Server:
     def workers(self) -> list[int]:
         """The processes that collect, by their parent."""
         # Forked, they are called as their parent is; spawned, by multiprocessing.
-        return self._children(b"liftwerk.cli\0serve") + self._children(b"spawn_main")
+        return self.children(b"liftwerk.cli\0serve") + self.children(b"spawn_main")
 
     def sequencers(self) -> list[int]:
         """The process that sorts, while there is one."""
-        return self._children(b"events\0compact")
+        return self.children(b"events\0compact")
 
-    def _children(self, word: bytes) -> list[int]:
+    def children(self, word: bytes) -> list[int]:
+        """The processes that it started whose command has a word in it."""
         # A thread may have started them; the list of its children is its own.
         found: list[int] = []
         for path in Path(f"/proc/{self.process.pid}/task").glob("*/children"):

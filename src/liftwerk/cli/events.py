@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from liftwerk.cli import progress, show
+from liftwerk.cli import progress, show, stopping
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, err, open_project, out
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
@@ -119,10 +116,6 @@ events = App(
 app.command(events)
 
 
-NICENESS = 5
-"""Beside a server: who collects goes first, sorting can wait."""
-
-
 @events.command
 def compact(
     *,
@@ -159,20 +152,11 @@ def compact(
             done = project.compact()
             emit(common, done, lambda: render(done))
             return
-        ending = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ending.set())
+        ending = stopping.until_told()
         if until_eof:
-            os.nice(NICENESS)
-            threading.Thread(target=_wait_for_eof, args=(ending,), daemon=True).start()
-        keeping.keep_on(project.keep_up, every, ending, render)
-
-
-def _wait_for_eof(ending: threading.Event) -> None:
-    # Not through sys.stdin: its lock would be held when this process ends for another reason.
-    while os.read(0, 1024):
-        pass
-    ending.set()
+            stopping.at_eof(ending)
+        seconds = stopping.seconds(every, "events compact")
+        keeping.keep_on(project.keep_up, seconds, ending, render)
 
 
 @events.command

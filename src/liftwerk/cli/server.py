@@ -12,17 +12,23 @@ from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from liftwerk.server import collector, compactor, measuring, workers
+    from liftwerk.features import views as declared
+    from liftwerk.server import collector, compactor, measures, measuring, workers
     from liftwerk.server import serve as server
 else:
     server = LazyModule("liftwerk.server.serve")
     collector = LazyModule("liftwerk.server.collector")
     workers = LazyModule("liftwerk.server.workers")
     compactor = LazyModule("liftwerk.server.compactor")
+    measures = LazyModule("liftwerk.server.measures")
     measuring = LazyModule("liftwerk.server.measuring")
+    declared = LazyModule("liftwerk.features.views")
 
 EVERY = "5s"
 """How often what was collected is sorted into tables."""
+
+FRESH = "1s"
+"""How often kept features take in what was collected."""
 
 
 @app.command(group="Project")
@@ -37,7 +43,7 @@ def serve(
     compact: bool = True,
     common: Common = DEFAULTS,
 ) -> None:
-    """Serve the pages, collect events at /v1/events, and sort them into tables.
+    """Serve the pages, collect events at /v1/events, sort them, keep features up to date.
 
     Parameters
     ----------
@@ -54,21 +60,30 @@ def serve(
     dry
         Check events and answer why, and store nothing: a collector for tests.
     compact
-        Sort collected events into tables every few seconds, in a process of its own.
+        Sort collected events into tables every few seconds, and keep the declared feature views
+        up to date, each in a process of its own.
     """
     if workers_ > 1 and only != "collect":
         raise ProjectError("several workers only collect", "--workers", "add --only collect")
     if name and only == "collect":
         raise ProjectError("a collector answers to every name", "--name", "leave it out")
-    open_project(common).close()  # a wrong project is said before anything listens
+    with open_project(common) as project:  # a wrong project is said before anything listens
+        views = project.definitions.get(declared.FEATURE_VIEWS)
     if only == "pages":
         serve_pages(common, host, port, name)
         return
     err.print("ctrl-c stops it")
-    command: list[str] = []
+    sorting: list[str] = []
+    following: list[str] = []
     if compact and not dry:
-        command = [sys.executable, "-m", "liftwerk.cli", *_compact(common)]
-    with measuring.measuring(), compactor.beside(command):
+        sorting = _beside(common, "events", "compact", "--every", EVERY)
+        if views:
+            following = _beside(common, "features", "follow", "--every", FRESH)
+    with (
+        measuring.measuring(),
+        compactor.beside(sorting, "sorting events into tables", measures.SEQUENCER_ENDS),
+        compactor.beside(following, "keeping features up to date"),
+    ):
         if only == "collect":
             workers.serve_collectors(
                 common.project, host=host, port=port, workers=workers_, dry=dry, announce=_say
@@ -84,9 +99,10 @@ def serve(
         )
 
 
-def _compact(common: Common) -> tuple[str, ...]:
+def _beside(common: Common, *command: str) -> list[str]:
+    """Write a command of the same project that ends when this process does."""
     project = ("--project", str(common.project))
-    return ("events", "compact", "--every", EVERY, "--until-eof", *project)
+    return [sys.executable, "-m", "liftwerk.cli", *command, "--until-eof", *project]
 
 
 def _say(address: str) -> None:

@@ -1,9 +1,9 @@
 """What is known of a customer as of a time: one definition, compiled, checked and versioned.
 
 The room compiles features to SQL that reads only what had happened and was known by the as-of time,
-makes values of exact whole numbers, checks them against their declared bounds, and says by a hash
-what they depend on. Who may be read is decided by `events` for a purpose; what the values predict
-is left to `models`.
+and to tiles that are kept ready and follow the log. It makes values of exact whole numbers, checks
+them against their declared bounds, and says by a hash what they depend on. Who may be read is
+decided by `events` for a purpose; what the values predict is left to `models`.
 """
 
 from __future__ import annotations

@@ -160,6 +160,21 @@ class Updater:
             if done.offset >= last:
                 return done
 
+    def forget(self) -> None:
+        """Forget what is kept of the views: the next step makes it from the whole log."""
+        for kept in self.views:
+            self._stores.online.drop(kept.space)
+            self._stores.online.drop(f"{kept.space}/{MEMBERS}")
+
+    def rows(self) -> list[tuple[str, int, int]]:
+        """Return each view that was filled, with its number of rows and its offset."""
+        spaces = {space.name: space for space in self._stores.online.spaces()}
+        return [
+            (kept.name, spaces[kept.space].rows, spaces[kept.space].progress.offset)
+            for kept in self.views
+            if kept.space in spaces
+        ]
+
 
 class _Step:
     """One view's way from the offset where it stands to that of a state of the log."""

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from liftwerk.definitions.typed import Duration
-from liftwerk.errors import HomeInUse, ProjectError
+from liftwerk.errors import HomeInUse
 from liftwerk.events.compact import Compacted
 
 
@@ -27,7 +26,7 @@ def compacted(done: Compacted) -> dict[str, Any]:
 
 def keep_on(
     compact: Callable[[], dict[str, Any]],
-    every: str,
+    seconds: float,
     ending: threading.Event,
     tell: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -37,22 +36,13 @@ def keep_on(
     ----------
     compact : callable
         `liftwerk.project.Project.keep_up`.
-    every : str
-        Time between the end of one and the start of the next, such as ``5s``.
+    seconds : float
+        Time between the end of one and the start of the next.
     ending : threading.Event
         Set by whoever wants it to end.
     tell : callable
         Told what each one did that found something to do.
-
-    Raises
-    ------
-    ProjectError
-        If the time is no duration.
     """
-    try:
-        seconds = Duration(every).seconds
-    except ValueError as error:
-        raise ProjectError(f"--every is {every!r}", "events compact", str(error)) from None
     while not ending.is_set():
         try:
             done = compact()

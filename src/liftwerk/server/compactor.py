@@ -1,4 +1,4 @@
-"""The sequencer beside the server: a process of its own, so that collecting never waits for it."""
+"""Processes beside the server, so that collecting never waits for what they do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from liftwerk.server.measures import SEQUENCER_ENDS
+from prometheus_client import Counter
 
 RESTART_SECONDS = 1.0
 """Between its end and its next start, the first time; each further time twice as long."""
@@ -26,18 +26,22 @@ log = logging.getLogger("liftwerk.server")
 
 
 @contextmanager
-def beside(command: Sequence[str]) -> Iterator[None]:
+def beside(command: Sequence[str], what: str, ends: Counter | None = None) -> Iterator[None]:
     """Keep a process running while the server does; it is told to end when the server ends.
 
     Parameters
     ----------
     command : sequence of str
         What to run, such as ``liftwerk events compact --every 5s``; nothing if it is empty.
+    what : str
+        What it does, for the log.
+    ends : prometheus_client.Counter, optional
+        Counts how often it ended before its time.
     """
     if not command:
         yield
         return
-    keeper = _Keeper(command)
+    keeper = _Keeper(command, what, ends)
     keeper.start()
     try:
         yield
@@ -48,9 +52,11 @@ def beside(command: Sequence[str]) -> Iterator[None]:
 class _Keeper(threading.Thread):
     """Starts the process again when it ends before its time."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        super().__init__(name="compactor", daemon=True)
+    def __init__(self, command: Sequence[str], what: str, ends: Counter | None) -> None:
+        super().__init__(name=what, daemon=True)
         self._command = list(command)
+        self._what = what
+        self._ends = ends
         self._ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._guard = threading.Lock()
@@ -73,8 +79,9 @@ class _Keeper(threading.Thread):
                 return
             if time.monotonic() - began > WELL_SECONDS:
                 wait = RESTART_SECONDS
-            SEQUENCER_ENDS.inc()
-            log.warning("sorting events into tables ended with %d; again in %g s", code, wait)
+            if self._ends is not None:
+                self._ends.inc()
+            log.warning("%s ended with %d; again in %g s", self._what, code, wait)
             self._ending.wait(wait)
             wait = min(wait * 2, MOST_SECONDS)
 

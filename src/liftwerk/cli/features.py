@@ -1,0 +1,233 @@
+"""`features`: what is known of a customer, how it is made, and what it is now."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from liftwerk.cli import progress, show, stopping
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.lazy import LazyModule
+from liftwerk.server import format as fmt
+
+if TYPE_CHECKING:
+    from liftwerk.features import catalogue, serve, update
+    from liftwerk.features import definition as declared
+    from liftwerk.features import views as declared_views
+    from liftwerk.identity import resolve
+else:
+    catalogue = LazyModule("liftwerk.features.catalogue")
+    declared = LazyModule("liftwerk.features.definition")
+    declared_views = LazyModule("liftwerk.features.views")
+    resolve = LazyModule("liftwerk.identity.resolve")
+    serve = LazyModule("liftwerk.features.serve")
+    update = LazyModule("liftwerk.features.update")
+
+features = App(
+    name="features",
+    help="What is known of a customer, how it is made, and what it is now.",
+    help_format="plaintext",
+    group="Features",
+)
+app.command(features)
+
+
+@features.command(name="list")
+def list_(*, entity: str | None = None, search: str = "", common: Common = DEFAULTS) -> None:
+    """List the declared features.
+
+    Parameters
+    ----------
+    entity
+        Only those about it.
+    search
+        Only those in whose name, words, owner or properties this occurs.
+    """
+    with open_project(common) as project:
+        found = catalogue.catalogue(project.definitions, entity, search)
+
+    def render() -> None:
+        if not found:
+            out.print("no such feature is declared: see [features.NAME]", markup=False)
+            return
+        rows = [
+            [one.name, one.entity, one.says, one.privacy, ", ".join(one.views), one.owner]
+            for one in found
+        ]
+        show.table("", ("feature", "about", "what", "privacy", "kept in", "owner"), rows)
+
+    emit(common, found, render)
+
+
+@features.command(name="show")
+def show_(
+    name: str,
+    /,
+    *,
+    sql: Annotated[bool, Parameter(negative="")] = False,
+    dialect: Literal["duckdb", "pyspark"] = "duckdb",
+    common: Common = DEFAULTS,
+) -> None:
+    """Show a feature: what it is, what it reads, where it is kept.
+
+    Parameters
+    ----------
+    name
+        The feature.
+    sql
+        Print the SQL that makes it, step by step, and nothing else.
+    dialect
+        The engine that the SQL is for.
+    """
+    with open_project(common) as project:
+        entry = catalogue.entry_of(project.definitions, name)
+        made = catalogue.statements(project.definitions, name, dialect)
+        bounds = project.definitions.lookup(declared.FEATURES, name).checks
+
+    def render() -> None:
+        if sql:
+            out.print(";\n\n".join(made) + ";", markup=False, soft_wrap=True)
+            return
+        show.pairs(
+            entry.name,
+            {
+                "what": entry.says,
+                "about": entry.entity,
+                "description": entry.description or "-",
+                "owner": entry.owner or "-",
+                "reads": ", ".join(entry.reads),
+                "privacy": entry.privacy,
+                "kept in": ", ".join(entry.views) or "-",
+                "for": ", ".join(entry.purposes) or "-",
+                "bounds": _bounds(bounds.minimum, bounds.maximum),
+                "version": entry.version,
+            },
+        )
+
+    document = {"feature": entry, "sql": made} if sql else entry
+    emit(common, document, render)
+
+
+def _bounds(minimum: float | None, maximum: float | None) -> str:
+    known = [
+        f"{word} {bound:g}"
+        for word, bound in (("at least", minimum), ("at most", maximum))
+        if bound is not None
+    ]
+    return ", ".join(known) or "-"
+
+
+@features.command
+def backfill(
+    views: list[str] | None = None,
+    /,
+    *,
+    fresh: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Bring kept values up to the end of the log; those of a new view are made from all of it.
+
+    It may be run beside a server, be killed at any point, and be run again.
+
+    Parameters
+    ----------
+    views
+        Only these; all declared ones by default.
+    fresh
+        Forget what is kept of them first.
+    """
+    with open_project(common) as project:
+        names = views or list(project.definitions.get(declared_views.FEATURE_VIEWS))
+        updater = update.Updater(project.definitions, project.stores, project.clock, names)
+        if fresh:
+            updater.forget()
+        began = time.monotonic()
+        with progress.steps() as tell:
+            updater.catch_up(lambda done: tell("features", f"{fmt.number(done.offset)} of the log"))
+        rows = updater.rows()
+        found = [{"view": name, "rows": many, "offset": offset} for name, many, offset in rows]
+        seconds = time.monotonic() - began
+
+    def render() -> None:
+        if not found:
+            out.print("no view is declared: see [feature_views.NAME]", markup=False)
+            return
+        cells = [[name, fmt.number(many), fmt.number(offset)] for name, many, offset in rows]
+        show.table(f"Up to date in {seconds:.1f} s", ("view", "rows#", "offset#"), cells)
+
+    emit(common, {"views": found}, render)
+
+
+@features.command
+def follow(
+    views: list[str] | None = None,
+    /,
+    *,
+    every: str = "1s",
+    until_eof: Annotated[bool, Parameter(negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """Keep views up to date with what is collected, until stopped; `serve` does so by itself.
+
+    Parameters
+    ----------
+    views
+        Only these; all declared ones by default.
+    every
+        Time between the end of one step and the start of the next.
+    until_eof
+        End when standard input ends, as it does when whoever started this is gone.
+    """
+    ending = stopping.until_told()
+    if until_eof:
+        stopping.at_eof(ending)
+    seconds = stopping.seconds(every, "features follow")
+    with open_project(common) as project:
+        updater = update.Updater(project.definitions, project.stores, project.clock, views)
+        while not ending.is_set():
+            updater.catch_up()
+            ending.wait(seconds)
+
+
+@features.command
+def get(
+    view: str,
+    customer: str,
+    /,
+    *,
+    namespace: str | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Show what is known of a customer now, as a decision would be told it.
+
+    Parameters
+    ----------
+    view
+        The view.
+    customer
+        Any identifier of the customer's: VALUE, or NAMESPACE:VALUE.
+    namespace
+        The identifier's namespace; by default the one before the colon, else the first declared.
+    """
+    with open_project(common) as project:
+        leaf = resolve.leaf_of(project.definitions, customer, namespace)
+        server = serve.Server(project.definitions, project.stores, view, project.clock)
+        served = server.get(leaf)
+
+    def render() -> None:
+        facts: dict[str, Any] = {}
+        for name, value in served.values.items():
+            facts[name] = value
+            if value is None:
+                facts[name] = f"- ({served.missing[name]})"
+        age = (served.as_of - served.fresh).total_seconds()
+        show.pairs(f"{customer} in {view}", facts)
+        out.print(
+            f"as of {served.as_of:%Y-%m-%d %H:%M:%S} UTC, offset {fmt.number(served.offset)},"
+            f" brought up to date {age:.0f} s before",
+            style="dim",
+        )
+
+    emit(common, served, render)

@@ -1,0 +1,164 @@
+"""What there is to know about declared features: what they read, for whom, and where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+from msgspec import Struct
+
+from liftwerk.definitions.project import Project
+from liftwerk.events.definition import known_events
+from liftwerk.features.as_of import with_inputs
+from liftwerk.features.compile import compile_features
+from liftwerk.features.condition import columns_of_event, parse_condition
+from liftwerk.features.definition import FEATURES, FeatureDefinition
+from liftwerk.features.version import feature_version
+from liftwerk.features.views import FEATURE_VIEWS
+from liftwerk.privacy.tags import Tag
+
+
+class Entry(Struct, frozen=True):
+    """One feature.
+
+    Attributes
+    ----------
+    name, entity, owner, description : str
+        As declared.
+    says : str
+        What it is, in a few words.
+    version : str
+        The hash of all that its values depend on.
+    reads : tuple of str
+        ``EVENT.PROPERTY`` of every property that decides a value, or the event alone.
+    privacy : str
+        The strongest tag among these.
+    views : tuple of str
+        The views that keep it ready.
+    purposes : tuple of str
+        What those are for.
+    """
+
+    name: str
+    entity: str
+    says: str
+    version: str
+    reads: tuple[str, ...]
+    privacy: Tag
+    views: tuple[str, ...]
+    purposes: tuple[str, ...]
+    owner: str = ""
+    description: str = ""
+
+
+def catalogue(project: Project, entity: str | None = None, search: str = "") -> list[Entry]:
+    """List the declared features.
+
+    Parameters
+    ----------
+    project : Project
+    entity : str, optional
+        Only those about it.
+    search : str
+        Only those in which this occurs: in the name, the words, the owner or what is read.
+    """
+    every = [entry_of(project, name) for name in project.get(FEATURES)]
+    wanted = search.casefold()
+    return [
+        entry
+        for entry in every
+        if (entity is None or entry.entity == entity) and wanted in _text(entry).casefold()
+    ]
+
+
+def entry_of(project: Project, name: str) -> Entry:
+    """Tell of one feature.
+
+    Raises
+    ------
+    UnknownName
+        If no such feature is declared.
+    """
+    feature = project.lookup(FEATURES, name)
+    reads, tags = [], []
+    for read in with_inputs(project, [name]).values():
+        for what, tag in _reads(project, read):
+            reads.append(what)
+            tags.append(tag)
+    views = {
+        view: declared.purpose
+        for view, declared in project.get(FEATURE_VIEWS).items()
+        if name in declared.features
+    }
+    order = get_args(Tag)
+    return Entry(
+        name=name,
+        entity=feature.entity,
+        says=in_words(feature),
+        version=feature_version(project, name),
+        reads=tuple(dict.fromkeys(reads)),
+        privacy=max(tags, key=order.index, default="none"),
+        views=tuple(views),
+        purposes=tuple(dict.fromkeys(views.values())),
+        owner=feature.owner,
+        description=feature.description,
+    )
+
+
+def statements(project: Project, name: str, dialect: str) -> list[str]:
+    """Return the SQL that makes a feature, for ``duckdb`` or ``pyspark``.
+
+    Returns
+    -------
+    list of str
+        One for each event that it, or a feature that it reads, is made of.
+    """
+    features = with_inputs(project, [name])
+    plans = compile_features(features, known_events(project), project.currency)
+    return [plan.sql(dialect) for plan in plans]
+
+
+def in_words(feature: FeatureDefinition) -> str:
+    """Say what a feature is.
+
+    Examples
+    --------
+    >>> from liftwerk.definitions.typed import Duration
+    >>> spent = FeatureDefinition("customer", "order", "sum", "revenue", Duration("90d"))
+    >>> in_words(spent)
+    'sum of order.revenue in 90d'
+    """
+    if feature.expression is not None:
+        return feature.expression
+    words = f"{feature.aggregate} of {feature.from_}"
+    if feature.property is not None:
+        words += f".{feature.property}"
+    if feature.when is not None:
+        words += f" with {feature.when}"
+    if feature.where is not None:
+        words += f" where {feature.where}"
+    if feature.window is not None:
+        words += f" in {feature.window}"
+    if feature.half_life is not None:
+        words += f", halved each {feature.half_life}"
+    return words
+
+
+def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, Tag]]:
+    if feature.from_ is None:
+        return
+    event = known_events(project)[feature.from_]
+    names = [feature.property, feature.unnest, *feature.key]
+    columns = columns_of_event(event, project.currency, feature.unnest)
+    for text in (feature.where, feature.when):
+        if text is not None:
+            names += parse_condition(text, columns).names
+    yield feature.from_, "none"
+    for name in names:
+        root = (name or "").partition(".")[0]
+        if root in event.properties:
+            yield f"{feature.from_}.{name}", event.properties[root].privacy
+
+
+def _text(entry: Entry) -> str:
+    return " ".join((entry.name, entry.says, entry.description, entry.owner, *entry.reads))

@@ -1,0 +1,119 @@
+"""Kept features beside a real server follow what is collected, through kills of who keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from liftwerk.clock import SystemClock
+from liftwerk.definitions import load
+from liftwerk.events.compact import compact
+from liftwerk.features.as_of import current
+from liftwerk.features.serve import Server as FeatureServer
+from liftwerk.features.update import Updater
+from liftwerk.identity.resolve import leaf_of
+from liftwerk.sections import SECTIONS
+from liftwerk.store.home import Home
+from liftwerk.store.stores import open_stores
+from tests.system.collector import Load, make_project, post, serving, view
+from tests.system.conftest import call
+
+pytestmark = pytest.mark.slow
+
+KILLS = 4
+SECONDS = 60
+FEATURES = """
+[features.views]
+entity = "customer"
+from = "page_viewed"
+aggregate = "count"
+
+[features.views_1h]
+entity = "customer"
+from = "page_viewed"
+aggregate = "count"
+window = "1h"
+hop = "1min"
+
+[features.recent_share]
+entity = "customer"
+expression = "views_1h / views"
+
+[feature_views.visitors]
+purpose = "measurement"
+features = ["views", "views_1h", "recent_share"]
+"""
+
+
+def project_in(folder: Path) -> Path:
+    project = make_project(folder)
+    with (project / "liftwerk.toml").open("a") as file:
+        file.write(FEATURES)
+    return project
+
+
+def test_values_follow_what_is_collected_through_kills(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    draw = random.Random(11)
+    killed = 0
+    with serving(project, "--only", "collect") as server:
+        with Load(server.port, connections=2) as sending:
+            deadline = time.monotonic() + SECONDS
+            while killed < KILLS:
+                assert time.monotonic() < deadline, "nobody keeps the features up to date"
+                for pid in server.children(b"features\0follow"):
+                    time.sleep(draw.random())  # a moment that is not chosen
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+                time.sleep(0.05)
+        assert server.stop() == 0
+    definitions = load(project, SECTIONS)
+    with open_stores(Home.open(definitions.home)) as stores:
+        Updater(definitions, stores, SystemClock()).catch_up()
+        with stores.home.hold("test"):
+            compact(definitions, stores, SystemClock())
+        leaves = [leaf_of(definitions, f"visitor:v{number}") for number in range(50)]
+        served = FeatureServer(definitions, stores, "visitors", SystemClock()).get_many(leaves)
+        names = ["views", "views_1h", "recent_share"]
+        wanted = current(definitions, stores, leaves, names, "measurement", served[0].as_of)
+    assert [one.values for one in served] == [
+        {name: row[name] for name in names} for row in wanted.to_pylist()
+    ]
+    assert sum(one.values["views"] for one in served) == len(sending.acknowledged)
+
+
+def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    never = call("features", "get", "visitors", "visitor:v1", cwd=project)
+    assert never.returncode == 2
+    assert "were never made" in never.stderr
+    with serving(project, "--only", "collect", "--no-compact") as server:
+        for number in (1, 1, 2):
+            event = view(str(uuid.uuid4()), number)
+            assert post(server.port, json.dumps(event).encode())[0] == 200
+    done = call("features", "backfill", "--json", cwd=project)
+    assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
+    got = json.loads(
+        call("features", "get", "visitors", "visitor:v1", "--json", cwd=project).stdout
+    )
+    assert got["values"]["views"] == 2.0
+    assert got["offset"] == 3
+    text = call("features", "get", "visitors", "visitor:v9", cwd=project).stdout
+    assert "- (never)" in text
+    again = call("features", "backfill", "--fresh", "--json", cwd=project)
+    assert json.loads(again.stdout) == json.loads(done.stdout)
+    unknown = call("features", "get", "visitor", "visitor:v1", cwd=project)
+    assert unknown.returncode == 2
+    assert "did you mean 'visitors'?" in unknown.stderr
+    listed = json.loads(call("features", "list", "--search", "1H", "--json", cwd=project).stdout)
+    assert [one["name"] for one in listed] == ["views_1h", "recent_share"]
+    sql = call("features", "show", "views_1h", "--sql", "--dialect", "pyspark", cwd=project)
+    assert "unix_micros(`time`)" in sql.stdout
+    assert "_history AS (" in sql.stdout
