@@ -18,10 +18,10 @@ from liftwerk.events.definition import EventDefinition
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.features.condition import (
     columns_of_event,
-    condition_ibis,
     holds,
     parse_condition,
 )
+from liftwerk.features.filter import condition_ibis
 from liftwerk.features.steps import Step
 
 ORDER = EventDefinition(

@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 import msgspec
 import numpy as np
 
+from liftwerk.errors import UnknownName
 from liftwerk.events.inventory.shapes import (
     Coverage,
     EventFacts,
@@ -27,6 +28,7 @@ from liftwerk.events.inventory.shapes import (
     Silence,
     SourceFacts,
 )
+from liftwerk.features.served import Served
 
 Json = dict[str, Any]
 ACTIONS = ["nothing", "mens_email", "womens_email"]
@@ -525,6 +527,9 @@ class TrialSource:
             "holdout": {"share": 0.05, "customers": 1598},
             "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
         }
+
+    def features(self, view: str, customer: str) -> Served:
+        raise UnknownName(f"no [feature_views.{view}] is declared", "liftwerk.toml", customer)
 
     def close(self) -> None:
         self.closed = True

@@ -9,6 +9,8 @@ import signal
 import time
 import uuid
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -105,6 +107,14 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
     )
     assert got["values"]["views"] == 2.0
     assert got["offset"] == 3
+    with serving(project) as server:
+        address = f"http://127.0.0.1:{server.port}/v1/features/customer/visitor%3Av1"
+        with urlopen(f"{address}?view=visitors") as answer:
+            assert json.load(answer)["values"] == got["values"]
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{address}?view=visitor")
+        assert refused.value.code == 404
+        assert json.load(refused.value)["detail"].endswith("did you mean 'visitors'?")
     text = call("features", "get", "visitors", "visitor:v9", cwd=project).stdout
     assert "- (never)" in text
     again = call("features", "backfill", "--fresh", "--json", cwd=project)

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import ibis
 import sqlglot
 from msgspec import Struct
 from sqlglot import exp
@@ -169,18 +168,6 @@ def check_condition(
         parse_condition(text, columns)
     except ValueError as error:
         yield project.problem(path, str(error), text)
-
-
-def condition_ibis(condition: Condition, table: ibis.Table) -> ibis.BooleanValue:
-    """Write a condition over the columns of an event.
-
-    Parameters
-    ----------
-    condition : Condition
-    table : ibis.Table
-        The event, its list unnested: money in minor units, ``context`` as JSON text.
-    """
-    return _expression(condition.tree, table)
 
 
 def holds(condition: Condition, row: Mapping[str, Any]) -> bool | None:
@@ -355,40 +342,7 @@ def _spelled(value: Any) -> str:
     return repr(value)
 
 
-def _expression(node: Node, table: ibis.Table) -> Any:
-    if isinstance(node, Not):
-        return ~_expression(node.of, table)
-    if isinstance(node, Every):
-        return ibis.and_(*(_expression(one, table) for one in node.of))
-    if isinstance(node, Some):
-        return ibis.or_(*(_expression(one, table) for one in node.of))
-    value = _column(node, table)
-    if node.op == "is null":
-        return value.isnull()
-    literals = [_typed(one, node.type) for one in node.values]
-    if node.op == "in":
-        return value.isin(literals)
-    return _OPERATORS[node.op](value, literals[0])
-
-
-def _column(test: Test, table: ibis.Table) -> Any:
-    if test.name.startswith(CONTEXT):
-        value: Any = table["context"].cast("json")
-        for part in test.name.split(".")[1:]:
-            value = value[part]
-        return value.unwrap_as("string")
-    if test.name in table.columns:
-        return table[test.name]
-    items, _, field = test.name.partition(".")
-    return table[items][field]
-
-
-def _typed(value: Any, type_: str) -> Any:
-    kinds = {"number": "float64", "integer": "int64", "money": "int64", "time": "timestamp('UTC')"}
-    return ibis.literal(value, kinds.get(type_))
-
-
-_OPERATORS: Mapping[str, Any] = {
+OPERATORS: Mapping[str, Any] = {
     "=": lambda one, other: one == other,
     "<>": lambda one, other: one != other,
     "<": lambda one, other: one < other,
@@ -396,6 +350,7 @@ _OPERATORS: Mapping[str, Any] = {
     ">": lambda one, other: one > other,
     ">=": lambda one, other: one >= other,
 }
+"""Comparisons, of plain values and of expressions alike."""
 
 
 def _holds(node: Node, row: Mapping[str, Any]) -> bool | None:
@@ -416,7 +371,7 @@ def _holds(node: Node, row: Mapping[str, Any]) -> bool | None:
         return None
     if node.op == "in":
         return value in node.values
-    return bool(_OPERATORS[node.op](value, node.values[0]))
+    return bool(OPERATORS[node.op](value, node.values[0]))
 
 
 def _least(found: Iterable[bool | None]) -> bool | None:

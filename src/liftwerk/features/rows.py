@@ -13,8 +13,9 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.scan import SUPERSEDED_AT
-from liftwerk.features.condition import columns_of_event, condition_ibis, parse_condition
+from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.definition import FeatureDefinition, operand_type
+from liftwerk.features.filter import condition_ibis
 from liftwerk.features.kinds import AGGREGATES, Aggregate
 from liftwerk.features.kinds.aggregate import (
     DAY,

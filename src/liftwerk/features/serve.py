@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from msgspec import Struct
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
@@ -15,37 +13,11 @@ from liftwerk.errors import UnknownName
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.definition import parsed
 from liftwerk.features.expression import Expression, evaluate
+from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values
 from liftwerk.features.update import LEAF, MEMBERS, KeptView, kept_view
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
-
-Missing = Literal["never", "expired"]
-"""Why a value is missing: nothing that counts was ever seen, or it was too long ago."""
-
-
-class Served(Struct, frozen=True):
-    """The values of one customer.
-
-    Attributes
-    ----------
-    values : mapping of str to object
-        Feature -> value; None where it is missing.
-    missing : mapping of str to str
-        Feature -> why.
-    as_of : datetime
-        The time that the values are of.
-    offset : int
-        The last offset of the log that they know of.
-    fresh : datetime
-        When they were brought up to this offset.
-    """
-
-    values: Mapping[str, Any]
-    missing: Mapping[str, Missing]
-    as_of: datetime
-    offset: int
-    fresh: datetime
 
 
 class Server:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, cast
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
 from liftwerk.errors import UnknownName, did_you_mean
+from liftwerk.features.served import Served
 from liftwerk.server import figures
+from liftwerk.server.erasures import identifier_in
 from liftwerk.server.openapi import problems
 from liftwerk.server.reading import Reader
 from liftwerk.server.source import Decision, DecisionRow, Document
@@ -106,6 +109,27 @@ async def decision(reader: NamedDependency[Reader], decision_id: DecisionId) -> 
     if found is None:
         raise UnknownName("no such decision", decision_id, "it may have been erased")
     return cast(Decision, found)
+
+
+OfView = Annotated[str, QueryParameter(min_length=1, description="A declared feature view")]
+WhoseFeatures = Annotated[Path, PathParameter(description="VALUE, or NAMESPACE:VALUE")]
+FEATURES = "/v1/features/customer/"
+
+
+@get(
+    FEATURES + "{customer:path}",
+    summary="What is known of a customer now",
+    responses={**BROKEN, **problems({404: "No such view, or it was never filled"})},
+)
+async def features(
+    request: Request[Any, Any, Any],
+    reader: NamedDependency[Reader],
+    customer: WhoseFeatures,
+    view: OfView,
+) -> Served:
+    """Give the values of a view's features: why one is missing, as of when, and how fresh."""
+    named = identifier_in(request.scope["raw_path"], FEATURES)
+    return await reader.ask(lambda source: source.features(view, named))
 
 
 @get("/health/live", summary="The process answers", sync_to_thread=False)

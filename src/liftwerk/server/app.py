@@ -53,6 +53,7 @@ HANDLERS = (
     api.figure,
     api.decisions,
     api.decision,
+    api.features,
     api.live,
     api.ready,
 )

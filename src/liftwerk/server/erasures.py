@@ -69,7 +69,7 @@ async def erase_customer(
     """
     _demand_staff(request)
     collector = door.collector
-    identifier = _identifier(request.scope["raw_path"])
+    identifier = identifier_in(request.scope["raw_path"], CUSTOMERS)
     now = collector.clock.now()
     if collector.dry:
         return _answer(Erasure("dry", now), 202)
@@ -108,18 +108,31 @@ def _demand_staff(request: Request[Any, Any, Any]) -> None:
         raise Unauthenticated("no staff token", "the request", hint)
 
 
-def _identifier(raw_path: bytes) -> str:
-    """Take the identifier from the address as it was sent: it may hold any character."""
+def identifier_in(raw_path: bytes, before: str) -> str:
+    """Take a customer's identifier from an address as it was sent: it may hold any character.
+
+    Parameters
+    ----------
+    raw_path : bytes
+        The address.
+    before : str
+        What stands before the identifier.
+
+    Raises
+    ------
+    InputError
+        If there is none, or no text.
+    """
     path = raw_path.partition(b"?")[0]
     try:
-        found = unquote_to_bytes(path.removeprefix(CUSTOMERS.encode())).decode()
+        found = unquote_to_bytes(path.removeprefix(before.encode())).decode()
     except UnicodeDecodeError:
         raise InputError("not UTF-8", "the identifier", "write it percent-encoded") from None
     if not found.strip() or len(found) > MOST_CHARACTERS:
         what = "no identifier"
         if found.strip():
             what = f"an identifier of more than {MOST_CHARACTERS} characters"
-        raise InputError(what, CUSTOMERS, "name a customer: VALUE, or NAMESPACE:VALUE")
+        raise InputError(what, before, "name a customer: VALUE, or NAMESPACE:VALUE")
     return found
 
 

@@ -15,6 +15,9 @@ from liftwerk.definitions.typed import Duration
 from liftwerk.events.inventory.shapes import Inventory
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.serve import Server
+from liftwerk.features.served import Served
+from liftwerk.identity.resolve import leaf_of
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
@@ -46,6 +49,13 @@ class LiveSource:
         self.stores = stores
         self.clock = clock or SystemClock()
         self._inventories: dict[str | None, Inventory] = {}
+        self._served: dict[str, Server] = {}
+
+    def features(self, view: str, customer: str) -> Served:
+        """Return what is known of a customer now, from a view's kept values."""
+        if view not in self._served:
+            self._served[view] = Server(self.project, self.stores, view, self.clock)
+        return self._served[view].get(leaf_of(self.project, customer))
 
     def close(self) -> None:
         """Close the stores."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol, TypedDict
 
+from liftwerk.features.served import Served
+
 Verdict = Literal["better", "worse", "unclear", "unknown"]
 """The four answers, the same words everywhere."""
 
@@ -344,6 +346,18 @@ class ReportSource(Protocol):
         ----------
         since : str, optional
             Only what came within this length of time, such as ``7d``.
+        """
+        ...
+
+    def features(self, view: str, customer: str) -> Served:
+        """Return what is known of a customer now, from a view's kept values.
+
+        Parameters
+        ----------
+        view : str
+            A declared feature view.
+        customer : str
+            ``VALUE``, or ``NAMESPACE:VALUE``.
         """
         ...
 
