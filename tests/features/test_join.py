@@ -294,3 +294,56 @@ def test_a_sum_beyond_128_bits_is_refused_and_not_rounded(number: float) -> None
     events = {"order": [naive.Event(ALICE, 1, 1, 1, properties={"x": number}) for _ in range(3)]}
     with pytest.raises(Refused, match=r"too large to be added up exactly: events\.order"):
         ask({"x": _feature("sum", "x", None, None, "order")}, events, [(ALICE, 5)])
+
+
+def test_items_of_a_list_count_each_where_a_condition_holds() -> None:
+    event = EventDefinition(
+        1,
+        "",
+        properties={
+            "items": PropertyDefinition(
+                "list", of={"sku": "string", "price": "money", "quantity": "integer"}
+            ),
+            "channel": PropertyDefinition("string"),
+        },
+    )
+    every = {"entity": "customer", "from_": "basket", "unnest": "items"}
+    features = {
+        "spent": FeatureDefinition(**every, aggregate="sum", property="items.price"),
+        "dear": FeatureDefinition(
+            **every, aggregate="count", where="items.price >= 10.50 and channel = 'web'"
+        ),
+        "skus": FeatureDefinition(**every, aggregate="distinct", property="items.sku"),
+        "many": FeatureDefinition(**every, aggregate="rate", when="items.quantity > 1"),
+    }
+    items = [
+        {"sku": "a", "price": 1050, "quantity": 1},
+        {"sku": "b", "price": 999, "quantity": 2},
+        {"sku": "a", "price": 2000, "quantity": None},
+    ]
+    item = pa.struct({"sku": pa.string(), "price": pa.int64(), "quantity": pa.int64()})
+    table = pa.table(
+        {
+            "customer": pa.array([ALICE, ALICE, BOB], pa.binary(16)),
+            "time": pa.array([1, 2, 3], pa.timestamp("us", "UTC")),
+            "known_at": pa.array([1, 2, 3], pa.timestamp("us", "UTC")),
+            "offset": pa.array([1, 2, 3], pa.int64()),
+            "weight": pa.array([1.0, 2.0, 1.0], pa.float64()),
+            "synthetic": pa.array([False] * 3),
+            "channel": ["web", "web", "shop"],
+            "items": pa.array([items, items[:1], items], pa.list_(item)),
+        }
+    )
+    wanted = {
+        ALICE: {"spent": 61.49, "dear": 4.0, "skus": 2.0, "many": 0.2},
+        BOB: {"spent": 40.49, "dear": 0.0, "skus": 2.0, "many": 1 / 3},
+    }
+    view = compile_view(features, {"basket": event}, "USD")
+    with duckdb.connect() as connection:
+        connection.register("basket", table)
+        plans = compile_features(features, {"basket": event}, "USD")
+        found = values_as_of(connection, plans, spine([(ALICE, 9), (BOB, 9)]), "USD")
+        rows = tiles_of(connection, view, 9, "USD")
+    assert found.to_pylist() == list(wanted.values())
+    for customer, values in wanted.items():
+        assert read_values(view.grids, view.readings, [rows[(customer,)]], 9) == values

@@ -13,7 +13,7 @@ from liftwerk.server.compactor import beside
 
 
 def test_what_fails_at_once_is_started_ever_later(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "liftwerk.server"), beside(["false"]):
+    with caplog.at_level(logging.WARNING, "liftwerk.server"), beside(["false"], "sorting"):
         deadline = time.monotonic() + 60
         while len(caplog.records) < 3:
             assert time.monotonic() < deadline
@@ -28,7 +28,7 @@ def test_it_ends_with_the_server_and_is_not_told_of(
 ) -> None:
     note = tmp_path / "running"
     code = f"import sys; open({str(note)!r}, 'w').close(); sys.stdin.read()"
-    with beside([sys.executable, "-c", code]):
+    with beside([sys.executable, "-c", code], "sorting"):
         deadline = time.monotonic() + 60
         while not note.exists():
             assert time.monotonic() < deadline

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from typing import TYPE_CHECKING
 
-from liftwerk.definitions.typed import Duration
 from liftwerk.errors import ProjectError
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from liftwerk.definitions import typed
+else:
+    typed = LazyModule("liftwerk.definitions.typed")
 
 NICENESS = 5
 """What goes on beside a server leaves it the processors."""
@@ -36,7 +42,7 @@ def seconds(every: str, command: str) -> float:
         If it is no duration.
     """
     try:
-        return Duration(every).seconds
+        return float(typed.Duration(every).seconds)
     except ValueError as error:
         raise ProjectError(f"--every is {every!r}", command, str(error)) from None
 

@@ -148,7 +148,7 @@ def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, 
     if feature.from_ is None:
         return
     event = known_events(project)[feature.from_]
-    names = [feature.property, feature.unnest, *feature.key]
+    names = [feature.property, feature.unnest]
     columns = columns_of_event(event, project.currency, feature.unnest)
     for text in (feature.where, feature.when):
         if text is not None:

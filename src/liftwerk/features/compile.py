@@ -25,7 +25,7 @@ import ibis
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
-from liftwerk.features.definition import ENTITIES, FeatureDefinition
+from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.kinds.aggregate import Ratio
 from liftwerk.features.rows import (
     Columns,
@@ -137,7 +137,7 @@ def sources_of(
     groups: dict[Any, dict[str, FeatureDefinition]] = {}
     for name, feature in features.items():
         if feature.from_ is not None:
-            by = (feature.from_, entity_columns(feature), feature.unnest)
+            by = (feature.from_, (feature.entity,), feature.unnest)
             groups.setdefault(by, {})[name] = feature
     return [
         (
@@ -154,13 +154,6 @@ def sources_of(
         )
         for (event, entity, unnest), group in groups.items()
     ]
-
-
-def entity_columns(feature: FeatureDefinition) -> tuple[str, ...]:
-    """Name the columns that say whom a feature is about."""
-    if feature.entity in ENTITIES:
-        return (feature.entity,)
-    return feature.key
 
 
 def _plan(

@@ -26,9 +26,6 @@ else:  # they bring a parser along, and every command reads this file
     condition = LazyModule("liftwerk.features.condition")
     expression = LazyModule("liftwerk.features.expression")
 
-ENTITIES = ("customer", "visitor", "session")
-"""Entities that every project knows; any other one is declared by its ``key``."""
-
 AggregateName = Literal[
     "count",
     "sum",
@@ -80,7 +77,7 @@ class FeatureDefinition(Struct, frozen=True):
     Attributes
     ----------
     entity : str
-        Whom it is about: ``customer``, ``visitor``, ``session``, or any name with a ``key``.
+        Whom it is about.
     from_ : str or None
         The event it reads (``from`` in the file).
     aggregate : str or None
@@ -98,8 +95,6 @@ class FeatureDefinition(Struct, frozen=True):
         For a ``rate``: which of these are hits.
     unnest : str or None
         A property that is a list: each of its items counts as an event of its own.
-    key : tuple of str
-        The properties that say whom it is about, for an entity of the project's own.
     half_life : Duration or None
         For a ``decayed_sum``: after which time an event counts half.
     prior : PriorDefinition or None
@@ -116,7 +111,7 @@ class FeatureDefinition(Struct, frozen=True):
         What its values must satisfy.
     """
 
-    entity: str
+    entity: Literal["customer"]
     from_: str | None = field(name="from", default=None)
     aggregate: AggregateName | None = None
     property: str | None = None
@@ -125,7 +120,6 @@ class FeatureDefinition(Struct, frozen=True):
     where: str | None = None
     when: str | None = None
     unnest: str | None = None
-    key: tuple[str, ...] = ()
     half_life: Duration | None = None
     prior: PriorDefinition | None = None
     expression: str | None = None
@@ -173,7 +167,6 @@ def _check(project: Project) -> Iterable[Problem]:
     features = project.get(FEATURES)
     for name, feature in features.items():
         path: Path = ("features", name)
-        yield from _check_entity(project, path, feature)
         if feature.expression is not None:
             yield from _check_expression(project, name, feature, features)
         elif feature.from_ is None:
@@ -182,15 +175,6 @@ def _check(project: Project) -> Iterable[Problem]:
             yield project.problem(path, hint, what=what)
         else:
             yield from _check_aggregate(project, path, feature)
-
-
-def _check_entity(project: Project, path: Path, feature: FeatureDefinition) -> Iterable[Problem]:
-    if feature.entity in ENTITIES and feature.key:
-        hint = f"leave it out: a {feature.entity} has its own"
-        yield project.problem((*path, "key"), hint, list(feature.key))
-    if feature.entity not in ENTITIES and not feature.key and feature.expression is None:
-        hint = f'one of {", ".join(ENTITIES)}; or add key = ["PROPERTY"], which names it'
-        yield project.problem((*path, "entity"), hint, feature.entity)
 
 
 def _check_expression(
@@ -266,9 +250,6 @@ def _check_aggregate(project: Project, path: Path, feature: FeatureDefinition) -
         if read.type != "list":
             yield project.problem((*path, "unnest"), f"a {read.type} has no items", feature.unnest)
             return
-    for name in feature.key:
-        if operand_type(definition, name, feature.unnest) is None:
-            yield project.unknown((*path, "key"), name, definition.properties)
     yield from _check_property(project, path, feature, definition, aggregate)
     yield from _check_times(project, path, feature, aggregate)
     yield from _check_conditions(project, path, feature, definition)
@@ -295,6 +276,9 @@ def _check_property(
             yield project.unknown(where, feature.property, _readable(definition, feature.unnest))
         elif type_ == "list":
             hint = f'a list cannot be aggregated: add unnest = "{feature.property}"'
+            yield project.problem(where, hint, feature.property)
+        elif type_ == "time" and feature.property not in definition.properties:
+            hint = f"the time of an item has no {aggregate.name} yet"
             yield project.problem(where, hint, feature.property)
         elif type_ not in aggregate.types:
             hint = f"a {type_} has no {aggregate.name}"
