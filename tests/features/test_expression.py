@@ -44,7 +44,7 @@ def test_values(text: str, values: list[float]) -> None:
     ("text", "problem"),
     [
         ("a + c", "there is no feature 'c' here: known: a, b, name"),
-        ("a + name", "name is a string, which cannot be reckoned with"),
+        ("a + name", "name is of type string, which cannot be reckoned with"),
         ("a + 'x'", "'x' is a text, which cannot be reckoned with"),
         ("sum(a)", "SUM(a) is not arithmetic over features"),
         ("a > b", "a > b is not arithmetic over features"),

@@ -208,7 +208,7 @@ class _Reader:
         if isinstance(found, exp.Column):
             name, column = self._named(found)
             if column.type != "boolean":
-                raise ValueError(f"{name} is a {column.type}: compare it with something")
+                raise ValueError(f"{name} is of type {column.type}: compare it with something")
             return Test(name, "boolean", "=", (True,))
         if isinstance(found, exp.Is) and isinstance(found.expression, exp.Null):
             name, column = self._named(found.this)
@@ -230,7 +230,7 @@ class _Reader:
     def _compared(self, named: Any, op: str, literal: Any) -> Test:
         name, column = self._named(named)
         if column.type in _UNORDERED and op not in ("=", "<>"):
-            raise ValueError(f"{name} is a {column.type}, which has no order: use = or in")
+            raise ValueError(f"{name} is of type {column.type}, which has no order: use = or in")
         return Test(name, column.type, op, (self._literal(literal, name, column),))
 
     def _named(self, found: Any) -> tuple[str, Column]:
@@ -258,7 +258,9 @@ class _Reader:
                 return _LITERALS[column.type](text, column)
         except (ValueError, InvalidOperation):
             pass
-        raise ValueError(f"{name} is a {column.type}: write {wanted}, not {found.sql('duckdb')}")
+        raise ValueError(
+            f"{name} is of type {column.type}: write {wanted}, not {found.sql('duckdb')}"
+        )
 
 
 def _written(found: Any) -> tuple[str | None, bool]:

@@ -191,7 +191,7 @@ def _demand(found: Any, types: Mapping[str, str]) -> None:
         if name not in types or len(found.parts) > 1:
             raise ValueError(f"there is no feature {name!r} here: {did_you_mean(name, types)}")
         if types[name] not in _NUMERIC:
-            raise ValueError(f"{name} is a {types[name]}, which cannot be reckoned with")
+            raise ValueError(f"{name} is of type {types[name]}, which cannot be reckoned with")
     elif isinstance(found, exp.Literal):
         if found.is_string:
             raise ValueError(f"{found.sql('duckdb')} is a text, which cannot be reckoned with")
