@@ -9,6 +9,7 @@ from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
     "collect": "benchmarks.collect",
+    "features": "benchmarks.features",
     "ope": "benchmarks.ope",
     "uplift": "benchmarks.uplift",
 }

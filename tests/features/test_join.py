@@ -37,7 +37,9 @@ ARROW = {
 # The event is named like a step of the SQL, and features like columns of it, on purpose.
 EVENTS = {
     name: EventDefinition(
-        1, "", properties={key: PropertyDefinition(kind) for key, kind in TYPES.items()}
+        1,
+        "",
+        properties={key: PropertyDefinition(kind, required=False) for key, kind in TYPES.items()},
     )
     for name in ("history", "order")
 }

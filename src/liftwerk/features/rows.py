@@ -176,7 +176,8 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
         The engine's own SQL: it alone knows how its tables hold times.
     rows : Step
         ``e0``, ``e1``, … (the entity), ``time``, ``known_at``, ``superseded_at`` (microseconds),
-        ``weight`` (millionths), ``key``, ``v0``, … (values), ``p0``, … (products) and ``c0``, …
+        ``weight`` (millionths), ``key``, ``v0``, … (values), ``p0``, … (products),
+        ``w0``, … (the weight where there is a value) and ``c0``, …
         (conditions, never null), as `Columns` names them.
     """
     columns = Columns(source)
@@ -198,10 +199,21 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
         made[f"v{place}"] = value
         if operand.type in SUMMED:
             made[f"p{place}"] = _whole(value, operand) * table["_weight"]
+            if _may_be_missing(source.definition, name):
+                # Once a row: a condition in every aggregate would be judged for every pair.
+                made[f"w{place}"] = value.notnull().ifelse(table["_weight"], ibis.null("int64"))
     for text, place in columns.conditions.items():
         holds = condition_ibis(conditions[text], table)
         made[f"c{place}"] = ibis.coalesce(holds, ibis.literal(False))
     return events, Step.of("_rows", table.select(**made))
+
+
+def _may_be_missing(definition: EventDefinition, name: str) -> bool:
+    """Say whether an event may be without a property: then, later, or in an older version."""
+    read = definition.properties.get(name)
+    if read is None or not read.required or read.retention is not None:
+        return True
+    return bool(definition.earlier)
 
 
 def _value(table: ibis.Table, source: Source, name: str, operand: Operand) -> Any:
@@ -264,14 +276,17 @@ class Columns:
         where = self._condition(slot.where, table)
         if where is not None:
             kept = both(kept, where)
-        value = product = None
+        value = product = told = None
         if slot.property is not None:
             place = self.values[slot.property]
             value = table[f"v{place}"]
             if f"p{place}" in table.columns:
-                product = table[f"p{place}"]
+                product, told = table[f"p{place}"], table["weight"]
+            if f"w{place}" in table.columns:
+                told = table[f"w{place}"]
         hit = self._condition(slot.when, table)
-        return Rows(kept, table["time"], table["key"], table["weight"], value, product, hit, decay)
+        known = (table["time"], table["key"], table["weight"])
+        return Rows(kept, *known, value, product, told, hit, decay)
 
     def _condition(self, text: str | None, table: ibis.Table) -> ibis.BooleanValue | None:
         if text is None:

@@ -76,6 +76,8 @@ class Rows(Struct, frozen=True):
         The property.
     product : ibis.DecimalValue or None
         The property as a whole number, times the weight.
+    told : ibis.IntegerValue or None
+        The weight where there is a value that can be added up, else null.
     hit : ibis.BooleanValue or None
         Whether the event is one of those that a rate counts.
     decay : ibis.IntegerValue or None
@@ -88,6 +90,7 @@ class Rows(Struct, frozen=True):
     weight: ibis.IntegerValue
     value: ibis.Value | None = None
     product: ibis.Value | None = None
+    told: ibis.Value | None = None
     hit: ibis.BooleanValue | None = None
     decay: ibis.Value | None = None
 

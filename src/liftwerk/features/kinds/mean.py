@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
     assert rows.product is not None
+    assert rows.told is not None
     return {
         "sum": rows.product.sum(where=rows.kept),
-        "weight": rows.weight.sum(where=rows.said),
+        "weight": rows.told.sum(where=rows.kept),
     }
 
 
