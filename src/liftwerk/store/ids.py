@@ -188,13 +188,13 @@ class Ids:
         ranges = total // CHUNK + 1
         bounds = [2**64 * number // ranges for number in range(ranges + 1)]
         starts = [0] * len(runs)
-        maps = [self._map(run) for run in runs]
         for bound in bounds[1:]:
             keys, digests = [], []
-            for number, (run, held) in enumerate(zip(runs, maps, strict=True)):
+            for number, run in enumerate(runs):
                 start, end = starts[number], run.count
                 if bound < 2**64:
-                    end = int(np.searchsorted(held[: run.count], np.uint64(bound)))
+                    # Mapped anew each time: looking up touches pages, which stay while it is.
+                    end = int(np.searchsorted(self._map(run)[: run.count], np.uint64(bound)))
                 # Read, not mapped: mapped pages would count as memory of this process.
                 keys.append(self._read(run, start, end - start))
                 digests.append(self._read(run, run.count + start, end - start))
