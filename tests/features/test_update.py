@@ -11,7 +11,9 @@ import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
+from liftwerk.errors import UnknownName
 from liftwerk.events.compact import compact
+from liftwerk.features import update
 from liftwerk.features.as_of import current
 from liftwerk.features.serve import Server
 from liftwerk.features.update import Updater
@@ -123,6 +125,23 @@ def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -
             counts["rows"] += 1
             counts["known"] += values["views"] > 0 or values["spend"] > 0
             assert served.values == values, (purpose, row["customer"].hex())
+
+
+def test_a_fill_in_parts_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = project()
+    draw = random.Random(5)
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
+        for step in history(draw, events=40):
+            if isinstance(step, Comes):
+                put(shop, stores, step.body, source=step.source, at=at(step.hour))
+        compact(shop, stores, FixedClock(END))
+        monkeypatch.setattr(update, "PART", 4)
+        with pytest.raises(UnknownName, match="were never made"):
+            Server(shop, stores, "ads", FixedClock(at(40))).get(next(iter(LEAVES)))
+        Updater(shop, stores, FixedClock(at(40))).catch_up()
+        counts: Counter[str] = Counter()
+        compare(shop, stores, 40, counts)
+    assert counts["known"] > 0
 
 
 @pytest.mark.parametrize("seed", [0, 3])

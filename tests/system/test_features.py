@@ -100,6 +100,13 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
         for number in (1, 1, 2):
             event = view(str(uuid.uuid4()), number)
             assert post(server.port, json.dumps(event).encode())[0] == 200
+    for moment in ("before", "after"):
+        killed = call(
+            "features", "backfill", cwd=project, env={"LIFTWERK_FAULT": f"online_commit:{moment}"}
+        )
+        assert killed.returncode == -signal.SIGKILL
+        half = call("features", "get", "visitors", "visitor:v1", cwd=project)
+        assert "were never made" in half.stderr
     done = call("features", "backfill", "--json", cwd=project)
     assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
     got = json.loads(

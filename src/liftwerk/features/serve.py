@@ -15,7 +15,7 @@ from liftwerk.features.definition import parsed
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values
-from liftwerk.features.update import LEAF, MEMBERS, KeptView, kept_view
+from liftwerk.features.update import LEAF, MEMBERS, KeptView, is_filled, kept_view
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
 
@@ -79,7 +79,7 @@ class Server:
             ]
             asked = list(dict.fromkeys(leaf for group in members for leaf in group))
             bodies, progress = reading.get(self.kept.space, asked)
-        if progress is None:
+        if progress is None or not is_filled(progress):
             what = f"the values of {self.kept.name!r} were never made"
             hint = f"run liftwerk features backfill {self.kept.name}"
             raise UnknownName(what, f"feature_views.{self.kept.name}", hint)

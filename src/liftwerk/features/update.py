@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import cached_property
 
 import duckdb
@@ -36,7 +37,7 @@ from liftwerk.identity.mapping import Customers, customers_as_of
 from liftwerk.identity.resolve import CUSTOMER, leaf_sql
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
-from liftwerk.store.online import Changes
+from liftwerk.store.online import Changes, Progress
 from liftwerk.store.stores import Stores
 
 MEMBERS = "members"
@@ -45,6 +46,12 @@ MEMBERS = "members"
 CONSENT = "consent_changed"
 AUDIT = "audit"
 LEAF = 16
+
+UNFILLED = 0
+"""Where a space stands while it is being filled; no event has this offset."""
+
+PART = 500_000
+"""Events whose tiles are held in memory at once while a space is filled."""
 
 
 class KeptView(Struct, frozen=True):
@@ -189,6 +196,7 @@ class _Step:
         self.members_space = f"{kept.space}/{MEMBERS}"
         self.progress = stores.online.progress(kept.space)
         self.members_progress = stores.online.progress(self.members_space)
+        self.filling = not is_filled(self.progress)
         self.now = now
         if self.progress is not None:
             self.now = max(now, to_microseconds(self.progress.at))
@@ -201,6 +209,40 @@ class _Step:
 
     def write(self, clock: Clock) -> None:
         """Write the rows, who is who, and the offset."""
+        at = clock.now()
+        if self.progress is not None:
+            at = max(at, self.progress.at)
+        if self.filling:
+            self._fill(at)
+        else:
+            self._follow(at)
+
+    def _fill(self, at: datetime) -> None:
+        """Make every row from the log, a part of the keys after another: all may be too many.
+
+        Until the last part is there, the space stands at an offset that no reader takes. A fill
+        that was killed begins anew.
+        """
+        events, progress = self.kept.events, self.progress
+        with self._relations(self.kept.declared.purpose, events) as connection:
+            for name in events:
+                connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
+            for place, keys in enumerate(parts(self.behind.offset)):
+                for name in events:
+                    connection.execute(
+                        f"CREATE OR REPLACE VIEW {quoted(name)} AS"
+                        f" SELECT * FROM {quoted(f'_all_{name}')} WHERE {keys}"
+                    )
+                made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+                puts = [(leaf, encode_row(row)) for (leaf,), row in made.items()]
+                self.merged += len(puts)
+                changes = Changes(progress, puts, clear=place == 0)
+                progress = self.stores.online.apply({self.kept.space: changes}, UNFILLED, at)
+        changed = {self.kept.space: Changes(progress), self.members_space: self._members()}
+        self.stores.online.apply(changed, self.behind.offset, at)
+
+    def _follow(self, at: datetime) -> None:
+        """Merge what is new, and make anew what became untrue."""
         touched = self._touched()
         puts: dict[bytes, bytes] = {}
         drops: set[bytes] = set()
@@ -217,12 +259,13 @@ class _Step:
             self.kept.space: Changes(self.progress, puts.items(), drops),
             self.members_space: self._members(),
         }
-        at = max(clock.now(), self.progress.at) if self.progress else clock.now()
         self.stores.online.apply(changes, self.behind.offset, at)
 
     @cached_property
     def _since(self) -> int:
-        return 0 if self.progress is None else self.progress.offset
+        if self.progress is None:
+            return UNFILLED
+        return self.progress.offset
 
     @cached_property
     def _customers(self) -> Customers | None:
@@ -243,8 +286,8 @@ class _Step:
 
     def _members(self) -> Changes:
         before, now = self._groups
-        if self.progress is None:
-            before = {}
+        if self.filling:
+            return Changes(self.members_progress, now.items(), clear=True)
         puts = {leaf: group for leaf, group in now.items() if before.get(leaf) != group}
         drops = [leaf for leaf in before if leaf not in now]
         return Changes(self.members_progress, puts.items(), drops)
@@ -276,8 +319,6 @@ class _Step:
 
     def _touched(self) -> set[bytes]:
         """Say which leaves cannot be merely added to."""
-        if self.progress is None:
-            return set()
         purpose = self.kept.declared.purpose
         before, now = self._groups
         found = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
@@ -327,9 +368,8 @@ class _Step:
         return found
 
     def _new_rows(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row]]:
-        after = self._since if self.progress is not None else None
         with self._relations(
-            self.kept.declared.purpose, self.kept.events, after_offset=after
+            self.kept.declared.purpose, self.kept.events, after_offset=self._since
         ) as connection:
             new = tiles_of(connection, self.kept.view, self.now, self.project.currency)
         leaves = [leaf for (leaf,) in new if leaf not in touched]
@@ -352,6 +392,26 @@ class _Step:
 
     def _empty(self) -> Row:
         return [Tiles({}, {}) for _ in self.kept.view.grids]
+
+
+def is_filled(progress: Progress | None) -> bool:
+    """Say whether a space holds all that it should up to its offset."""
+    return progress is not None and progress.offset != UNFILLED
+
+
+def parts(events: int) -> list[str]:
+    """Cut the keys into parts that hold about `PART` events each, as SQL conditions.
+
+    Examples
+    --------
+    >>> parts(1_000_000)
+    ["customer < unhex('80')", "customer >= unhex('80')"]
+    """
+    count = min(256, -(-events // PART))
+    bounds = [256 * place // max(count, 1) for place in range(1, count)]
+    low = ["", *(f"{CUSTOMER} >= unhex('{bound:02X}')" for bound in bounds)]
+    high = [*(f"{CUSTOMER} < unhex('{bound:02X}')" for bound in bounds), ""]
+    return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]
 
 
 def groups_of(customers: Customers | None) -> dict[bytes, bytes]:
