@@ -30,7 +30,7 @@ from tests.system.conftest import call
 pytestmark = pytest.mark.slow
 
 KILLS = 4
-SECONDS = 60
+SECONDS = 180
 FEATURES = """
 [features.views]
 entity = "customer"
