@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -45,7 +44,8 @@ SCHEMA = {
     "b": "boolean",
     "s": "string",
     "at": "timestamp('UTC')",
-    "context": "string",
+    "context.country": "string",
+    "context.campaign.name": "string",
     "items": "struct<sku: string, price: int64>",
     "_row": "int64",
 }
@@ -111,19 +111,6 @@ _rows = st.fixed_dictionaries(
 
 def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     items = [{"sku": row["items.sku"], "price": row["items.price"]} for row in rows]
-    contexts = [
-        json.dumps(
-            {
-                key: value
-                for key, value in (
-                    ("country", row["context.country"]),
-                    ("campaign", {"name": row["context.campaign.name"]}),
-                )
-                if value is not None
-            }
-        )
-        for row in rows
-    ]
     return pa.table(
         {
             "n": pa.array([row["n"] for row in rows], pa.int64()),
@@ -132,7 +119,10 @@ def table_of(rows: list[dict[str, Any]]) -> pa.Table:
             "b": pa.array([row["b"] for row in rows], pa.bool_()),
             "s": pa.array([row["s"] for row in rows], pa.string()),
             "at": pa.array([row["at"] for row in rows], pa.timestamp("us", "UTC")),
-            "context": pa.array(contexts, pa.string()),
+            **{
+                name: pa.array([row[name] for row in rows], pa.string())
+                for name in ("context.country", "context.campaign.name")
+            },
             "items": pa.array(items, pa.struct({"sku": pa.string(), "price": pa.int64()})),
             "_row": pa.array(range(len(rows)), pa.int64()),
         }
@@ -171,6 +161,12 @@ def test_means_the_same_in_sql_and_in_python(
         ("s", "s is of type string: compare it with something"),
         ("n in (select 1)", "is no comparison of a name with a literal"),
         ("n = 1; drop table rows", "is not one condition"),
+        ("n = 99999999999999999999", "n is of type integer: write a whole number"),
+        ("revenue > 1e30", "revenue is of type money: write an amount"),
+        ("x = 1e999", "x is of type number: write a number"),
+        ("s = 5::text", "s is of type string: write a text in quotes"),
+        ("context.Land = 'DE'", "'context.Land' is no name"),
+        ("(" * 400 + "n = 1" + ")" * 400, "cannot be read as a condition"),
         ("n =", "cannot be read as a condition"),
         ("", "is not one condition"),
     ],

@@ -24,6 +24,10 @@ NAN = np.nan
         ("-(a)", [-4.0, 1.0, 0.0, NAN, -1e308]),
         ("coalesce(a / b, b, 7)", [2.0, 0.0, 0.0, 1.0, 1e-308]),
         ("ln(a)", [log(4), NAN, NAN, NAN, log(1e308)]),
+        ("coalesce(ln(a), 5)", [log(4), 5.0, 5.0, 5.0, log(1e308)]),
+        ("greatest(ln(a), 0)", [log(4), NAN, NAN, NAN, log(1e308)]),
+        ("case when ln(a) < 0 then 1 else 2 end", [2.0, 2.0, 2.0, 2.0, 2.0]),
+        ("1 / ln(a - 1)", [1 / log(3), NAN, NAN, NAN, 1 / log(1e308)]),
         ("sqrt(a)", [2.0, NAN, 0.0, NAN, 1e154]),
         ("abs(least(a, b))", [2.0, 1.0, 0.0, NAN, 1e-308]),
         ("greatest(a, 3, b)", [4.0, 3.0, 3.0, NAN, 1e308]),
@@ -51,6 +55,7 @@ def test_values(text: str, values: list[float]) -> None:
         ("case when a then 1 end", "a is no comparison"),
         ("case a when 1 then 2 end", "write case when …, with a comparison after each when"),
         ("a +", "cannot be read as an expression"),
+        ("1e999 * a", "is beyond every number"),
         ("(select 1)", "is not arithmetic over features"),
     ],
 )

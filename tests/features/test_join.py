@@ -77,6 +77,15 @@ FEATURES = {
 }
 
 
+def context_of(row: naive.Event) -> str | None:
+    """Make up a context: text, a number, a truth, an object, nothing, no context at all."""
+    values = ['"DE"', "7", "true", '{"a": 1}', "null", '"{"', '""']
+    if row.offset % 9 == 0:
+        return None
+    place = row.offset % len(values)
+    return f'{{"country": {values[place]}, "campaign": {{"name": {values[place - 1]}}}}}'
+
+
 def event_table(rows: list[naive.Event], currency: str = "USD") -> pa.Table:
     table = {
         "customer": pa.array([row.customer for row in rows], pa.binary(16)),
@@ -86,6 +95,7 @@ def event_table(rows: list[naive.Event], currency: str = "USD") -> pa.Table:
         "weight": pa.array([row.weight for row in rows], pa.float64()),
         "synthetic": pa.array([row.synthetic for row in rows], pa.bool_()),
         "m_currency": pa.array([currency for _ in rows], pa.string()),
+        "context": pa.array([context_of(row) for row in rows], pa.string()),
     }
     for key, type_ in ARROW.items():
         table[key] = pa.array([row.properties.get(key) for row in rows], type_)
@@ -296,6 +306,24 @@ def test_a_sum_beyond_128_bits_is_refused_and_not_rounded(number: float) -> None
     events = {"order": [naive.Event(ALICE, 1, 1, 1, properties={"x": number}) for _ in range(3)]}
     with pytest.raises(Refused, match=r"too large to be added up exactly: events\.order"):
         ask({"x": _feature("sum", "x", None, None, "order")}, events, [(ALICE, 5)])
+
+
+IN_CONTEXT = {
+    text: FeatureDefinition("customer", "order", "count", where=text)
+    for text in (
+        "context.country = 'DE'",
+        "context.country in ('7', 'true')",
+        "context.country is null",
+        "context.campaign.name = 'DE' or context.country = ''",
+        "not (context.country = 'DE')",
+    )
+}
+
+
+def test_a_condition_reaches_into_the_context() -> None:
+    events = {"order": [_event(number, 1, number) for number in range(1, 64)]}
+    found = ask(IN_CONTEXT, events, [(ALICE, 100)])
+    assert list(found.values()) == [[8.0], [16.0], [31.0], [16.0], [24.0]]
 
 
 def test_items_of_a_list_count_each_where_a_condition_holds() -> None:

@@ -20,11 +20,13 @@ from liftwerk.features.compile import compile_features
 from liftwerk.features.join import finalised, values_as_of
 
 from . import naive
-from .test_join import EVENTS, FEATURES, HOUR, connect, event_table, spine
+from .test_join import EVENTS, HOUR, IN_CONTEXT, connect, event_table, spine
+from .test_join import FEATURES as EVERY
 
 pytestmark = pytest.mark.slow
 
 CASES = 60
+FEATURES = {**EVERY, **IN_CONTEXT}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 import sqlglot
@@ -25,6 +26,7 @@ from sqlglot.errors import SqlglotError
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
+from liftwerk.definitions.section import is_name
 from liftwerk.errors import did_you_mean
 from liftwerk.events.definition import EventDefinition
 from liftwerk.money import exponent
@@ -40,6 +42,8 @@ _COMPARISONS = {
     exp.GTE: ">=",
 }
 _MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_INSTANTS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMPTZ, exp.DType.DATE)
+_INT64 = 2**63
 _UNORDERED = ("string", "boolean")
 
 
@@ -153,11 +157,14 @@ def parse_condition(text: str, columns: Mapping[str, Column]) -> Condition:
     """
     try:
         found = sqlglot.parse(text, read="duckdb")
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         raise ValueError(f"{text!r} cannot be read as a condition") from None
     if len(found) != 1 or found[0] is None:
         raise ValueError(f"{text!r} is not one condition")
-    return Condition(_Reader(columns).node(found[0]))
+    try:
+        return Condition(_Reader(columns).node(found[0]))
+    except RecursionError:
+        raise ValueError("too many parts in one another: write it shorter") from None
 
 
 def check_condition(
@@ -177,7 +184,7 @@ def holds(condition: Condition, row: Mapping[str, Any]) -> bool | None:
     ----------
     condition : Condition
     row : mapping of str to object
-        Name -> value, None where there is none: money in minor units, instants as microseconds.
+        Name -> value, None where there is none: money in minor units, instants as datetimes.
 
     Returns
     -------
@@ -238,6 +245,8 @@ class _Reader:
             raise ValueError(f"{found.sql('duckdb')} is no name: compare a name with a literal")
         name = ".".join(part.name for part in found.parts)
         if name.startswith(CONTEXT):
+            if not all(map(is_name, name.split("."))):
+                raise ValueError(f"{name!r} is no name: lower case letters, digits and _")
             return name, Column("string")
         if name not in self.columns:
             raise ValueError(f"there is no {name!r} here: {did_you_mean(name, self.columns)}")
@@ -266,6 +275,8 @@ class _Reader:
 def _written(found: Any) -> tuple[str | None, bool]:
     """Return a literal's text, and whether it stands in quotes; None where it is no literal."""
     if isinstance(found, exp.Cast) and isinstance(found.this, exp.Literal):
+        if found.to.this not in _INSTANTS:
+            return None, False
         return found.this.this, True
     if isinstance(found, exp.Neg) and isinstance(found.this, exp.Literal):
         return f"-{found.this.this}", False
@@ -286,7 +297,21 @@ def _minor(text: str, column: Column) -> int:
     minor = Decimal(text).scaleb(column.decimals)
     if minor != int(minor):
         raise ValueError(text)
-    return int(minor)
+    return _whole(str(int(minor)), column)
+
+
+def _whole(text: str, _column: Column) -> int:
+    number = int(text)
+    if not -_INT64 <= number < _INT64:
+        raise ValueError(text)
+    return number
+
+
+def _finite(text: str, _column: Column) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _instant(text: str, _column: Column) -> datetime:
@@ -299,8 +324,8 @@ def _instant(text: str, _column: Column) -> datetime:
 _LITERALS: Mapping[str, Any] = {
     "string": lambda text, _column: text,
     "boolean": _boolean,
-    "integer": lambda text, _column: int(text),
-    "number": lambda text, _column: float(text),
+    "integer": _whole,
+    "number": _finite,
     "money": _minor,
     "time": _instant,
 }

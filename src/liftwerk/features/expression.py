@@ -12,6 +12,7 @@ root that does not exist) is unknown; a comparison with the unknown does not hol
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,7 +50,7 @@ class Expression(Struct, frozen=True):
     @property
     def text(self) -> str:
         """One spelling for everything that is written alike but for spaces and capitals."""
-        return str(self.tree.sql("duckdb"))
+        return str(self.tree.sql("duckdb", comments=False))
 
 
 def parse_expression(text: str, types: Mapping[str, str]) -> Expression:
@@ -75,12 +76,15 @@ def parse_expression(text: str, types: Mapping[str, str]) -> Expression:
     """
     try:
         found = sqlglot.parse(text, read="duckdb")
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         raise ValueError(f"{text!r} cannot be read as an expression") from None
     if len(found) != 1 or found[0] is None:
         raise ValueError(f"{text!r} is not one expression")
     tree = found[0]
-    _demand(tree, types)
+    try:
+        _demand(tree, types)
+    except RecursionError:
+        raise ValueError("too many parts in one another: write it shorter") from None
     names = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
     return Expression(tree, tuple(names))
 
@@ -195,6 +199,8 @@ def _demand(found: Any, types: Mapping[str, str]) -> None:
     elif isinstance(found, exp.Literal):
         if found.is_string:
             raise ValueError(f"{found.sql('duckdb')} is a text, which cannot be reckoned with")
+        if not isfinite(float(found.this)):
+            raise ValueError(f"{found.sql('duckdb')} is beyond every number")
     elif isinstance(found, exp.Case):
         if found.this is not None:
             raise ValueError("write case when …, with a comparison after each when")
@@ -239,7 +245,8 @@ def _number(found: Any, columns: Mapping[str, Numbers]) -> Any:
     if kind is exp.Case:
         return _case(found, columns)
     if kind in _UNARY:
-        return _UNARY[kind](_number(found.this, columns))
+        answer = _UNARY[kind](_number(found.this, columns))
+        return np.where(np.isfinite(answer), answer, np.nan)
     numbers = [_number(part, columns) for part in _parts(found)]
     if kind in _BINARY:
         answer = _BINARY[kind](*numbers)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis
 
-from liftwerk.features.condition import CONTEXT, OPERATORS, Condition, Every, Node, Not, Some, Test
+from liftwerk.features.condition import OPERATORS, Condition, Every, Node, Not, Some, Test
 
 
 def condition_ibis(condition: Condition, table: ibis.Table) -> ibis.BooleanValue:
@@ -16,7 +16,8 @@ def condition_ibis(condition: Condition, table: ibis.Table) -> ibis.BooleanValue
     ----------
     condition : Condition
     table : ibis.Table
-        The event, its list unnested: money in minor units, ``context`` as JSON text.
+        The event, its list unnested: money in minor units, what is under ``context`` as columns of
+        the whole name.
     """
     return _expression(condition.tree, table)
 
@@ -38,11 +39,6 @@ def _expression(node: Node, table: ibis.Table) -> Any:
 
 
 def _column(test: Test, table: ibis.Table) -> Any:
-    if test.name.startswith(CONTEXT):
-        value: Any = table["context"].cast("json")
-        for part in test.name.split(".")[1:]:
-            value = value[part]
-        return value.unwrap_as("string")
     if test.name in table.columns:
         return table[test.name]
     items, _, field = test.name.partition(".")

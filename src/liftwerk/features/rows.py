@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.scan import SUPERSEDED_AT
-from liftwerk.features.condition import columns_of_event, parse_condition
+from liftwerk.features.condition import CONTEXT, columns_of_event, parse_condition
 from liftwerk.features.definition import FeatureDefinition, operand_type
 from liftwerk.features.filter import condition_ibis
 from liftwerk.features.kinds import AGGREGATES, Aggregate
@@ -58,6 +58,7 @@ _TYPES = {
     "time": "timestamp('UTC')",
 }
 _MICROSECONDS = {"duckdb": "epoch_us({})", "pyspark": "unix_micros({})"}
+_JSON = {"duckdb": "json_extract_string({}, '{}')", "pyspark": "get_json_object({}, '{}')"}
 _QUOTE = {"duckdb": '"{}"', "pyspark": "`{}`"}
 
 
@@ -318,7 +319,8 @@ def _events(source: Source, conditions: AbstractSet[str], by_time: bool) -> Step
     known = {**_ENVELOPE, **{name: _column_type(one) for name, one in properties.items()}}
     read = {slot.property for slot in source.slots} | {source.unnest, *conditions, *source.entity}
     roots = {name.partition(".")[0] for name in read if name is not None}
-    plain = {name: kind for name, kind in known.items() if name in roots}
+    plain = {name: kind for name, kind in known.items() if name in roots - {"context"}}
+    context = sorted(name for name in conditions if name.startswith(CONTEXT))
     instants = {"_time": "time"}
     if by_time:
         instants["_known_at"] = "known_at"
@@ -327,12 +329,20 @@ def _events(source: Source, conditions: AbstractSet[str], by_time: bool) -> Step
     aggregated = {slot.property for slot in source.slots if slot.operand.type == "time"}
     instants |= {f"_us_{name}": name for name in aggregated if name is not None}
     schema = {**dict.fromkeys(instants, "int64"), "_offset": "int64", "_weight": "int64", **plain}
-    made = {dialect: _events_sql(dialect, source.event, instants, plain) for dialect in DIALECTS}
+    schema |= dict.fromkeys(context, "string")
+    made = {
+        dialect: _events_sql(dialect, source.event, instants, plain, context)
+        for dialect in DIALECTS
+    }
     return Step("_events", made, schema)
 
 
 def _events_sql(
-    dialect: str, event: str, instants: Mapping[str, str], plain: Mapping[str, str]
+    dialect: str,
+    event: str,
+    instants: Mapping[str, str],
+    plain: Mapping[str, str],
+    context: Sequence[str],
 ) -> str:
     quote, microseconds = _QUOTE[dialect], _MICROSECONDS[dialect]
     columns = [
@@ -343,8 +353,16 @@ def _events_sql(
         f"{quote.format('offset')} AS {quote.format('_offset')}",
         f"CAST(round(weight * {WEIGHT_SCALE}) AS BIGINT) AS {quote.format('_weight')}",
         *map(quote.format, plain),
+        *(f"{_text_of(dialect, name)} AS {quote.format(name)}" for name in context),
     ]
     return f"SELECT {', '.join(columns)}\nFROM {quote.format(event)}\nWHERE NOT synthetic"
+
+
+def _text_of(dialect: str, name: str) -> str:
+    """Write what stands under a name of the context, as text; null for a whole object or list."""
+    path = "$." + ".".join(name.split(".")[1:])
+    text = _JSON[dialect].format(_QUOTE[dialect].format("context"), path)
+    return f"CASE WHEN left({text}, 1) NOT IN ('{{', '[') THEN {text} END"
 
 
 def _column_type(definition: PropertyDefinition) -> str:
