@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    import ibis
+Expression: TypeAlias = Any
+"""An Ibis expression: the library says no types, and is not needed to know which aggregates are."""
 
 WEIGHT_SCALE = 10**6
 """An event's weight is counted in millionths, so that sums of weights are whole numbers."""
@@ -66,11 +66,11 @@ class Rows(Struct, frozen=True):
     ----------
     kept : ibis.BooleanValue or None
         Which rows count, never null; None for all of them.
-    time : ibis.IntegerValue
+    time : Expression
         Microseconds since 1970.
-    key : ibis.DecimalValue
+    key : Expression
         Orders by time, then by offset.
-    weight : ibis.IntegerValue
+    weight : Expression
         Millionths.
     value : ibis.Value or None
         The property.
@@ -84,24 +84,24 @@ class Rows(Struct, frozen=True):
         What is left of the row, in 2**-32; None where that is reckoned when tiles are merged.
     """
 
-    kept: ibis.BooleanValue | None
-    time: ibis.IntegerValue
-    key: ibis.Value
-    weight: ibis.IntegerValue
-    value: ibis.Value | None = None
-    product: ibis.Value | None = None
-    told: ibis.Value | None = None
-    hit: ibis.BooleanValue | None = None
-    decay: ibis.Value | None = None
+    kept: Expression | None
+    time: Expression
+    key: Expression
+    weight: Expression
+    value: Expression | None = None
+    product: Expression | None = None
+    told: Expression | None = None
+    hit: Expression | None = None
+    decay: Expression | None = None
 
     @property
-    def said(self) -> ibis.BooleanValue:
+    def said(self) -> Expression:
         """Rows that count and say something about the property."""
         assert self.value is not None
         return both(self.kept, self.value.notnull())
 
 
-def both(kept: ibis.BooleanValue | None, condition: ibis.BooleanValue) -> ibis.BooleanValue:
+def both(kept: Expression | None, condition: Expression) -> Expression:
     """Narrow rows down, where they may be all of them."""
     if kept is None:
         return condition
@@ -184,7 +184,7 @@ class Aggregate(Struct, frozen=True):
 
     name: str
     merges: Mapping[str, Merge]
-    prepare: Callable[[Rows], Mapping[str, ibis.Value]] | None
+    prepare: Callable[[Rows], Mapping[str, Expression]] | None
     ratio: Callable[[Operand, Prior], Ratio | None]
     types: tuple[str, ...] = ()
     empty: float | None = None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Aggregate, Operand, Prior, Ratio, Rows
+from liftwerk.features.kinds.aggregate import (
+    WEIGHT_SCALE,
+    Aggregate,
+    Expression,
+    Operand,
+    Prior,
+    Ratio,
+    Rows,
+)
 
-if TYPE_CHECKING:
-    import ibis
 
-
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     return {"weight": rows.weight.sum(where=rows.kept)}
 
 

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING
 
 from liftwerk.features.kinds.aggregate import (
     DECAY_BITS,
     WEIGHT_SCALE,
     Aggregate,
+    Expression,
     Operand,
     Prior,
     Ratio,
     Rows,
 )
 from liftwerk.features.kinds.sum import SUMMED
-
-if TYPE_CHECKING:
-    import ibis
 
 MOST_HOPS = 400
 """Most hops in a half-life."""
@@ -72,7 +69,7 @@ def weight_of_age(age: int, hops: int) -> int:
     return steps(hops)[age % hops] >> (age // hops)
 
 
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.product is not None
     product = rows.product
     if rows.decay is not None:

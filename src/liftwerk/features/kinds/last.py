@@ -7,17 +7,13 @@ out doesn't make it unknown. Events of the same microsecond are ordered by their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
-
-if TYPE_CHECKING:
-    import ibis
+from liftwerk.features.kinds.aggregate import Aggregate, Expression, Operand, Prior, Ratio, Rows
 
 SCALAR = ("string", "integer", "number", "boolean", "money", "time")
 
 
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.value is not None
     return {
         "value": rows.value.argmax(rows.key, where=rows.said),

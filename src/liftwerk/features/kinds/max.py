@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+from liftwerk.features.kinds.aggregate import Aggregate, Expression, Operand, Prior, Ratio, Rows
 from liftwerk.features.kinds.last import money_ratio
-
-if TYPE_CHECKING:
-    import ibis
 
 ORDERED = ("integer", "number", "money")
 
 
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.value is not None
     return {"value": rows.value.max(where=rows.kept)}
 

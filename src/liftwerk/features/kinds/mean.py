@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows
+from liftwerk.features.kinds.aggregate import Aggregate, Expression, Operand, Prior, Ratio, Rows
 from liftwerk.features.kinds.sum import SUMMED
 
-if TYPE_CHECKING:
-    import ibis
 
-
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.product is not None
     assert rows.told is not None
     return {

@@ -7,15 +7,19 @@ beta posterior. Without one, a customer of whom nothing is known has no rate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import Aggregate, Operand, Prior, Ratio, Rows, both
+from liftwerk.features.kinds.aggregate import (
+    Aggregate,
+    Expression,
+    Operand,
+    Prior,
+    Ratio,
+    Rows,
+    both,
+)
 
-if TYPE_CHECKING:
-    import ibis
 
-
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.hit is not None
     return {
         "hits": rows.weight.sum(where=both(rows.kept, rows.hit)),

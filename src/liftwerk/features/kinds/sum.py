@@ -6,18 +6,22 @@ Money is added up in minor units, and a number in billionths.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Aggregate, Operand, Prior, Ratio, Rows
-
-if TYPE_CHECKING:
-    import ibis
+from liftwerk.features.kinds.aggregate import (
+    WEIGHT_SCALE,
+    Aggregate,
+    Expression,
+    Operand,
+    Prior,
+    Ratio,
+    Rows,
+)
 
 SUMMED = ("integer", "number", "money")
 """Types that can be added up."""
 
 
-def _prepare(rows: Rows) -> Mapping[str, ibis.Value]:
+def _prepare(rows: Rows) -> Mapping[str, Expression]:
     assert rows.product is not None
     return {"sum": rows.product.sum(where=rows.kept)}
 
