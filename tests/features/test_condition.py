@@ -166,8 +166,8 @@ def test_means_the_same_in_sql_and_in_python(
         ("x = 1e999", "x is of type number: write a number"),
         ("s = 5::text", "s is of type string: write a text in quotes"),
         ("context.Land = 'DE'", "'context.Land' is no name"),
-        ("(" * 400 + "n = 1" + ")" * 400, "cannot be read as a condition"),
-        ("n =", "cannot be read as a condition"),
+        ("(" * 400 + "n = 1" + ")" * 400, "cannot be read as the condition"),
+        ("n =", "cannot be read as the condition"),
         ("", "is not one condition"),
     ],
 )

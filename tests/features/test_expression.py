@@ -54,7 +54,7 @@ def test_values(text: str, values: list[float]) -> None:
         ("a > b", "a > b is not arithmetic over features"),
         ("case when a then 1 end", "a is no comparison"),
         ("case a when 1 then 2 end", "write case when …, with a comparison after each when"),
-        ("a +", "cannot be read as an expression"),
+        ("a +", "cannot be read as the expression"),
         ("1e999 * a", "is beyond every number"),
         ("(select 1)", "is not arithmetic over features"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
 from liftwerk.errors import UnknownName
 from liftwerk.events.compact import compact
+from liftwerk.events.identifiers import leaf_key
 from liftwerk.features import update
 from liftwerk.features.as_of import current
 from liftwerk.features.serve import Server
@@ -20,7 +22,7 @@ from liftwerk.features.update import Updater
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
-from tests.events.shop import put
+from tests.events.shop import event, granted, order, put
 from tests.identity.histories import (
     ASKED,
     END,
@@ -29,8 +31,8 @@ from tests.identity.histories import (
     Goes,
     Sorts,
     Step,
-    _erase,
     at,
+    erase_one,
     history,
 )
 
@@ -63,12 +65,21 @@ FEATURES: dict[str, Any] = {
         "hop": "2h",
     },
     "mean_order": {**ORDERS, "aggregate": "mean", "property": "revenue"},
+    "mean_9h": {
+        **ORDERS,
+        "aggregate": "mean",
+        "property": "revenue",
+        "window": "9h",
+        "hop": "1h",
+    },
     "first_order": {**ORDERS, "aggregate": "first", "property": "order_id"},
     "last_order": {**ORDERS, "aggregate": "last", "property": "order_id"},
     "kinds": {**ORDERS, "aggregate": "distinct", "property": "order_id"},
     "loyalty": {**ORDERS, "aggregate": "top_share", "property": "order_id"},
     "days_since": {**ORDERS, "aggregate": "time_since"},
     "per_view": {"entity": "customer", "expression": "spend / (views + 1)"},
+    "per_spend": {"entity": "customer", "expression": "views / spend"},
+    "above_mean": {"entity": "customer", "expression": "mean_9h - mean_order"},
 }
 SECTIONS: dict[str, Any] = {
     "identity": {"at_most": 2},
@@ -106,13 +117,23 @@ def follow(
                 compare(project, stores, hour, counts)
             case Goes():
                 compact(project, stores, FixedClock(END))
-                _erase(project, stores, f"{step.namespace}:{step.name}")
+                erase_one(project, stores, f"{step.namespace}:{step.name}")
                 updater.catch_up()
                 counts["erased"] += 1
+                is_gone(stores)
     compact(project, stores, FixedClock(END))
     updater.catch_up()
     compare(project, stores, hour, counts)
     return counts
+
+
+def is_gone(stores: Stores) -> None:
+    """No key of the erased is left, neither of a row nor in what a row holds."""
+    gone = stores.ledger.buried()
+    assert stores.online.about(gone) == []
+    for space in stores.online.spaces():
+        for row in stores.online.rows(space.name):
+            assert not any(leaf in row.body for leaf in gone)
 
 
 def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -> None:
@@ -125,6 +146,64 @@ def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -
             counts["rows"] += 1
             counts["known"] += values["views"] > 0 or values["spend"] > 0
             assert served.values == values, (purpose, row["customer"].hex())
+
+
+ADA, BOB = (leaf_key("email", name) for name in ("ada@x.org", "bob@x.org"))
+
+
+def lived(stores: Stores, *steps: tuple[dict[str, Any], int]) -> Project:
+    """Let events come in, and values follow at each one's hour."""
+    shop = project()
+    for body, hour in steps:
+        assert put(shop, stores, body, source="till", at=at(hour)) == []
+        Updater(shop, stores, FixedClock(at(hour))).catch_up()
+    return shop
+
+
+def by(name: str, hour: int) -> dict[str, Any]:
+    return {"identifiers": {"email": name}, "time": at(hour), "consent": granted("ads")}
+
+
+def test_why_a_value_is_missing_is_told(tmp_path: Path) -> None:
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        shop = lived(
+            stores,
+            (order(1, "x", "5.00", **by("ada@x.org", 0)), 0),
+            (event("page_viewed", 2, **by("bob@x.org", 1)), 1),
+            (event("page_viewed", 3, **by("ada@x.org", 30)), 30),  # lets the spent tile go
+        )
+        server = Server(shop, stores, "ads", FixedClock(at(31)))
+        ada, bob, eve = server.get_many([ADA, BOB, leaf_key("email", "eve@x.org")])
+        early = Server(shop, stores, "ads", FixedClock(at(31) - timedelta(hours=22))).get(ADA)
+    assert ada.missing == {"mean_9h": "expired", "above_mean": "expired"}
+    assert ada.values["mean_order"] == 5.0
+    assert bob.missing["mean_9h"] == "never"
+    assert bob.missing["per_spend"] == "no_answer"
+    assert eve.missing["mean_9h"] == eve.missing["first_order"] == "never"
+    assert early.as_of == at(30)  # the clock went back: no value is older than its row
+
+
+def test_how_fresh_values_are_is_told(tmp_path: Path) -> None:
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        shop = lived(stores, (event("page_viewed", 1, **by("ada@x.org", 0)), 0))
+        server = Server(shop, stores, "ads", FixedClock(at(5)))
+        assert server.get(ADA).fresh == at(5)  # nothing came since: they are all there is
+        put(shop, stores, event("page_viewed", 2, **by("ada@x.org", 3)), source="till", at=at(3))
+        assert server.get(ADA).fresh == at(0)
+
+
+def test_what_memory_does_not_hold_waits_for_who_sorts(tmp_path: Path) -> None:
+    shop = project()
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
+        for number in range(8):
+            body = event("page_viewed", number, **by("ada@x.org", 0))
+            put(shop, stores, body, source="till", at=at(0))
+        updater = Updater(shop, stores, FixedClock(at(1)), most=3)
+        assert updater.catch_up() == 3
+        compact(shop, stores, FixedClock(at(1)))
+        assert updater.catch_up() == 8
+        served = Server(shop, stores, "ads", FixedClock(at(1))).get(ADA)
+    assert served.values["views"] == 8.0
 
 
 def test_a_fill_in_parts_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

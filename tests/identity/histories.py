@@ -184,13 +184,13 @@ def live(project: Project, stores: Stores, steps: Iterable[Step]) -> Lived:
                 compact(project, stores, FixedClock(END))
             case Goes():
                 compact(project, stores, FixedClock(END))
-                _erase(project, stores, f"{step.namespace}:{step.name}")
+                erase_one(project, stores, f"{step.namespace}:{step.name}")
     compact(project, stores, FixedClock(END))
     lived.gone = set(stores.ledger.buried())
     return lived
 
 
-def _erase(project: Project, stores: Stores, customer: str) -> None:
+def erase_one(project: Project, stores: Stores, customer: str) -> None:
     clock = FixedClock(END)
     request(project, stores, [customer], "test", clock, "request")
     look_up(project, stores, "test", clock)

@@ -14,12 +14,10 @@ from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
-    from liftwerk.features import definition as declared
     from liftwerk.features import views as declared_views
     from liftwerk.identity import resolve
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
-    declared = LazyModule("liftwerk.features.definition")
     declared_views = LazyModule("liftwerk.features.views")
     resolve = LazyModule("liftwerk.identity.resolve")
     serve = LazyModule("liftwerk.features.serve")
@@ -35,22 +33,23 @@ app.command(features)
 
 
 @features.command(name="list")
-def list_(*, entity: str | None = None, search: str = "", common: Common = DEFAULTS) -> None:
+def list_(*, search: str = "", common: Common = DEFAULTS) -> None:
     """List the declared features.
 
     Parameters
     ----------
-    entity
-        Only those about it.
     search
         Only those in whose name, words, owner or properties this occurs.
     """
     with open_project(common) as project:
-        found = catalogue.catalogue(project.definitions, entity, search)
+        found = catalogue.catalogue(project.definitions, search)
 
     def render() -> None:
         if not found:
-            out.print("no such feature is declared: see [features.NAME]", markup=False)
+            said = "no feature is declared: see [features.NAME]"
+            if search:
+                said = f"nothing of {search!r} in any declared feature"
+            out.print(said, markup=False)
             return
         rows = [
             [one.name, one.entity, one.says, one.privacy, ", ".join(one.views), one.owner]
@@ -83,8 +82,9 @@ def show_(
     """
     with open_project(common) as project:
         entry = catalogue.entry_of(project.definitions, name)
-        made = catalogue.statements(project.definitions, name, dialect)
-        bounds = project.definitions.lookup(declared.FEATURES, name).checks
+        made = []
+        if sql:
+            made = catalogue.statements(project.definitions, name, dialect)
 
     def render() -> None:
         if sql:
@@ -101,7 +101,7 @@ def show_(
                 "privacy": entry.privacy,
                 "kept in": ", ".join(entry.views) or "-",
                 "for": ", ".join(entry.purposes) or "-",
-                "bounds": _bounds(bounds.minimum, bounds.maximum),
+                "bounds": _bounds(entry.checks.minimum, entry.checks.maximum),
                 "version": entry.version,
             },
         )
@@ -136,7 +136,7 @@ def backfill(
     views
         Only these; all declared ones by default.
     fresh
-        Forget what is kept of them first.
+        Forget what is kept of them first; nobody is told any value until they are made anew.
     """
     with open_project(common) as project:
         names = views or list(project.definitions.get(declared_views.FEATURE_VIEWS))
@@ -145,7 +145,7 @@ def backfill(
             updater.forget()
         began = time.monotonic()
         with progress.steps() as tell:
-            updater.catch_up(lambda done: tell("features", f"{fmt.number(done.offset)} of the log"))
+            updater.catch_up(lambda offset: tell("features", f"{fmt.number(offset)} of the log"))
         rows = updater.rows()
         found = [{"view": name, "rows": many, "offset": offset} for name, many, offset in rows]
         seconds = time.monotonic() - began

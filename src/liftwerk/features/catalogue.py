@@ -12,7 +12,7 @@ from liftwerk.events.definition import known_events
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.compile import compile_features
 from liftwerk.features.condition import columns_of_event, parse_condition
-from liftwerk.features.definition import FEATURES, FeatureDefinition
+from liftwerk.features.definition import FEATURES, FeatureChecks, FeatureDefinition
 from liftwerk.features.version import feature_version
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.privacy.tags import Tag
@@ -37,6 +37,8 @@ class Entry(Struct, frozen=True):
         The views that keep it ready.
     purposes : tuple of str
         What those are for.
+    checks : FeatureChecks
+        What values must satisfy.
     """
 
     name: str
@@ -47,28 +49,23 @@ class Entry(Struct, frozen=True):
     privacy: Tag
     views: tuple[str, ...]
     purposes: tuple[str, ...]
+    checks: FeatureChecks
     owner: str = ""
     description: str = ""
 
 
-def catalogue(project: Project, entity: str | None = None, search: str = "") -> list[Entry]:
+def catalogue(project: Project, search: str = "") -> list[Entry]:
     """List the declared features.
 
     Parameters
     ----------
     project : Project
-    entity : str, optional
-        Only those about it.
     search : str
         Only those in which this occurs: in the name, the words, the owner or what is read.
     """
     every = [entry_of(project, name) for name in project.get(FEATURES)]
     wanted = search.casefold()
-    return [
-        entry
-        for entry in every
-        if (entity is None or entry.entity == entity) and wanted in _text(entry).casefold()
-    ]
+    return [entry for entry in every if wanted in _text(entry).casefold()]
 
 
 def entry_of(project: Project, name: str) -> Entry:
@@ -100,6 +97,7 @@ def entry_of(project: Project, name: str) -> Entry:
         privacy=max(tags, key=order.index, default="none"),
         views=tuple(views),
         purposes=tuple(dict.fromkeys(views.values())),
+        checks=feature.checks,
         owner=feature.owner,
         description=feature.description,
     )

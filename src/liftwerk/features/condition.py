@@ -18,10 +18,8 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any
 
-import sqlglot
 from msgspec import Struct
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
@@ -29,6 +27,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import is_name
 from liftwerk.errors import did_you_mean
 from liftwerk.events.definition import EventDefinition
+from liftwerk.features.parse import tree_of
 from liftwerk.money import exponent
 
 CONTEXT = "context."
@@ -155,14 +154,9 @@ def parse_condition(text: str, columns: Mapping[str, Column]) -> Condition:
     >>> paid.text, paid.names
     ("revenue >= 2000 and not (sku = 'a')", ('revenue', 'sku'))
     """
+    tree = tree_of(text, "condition")
     try:
-        found = sqlglot.parse(text, read="duckdb")
-    except (SqlglotError, RecursionError):
-        raise ValueError(f"{text!r} cannot be read as a condition") from None
-    if len(found) != 1 or found[0] is None:
-        raise ValueError(f"{text!r} is not one condition")
-    try:
-        return Condition(_Reader(columns).node(found[0]))
+        return Condition(_Reader(columns).node(tree))
     except RecursionError:
         raise ValueError("too many parts in one another: write it shorter") from None
 

@@ -16,16 +16,15 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
-import sqlglot
 from msgspec import Struct
 from numpy.typing import NDArray
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.errors import did_you_mean
+from liftwerk.features.parse import tree_of
 
 Numbers: TypeAlias = NDArray[np.float64]
 """One number a row; NaN where it is unknown."""
@@ -74,13 +73,7 @@ def parse_expression(text: str, types: Mapping[str, str]) -> Expression:
     >>> share.text, share.names
     ('won / (asked + 1)', ('won', 'asked'))
     """
-    try:
-        found = sqlglot.parse(text, read="duckdb")
-    except (SqlglotError, RecursionError):
-        raise ValueError(f"{text!r} cannot be read as an expression") from None
-    if len(found) != 1 or found[0] is None:
-        raise ValueError(f"{text!r} is not one expression")
-    tree = found[0]
+    tree = tree_of(text, "expression")
     try:
         _demand(tree, types)
     except RecursionError:

@@ -41,13 +41,11 @@ _KEY = 2**62
 _PART = 2.0**40
 _ENVELOPE = {
     "customer": "binary",
-    "visitor": "binary",
     "session": "string",
     "source": "string",
     "trust": "string",
     "context": "string",
     "modelled": "boolean",
-    "decision": "binary",
 }
 _TYPES = {
     "string": "string",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from liftwerk.features.as_of import with_inputs
 from liftwerk.features.definition import parsed
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.served import Missing, Served
-from liftwerk.features.states import Row, decode_row, read_values
-from liftwerk.features.update import LEAF, MEMBERS, KeptView, is_filled, kept_view
+from liftwerk.features.states import Row, decode_row, read_values, was_seen
+from liftwerk.features.update import MEMBERS, KeptView, is_filled, kept_view, leaves_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
 
@@ -73,10 +74,7 @@ class Server:
         """
         with self._stores.online.reading() as reading:
             groups, _ = reading.get(self._members, leaves)
-            members = [
-                [group[at : at + LEAF] for at in range(0, len(group), LEAF)] if group else [leaf]
-                for leaf, group in zip(leaves, groups, strict=True)
-            ]
+            members = [leaves_of(group or leaf) for leaf, group in zip(leaves, groups, strict=True)]
             asked = list(dict.fromkeys(leaf for group in members for leaf in group))
             bodies, progress = reading.get(self.kept.space, asked)
         if progress is None or not is_filled(progress):
@@ -84,29 +82,42 @@ class Server:
             hint = f"run liftwerk features backfill {self.kept.name}"
             raise UnknownName(what, f"feature_views.{self.kept.name}", hint)
         found = dict(zip(asked, bodies, strict=True))
-        now = max(to_microseconds(self._clock.now()), to_microseconds(progress.at))
+        now = max(self._clock.now(), progress.at)
+        fresh = progress.at
+        if progress.offset >= self._stores.inbox.last_offset():
+            fresh = now
         served = []
         for group in members:
             rows = [decode_row(body) for leaf in group if (body := found[leaf]) is not None]
-            values, missing = self._values(rows, now)
-            served.append(
-                Served(values, missing, from_microseconds(now), progress.offset, progress.at)
-            )
+            values, missing = self._values(rows, to_microseconds(now))
+            served.append(Served(values, missing, now, progress.offset, fresh))
         return served
 
     def _values(self, rows: Sequence[Row], now: int) -> tuple[dict[str, Any], dict[str, Missing]]:
         view = self.kept.view
         values = read_values(view.grids, view.readings, rows, now)
+        missing: dict[str, Missing] = {}
+        for reading in view.readings:
+            if values[reading.name] is None:
+                every = (row[reading.grid] for row in rows)
+                is_old = was_seen(view.grids[reading.grid], reading.slot, every, now)
+                missing[reading.name] = "expired" if is_old else "never"
         for name, expression in self._expressions.items():
             columns = {read: _column(values[read]) for read in expression.names}
             (number,) = evaluate(expression, columns, 1).tolist()
-            values[name] = None if number != number else number
+            values[name] = number
+            if isnan(number):
+                values[name] = None
+                unknown = [missing[read] for read in expression.names if read in missing]
+                missing[name] = next(iter(unknown), "no_answer")
         for name in self._times:
             if values[name] is not None:
                 values[name] = from_microseconds(values[name])
-        asked = {name: values[name] for name in self.kept.declared.features}
-        why: Missing = "expired" if rows else "never"
-        return asked, {name: why for name, value in asked.items() if value is None}
+        asked = self.kept.declared.features
+        return (
+            {name: values[name] for name in asked},
+            {name: missing[name] for name in asked if name in missing},
+        )
 
 
 def _column(value: Any) -> Any:

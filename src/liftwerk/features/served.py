@@ -8,8 +8,12 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Missing = Literal["never", "expired"]
-"""Why a value is missing: nothing that counts was ever seen, or it was too long ago."""
+Missing = Literal["never", "expired", "no_answer"]
+"""Why a value is missing.
+
+Nothing that counts was ever seen; or only what the window does not reach any more; or the values of
+an expression are known and it has no answer, such as a division by 0.
+"""
 
 
 class Served(Struct, frozen=True):
@@ -26,7 +30,8 @@ class Served(Struct, frozen=True):
     offset : int
         The last offset of the log that they know of.
     fresh : datetime
-        When they were brought up to this offset.
+        When it was last known that they are all there is: now, where the log does not go on behind
+        the offset; else when they were brought up to it.
     """
 
     values: Mapping[str, Any]

@@ -23,10 +23,14 @@ State: TypeAlias = Any
 
 
 class Tiles(Struct, array_like=True):
-    """Tiles of one grid: start -> a state for each slot; and what is pending, by its time."""
+    """Tiles of one grid: start -> a state for each slot; and what is pending, by its time.
+
+    ``spent`` has a bit for each state that a tile held which no window reaches any more.
+    """
 
     whole: dict[int, list[State]] = {}
     pending: dict[int, list[State]] = {}
+    spent: int = 0
 
 
 Row: TypeAlias = list[Tiles]
@@ -144,7 +148,37 @@ def add(grid: Grid, tiles: Tiles, new: Tiles, now: int) -> None:
         tiles.whole[tile] = states
     if grid.keep is not None:
         for start in [start for start in tiles.whole if start < now - grid.keep]:
-            del tiles.whole[start]
+            tiles.spent |= _said(tiles.whole.pop(start))
+
+
+def _said(states: Sequence[State]) -> int:
+    return sum(1 << place for place, state in enumerate(states) if state is not None)
+
+
+def was_seen(grid: Grid, slot: Slot, every: Iterable[Tiles], as_of: int) -> bool:
+    """Say whether anything that counts for a slot happened before a time, however long ago.
+
+    Parameters
+    ----------
+    grid : Grid
+    slot : Slot
+    every : iterable of Tiles
+        Those of an entity's rows.
+    as_of : int
+        Microseconds since 1970.
+    """
+    bits = ((1 << len(slot.kind.merges)) - 1) << grid.place(slot)
+    return any(bits & (tiles.spent | _said_before(tiles, as_of)) for tiles in every)
+
+
+def _said_before(tiles: Tiles, as_of: int) -> int:
+    found = 0
+    for states in tiles.whole.values():
+        found |= _said(states)
+    for time, states in tiles.pending.items():
+        if time < as_of:
+            found |= _said(states)
+    return found
 
 
 class Reading(Struct, frozen=True):

@@ -11,10 +11,11 @@ neither loses an event nor counts one twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -24,10 +25,11 @@ from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import Conflict
 from liftwerk.events.definition import known_events
-from liftwerk.events.engine import quoted
+from liftwerk.events.engine import quoted, text
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import relations
-from liftwerk.events.tail import Behind, Tail
+from liftwerk.events.schema import schema_of
+from liftwerk.events.tail import MOST, Behind, Tail
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
 from liftwerk.features.tiles import View, compile_view, tiles_of
@@ -46,6 +48,9 @@ MEMBERS = "members"
 CONSENT = "consent_changed"
 AUDIT = "audit"
 LEAF = 16
+
+Groups: TypeAlias = Mapping[bytes, bytes]
+"""Leaf -> all leaves of its customer in order, one after another; only where they are several."""
 
 UNFILLED = 0
 """Where a space stands while it is being filled; no event has this offset."""
@@ -92,22 +97,6 @@ def kept_view(project: Project, name: str) -> KeptView:
     return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
 
 
-class Updated(Struct, frozen=True):
-    """What one step did.
-
-    Attributes
-    ----------
-    offset : int
-        Up to where the values know the log.
-    merged, remade : int
-        Rows that were added to, and rows that were made anew.
-    """
-
-    offset: int
-    merged: int
-    remade: int
-
-
 class Updater:
     """Keeps the declared views up to date; one process at a time gets on.
 
@@ -118,10 +107,17 @@ class Updater:
     clock : Clock
     names : sequence of str, optional
         Only these views.
+    most : int
+        Rows that wait to be sorted into tables and are held in memory.
     """
 
     def __init__(
-        self, project: Project, stores: Stores, clock: Clock, names: Sequence[str] | None = None
+        self,
+        project: Project,
+        stores: Stores,
+        clock: Clock,
+        names: Sequence[str] | None = None,
+        most: int = MOST,
     ) -> None:
         if names is None:
             names = list(project.get(FEATURE_VIEWS))
@@ -129,14 +125,16 @@ class Updater:
         self._project = project
         self._stores = stores
         self._clock = clock
-        self._tail = Tail(project, stores)
+        self._tail = Tail(project, stores, most)
+        self._who: tuple[int, Groups] = (-1, {})
 
-    def step(self) -> Updated:
+    def step(self) -> int:
         """Take in what is new in the log.
 
         Returns
         -------
-        Updated
+        int
+            The offset up to which the values know the log.
 
         Raises
         ------
@@ -145,27 +143,41 @@ class Updater:
         """
         with self._tail.reading() as behind:
             now = to_microseconds(self._clock.now())
-            merged = remade = 0
             for kept in self.views:
-                step = _Step(self._project, self._stores, kept, behind, now)
+                step = _Step(self._project, self._stores, kept, behind, now, self._who)
                 if step.needed:
                     step.write(self._clock)
-                    merged += step.merged
-                    remade += step.remade
-            return Updated(behind.offset, merged, remade)
+                    self._who = (behind.offset, step.groups)
+            return behind.offset
 
-    def catch_up(self, tell: Callable[[Updated], None] | None = None) -> Updated:
-        """Take steps until nothing is left of what is in the log now."""
+    def catch_up(self, tell: Callable[[int], None] | None = None) -> int:
+        """Take steps until nothing is left of what is in the log now, or none gets on.
+
+        That is so when more is waiting to be sorted into tables than is held in memory
+        (`liftwerk.events.tail.MOST`): the rest comes when somebody has sorted.
+
+        Parameters
+        ----------
+        tell : callable, optional
+            Told the offset after each step.
+
+        Returns
+        -------
+        int
+            As of `step`.
+        """
         last = self._stores.inbox.last_offset()
+        before = -1
         while True:
             try:
-                done = self.step()
+                offset = self.step()
             except Conflict:
                 continue  # another process took the same step: go on from where it is
             if tell is not None:
-                tell(done)
-            if done.offset >= last:
-                return done
+                tell(offset)
+            if offset >= last or offset == before:
+                return offset
+            before = offset
 
     def forget(self) -> None:
         """Forget what is kept of the views: the next step makes it from the whole log."""
@@ -187,12 +199,19 @@ class _Step:
     """One view's way from the offset where it stands to that of a state of the log."""
 
     def __init__(
-        self, project: Project, stores: Stores, kept: KeptView, behind: Behind, now: int
+        self,
+        project: Project,
+        stores: Stores,
+        kept: KeptView,
+        behind: Behind,
+        now: int,
+        who: tuple[int, Groups],
     ) -> None:
         self.project = project
         self.stores = stores
         self.kept = kept
         self.behind = behind
+        self.who = who
         self.members_space = f"{kept.space}/{MEMBERS}"
         self.progress = stores.online.progress(kept.space)
         self.members_progress = stores.online.progress(self.members_space)
@@ -200,7 +219,6 @@ class _Step:
         self.now = now
         if self.progress is not None:
             self.now = max(now, to_microseconds(self.progress.at))
-        self.merged = self.remade = 0
 
     @property
     def needed(self) -> bool:
@@ -235,7 +253,6 @@ class _Step:
                     )
                 made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
                 puts = [(leaf, encode_row(row)) for (leaf,), row in made.items()]
-                self.merged += len(puts)
                 changes = Changes(progress, puts, clear=place == 0)
                 progress = self.stores.online.apply({self.kept.space: changes}, UNFILLED, at)
         changed = {self.kept.space: Changes(progress), self.members_space: self._members()}
@@ -248,9 +265,7 @@ class _Step:
         drops: set[bytes] = set()
         for leaf, row in self._new_rows(touched):
             puts[leaf] = encode_row(row)
-        self.merged = len(puts)
         for leaf, made in self._made_anew(touched):
-            self.remade += 1
             if made is None:
                 drops.add(leaf)
             else:
@@ -272,25 +287,37 @@ class _Step:
         return customers_as_of(self.project, self.stores, tail=self.behind)
 
     @cached_property
-    def _before(self) -> Customers | None:
-        known = AsOf(offset=self._since)
-        return customers_as_of(self.project, self.stores, known, tail=self.behind)
+    def groups(self) -> Groups:
+        """Which leaves are one customer."""
+        return _groups_of(self._customers)
 
     @cached_property
-    def _groups(self) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-        """Return which leaves are one customer, as of where the rows stand, and now."""
-        if self._before is self._customers:
-            now = groups_of(self._customers)
-            return now, now
-        return groups_of(self._before), groups_of(self._customers)
+    def _before(self) -> Groups:
+        """Which leaves were one customer by what the rows know."""
+        offset, groups = self.who
+        if offset == self._since:
+            return groups
+        known = AsOf(offset=self._since)
+        return _groups_of(customers_as_of(self.project, self.stores, known, tail=self.behind))
 
     def _members(self) -> Changes:
-        before, now = self._groups
+        before, now = self._before, self.groups
         if self.filling:
             return Changes(self.members_progress, now.items(), clear=True)
+        if before is now:
+            return Changes(self.members_progress)
         puts = {leaf: group for leaf, group in now.items() if before.get(leaf) != group}
         drops = [leaf for leaf in before if leaf not in now]
         return Changes(self.members_progress, puts.items(), drops)
+
+    def _news(self, names: Iterable[str]) -> bool:
+        """Say whether there may be rows of some events that the values do not know."""
+        if self._since < self.behind.since:
+            return True  # they are in the tables by now
+        schema = schema_of(self.project)
+        kinds = [kind.table for name in names for kind in schema.versions(name)]
+        tables = [self.behind.tables[kind] for kind in kinds if kind in self.behind.tables]
+        return any(table.column("offset")[-1].as_py() > self._since for table in tables)
 
     def _relations(
         self,
@@ -319,23 +346,26 @@ class _Step:
 
     def _touched(self) -> set[bytes]:
         """Say which leaves cannot be merely added to."""
-        purpose = self.kept.declared.purpose
-        before, now = self._groups
-        found = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
-        changed = self._changed_consent(purpose)
-        for leaf in changed:
-            group = now.get(leaf, leaf)
-            found.update(group[at : at + LEAF] for at in range(0, len(group), LEAF))
+        before, now = self._before, self.groups
+        found: set[bytes] = set()
+        if before is not now:
+            found = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
+        for leaf in self._changed_consent():
+            found.update(leaves_of(now.get(leaf, leaf)))
         if found:
             # Rows name several identifiers: what is said of one is about rows of another's.
             with self._relations(AUDIT, self.kept.events, leaves=found) as connection:
                 found |= _leaves(connection, self.kept.events, "TRUE")
         return found | self._reported_again(found)
 
-    def _changed_consent(self, purpose: str) -> set[bytes]:
+    def _changed_consent(self) -> set[bytes]:
+        """Say who withdrew or gave a consent that is asked here."""
+        if not self._news([CONSENT]):
+            return set()
+        purpose = text(self.kept.declared.purpose)
         columns = [f"leaf_{name}" for name in self.project.get(IDENTIFIERS)]
         with self._relations(AUDIT, [CONSENT], after_offset=self._since) as connection:
-            about = f"list_contains(withdrawn, '{purpose}') OR list_contains(granted, '{purpose}')"
+            about = f"list_contains(withdrawn, {purpose}) OR list_contains(granted, {purpose})"
             rows = connection.sql(
                 f"SELECT {', '.join(map(quoted, columns))} FROM {CONSENT} WHERE {about}"
             ).fetchall()
@@ -347,12 +377,14 @@ class _Step:
         names = [name for name in self.kept.events if declared[name].unique]
         if not names:
             return set()
-        purpose = self.kept.declared.purpose
-        with self._relations(
-            purpose, names, after_offset=self._since, superseded=True
-        ) as connection:
-            old = f'"offset" <= {self._since} AND superseded_by IS NOT NULL'
-            found = _leaves(connection, names, old)
+        found: set[bytes] = set()
+        if self._news(names):
+            purpose = self.kept.declared.purpose
+            with self._relations(
+                purpose, names, after_offset=self._since, superseded=True
+            ) as connection:
+                old = f'"offset" <= {self._since} AND superseded_by IS NOT NULL'
+                found = _leaves(connection, names, old)
         if touched:
             with self._relations(AUDIT, names) as connection:
                 asked = pa.table({"leaf": pa.array(sorted(touched), pa.binary())})
@@ -368,6 +400,8 @@ class _Step:
         return found
 
     def _new_rows(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row]]:
+        if not self._news(self.kept.events):
+            return
         with self._relations(
             self.kept.declared.purpose, self.kept.events, after_offset=self._since
         ) as connection:
@@ -414,15 +448,15 @@ def parts(events: int) -> list[str]:
     return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]
 
 
-def groups_of(customers: Customers | None) -> dict[bytes, bytes]:
-    """Return leaf -> all leaves of its customer in order, one after another, where several are."""
+def leaves_of(group: bytes) -> list[bytes]:
+    """Part a group into its leaf keys."""
+    return [group[at : at + LEAF] for at in range(0, len(group), LEAF)]
+
+
+def _groups_of(customers: Customers | None) -> Groups:
     if customers is None:
         return {}
-    members: dict[bytes, list[bytes]] = {}
-    for row in customers.merged.to_pylist():
-        members.setdefault(row["customer"], [row["customer"]]).append(row["leaf"])
-    groups = (sorted(leaves) for leaves in members.values())
-    return {leaf: b"".join(group) for group in groups for leaf in group}
+    return customers.groups
 
 
 def _leaves(

@@ -80,6 +80,15 @@ class Customers:
         return pyarrow.table({"leaf": self._keys(leaf), "customer": self._keys(self.latest[leaf])})
 
     @cached_property
+    def groups(self) -> dict[bytes, bytes]:
+        """Leaf -> the keys of all its customer's leaves in order, end to end, where several are."""
+        members: dict[bytes, list[bytes]] = {}
+        for row in self.merged.to_pylist():
+            members.setdefault(row["customer"], [row["customer"]]).append(row["leaf"])
+        together = (sorted(leaves) for leaves in members.values())
+        return {leaf: b"".join(group) for group in together for leaf in group}
+
+    @cached_property
     def changes(self) -> Changes:
         """Every change of a leaf's customer."""
         return self.components.changes()
