@@ -151,17 +151,69 @@ def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -
 ADA, BOB = (leaf_key("email", name) for name in ("ada@x.org", "bob@x.org"))
 
 
-def lived(stores: Stores, *steps: tuple[dict[str, Any], int]) -> Project:
+def lived(stores: Stores, *steps: tuple[dict[str, Any], int], source: str = "till") -> Project:
     """Let events come in, and values follow at each one's hour."""
     shop = project()
     for body, hour in steps:
-        assert put(shop, stores, body, source="till", at=at(hour)) == []
+        assert put(shop, stores, body, source=source, at=at(hour)) == []
         Updater(shop, stores, FixedClock(at(hour))).catch_up()
     return shop
 
 
-def by(name: str, hour: int) -> dict[str, Any]:
-    return {"identifiers": {"email": name}, "time": at(hour), "consent": granted("ads")}
+def by(name: str, hour: int, **others: str) -> dict[str, Any]:
+    return {
+        "identifiers": {"email": name, **others},
+        "time": at(hour),
+        "consent": granted("ads", "personalisation"),
+    }
+
+
+def changed(number: int, side: str, hour: int, **identifiers: str) -> dict[str, Any]:
+    sides = {"granted": [], "withdrawn": [], side: ["personalisation", "measurement"]}
+    return event(
+        "consent_changed", number, identifiers=identifiers, time=at(hour), properties=sides
+    )
+
+
+def seen(shop: Project, stores: Stores, purpose: str, leaf: bytes) -> tuple[float, float]:
+    values = Server(shop, stores, purpose, FixedClock(at(9))).get(leaf).values
+    return values["views"], values["spend"]
+
+
+def test_a_withdrawal_takes_back_what_was_added(tmp_path: Path) -> None:
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        shop = lived(
+            stores,
+            (event("page_viewed", 1, **by("ada@x.org", 1)), 1),
+            (event("page_viewed", 2, **by("ada@x.org", 3)), 3),
+            # Told late: the objection holds from hour 2 on, the withdrawal for all that there is.
+            (changed(3, "withdrawn", 2, email="ada@x.org"), 4),
+        )
+        assert seen(shop, stores, "ads", ADA) == (2.0, 0.0)
+        assert seen(shop, stores, "personalisation", ADA) == (0.0, 0.0)
+        assert seen(shop, stores, "measurement", ADA) == (1.0, 0.0)
+        lived(stores, (changed(4, "granted", 3, email="ada@x.org"), 5))
+        assert seen(shop, stores, "measurement", ADA) == (2.0, 0.0)
+
+
+def test_what_is_said_of_one_identifier_reaches_rows_of_another(tmp_path: Path) -> None:
+    """A browser's word links nobody, and its event names both."""
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        lived(stores, (event("page_viewed", 1, **by("ada@x.org", 1, device="d1")), 1), source="web")
+        shop = lived(stores, (changed(2, "withdrawn", 2, device="d1"), 2))
+        assert seen(shop, stores, "ads", ADA) == (1.0, 0.0)
+        assert seen(shop, stores, "personalisation", ADA) == (0.0, 0.0)
+
+
+def test_another_report_counts_when_the_surest_may_not_be_read(tmp_path: Path) -> None:
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        lived(stores, (order(1, "x", "7.00", **by("bob@x.org", 1)), 1), source="web")
+        shop = lived(stores, (order(2, "x", "5.00", **by("ada@x.org", 1)), 2))
+        assert seen(shop, stores, "personalisation", ADA) == (0.0, 5.0)
+        assert seen(shop, stores, "personalisation", BOB) == (0.0, 0.0)
+        lived(stores, (changed(3, "withdrawn", 3, email="ada@x.org"), 3))
+        assert seen(shop, stores, "personalisation", ADA) == (0.0, 0.0)
+        assert seen(shop, stores, "personalisation", BOB) == (0.0, 7.0)
 
 
 def test_why_a_value_is_missing_is_told(tmp_path: Path) -> None:
