@@ -107,6 +107,13 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
         assert killed.returncode == -signal.SIGKILL
         half = call("features", "get", "visitors", "visitor:v1", cwd=project)
         assert "were never made" in half.stderr
+    with serving(project, "--no-compact") as server:
+        address = f"http://127.0.0.1:{server.port}/v1/features/customer/visitor%3Av1"
+        for query, status in (("?view=visitors", 404), ("", 400)):
+            with pytest.raises(HTTPError) as unfilled:
+                urlopen(address + query)
+            assert unfilled.value.code == status
+            assert unfilled.value.headers["content-type"] == "application/problem+json"
     done = call("features", "backfill", "--json", cwd=project)
     assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
     got = json.loads(
@@ -123,7 +130,7 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
         assert refused.value.code == 404
         assert json.load(refused.value)["detail"].endswith("did you mean 'visitors'?")
     text = call("features", "get", "visitors", "visitor:v9", cwd=project).stdout
-    assert "- (never)" in text
+    assert "- (no answer)" in text
     again = call("features", "backfill", "--fresh", "--json", cwd=project)
     assert json.loads(again.stdout) == json.loads(done.stdout)
     unknown = call("features", "get", "visitor", "visitor:v1", cwd=project)

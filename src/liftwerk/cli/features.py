@@ -221,7 +221,7 @@ def get(
         for name, value in served.values.items():
             facts[name] = value
             if value is None:
-                facts[name] = f"- ({served.missing[name]})"
+                facts[name] = f"- ({served.missing[name].replace('_', ' ')})"
         age = (served.as_of - served.fresh).total_seconds()
         show.pairs(f"{customer} in {view}", facts)
         out.print(
