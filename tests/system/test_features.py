@@ -114,6 +114,7 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
                 urlopen(address + query)
             assert unfilled.value.code == status
             assert unfilled.value.headers["content-type"] == "application/problem+json"
+            unfilled.value.close()
     done = call("features", "backfill", "--json", cwd=project)
     assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
     got = json.loads(
@@ -128,7 +129,8 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
         with pytest.raises(HTTPError) as refused:
             urlopen(f"{address}?view=visitor")
         assert refused.value.code == 404
-        assert json.load(refused.value)["detail"].endswith("did you mean 'visitors'?")
+        with refused.value as answer:
+            assert json.load(answer)["detail"].endswith("did you mean 'visitors'?")
     text = call("features", "get", "visitors", "visitor:v9", cwd=project).stdout
     assert "- (no answer)" in text
     again = call("features", "backfill", "--fresh", "--json", cwd=project)

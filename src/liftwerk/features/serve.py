@@ -14,9 +14,9 @@ from liftwerk.errors import UnknownName
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.definition import parsed
 from liftwerk.features.expression import Expression, evaluate
+from liftwerk.features.kept import MEMBERS, KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values, was_seen
-from liftwerk.features.update import MEMBERS, KeptView, is_filled, kept_view, leaves_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
 

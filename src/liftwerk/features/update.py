@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
-from msgspec import Struct
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
@@ -30,71 +29,25 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
 from liftwerk.events.tail import MOST, Behind, Tail
-from liftwerk.features.as_of import with_inputs
+from liftwerk.features.kept import MEMBERS, UNFILLED, KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
-from liftwerk.features.tiles import View, compile_view, tiles_of
-from liftwerk.features.version import feature_versions
-from liftwerk.features.views import FEATURE_VIEWS, FeatureView, space_of
+from liftwerk.features.tiles import tiles_of
+from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.mapping import Customers, customers_as_of
 from liftwerk.identity.resolve import CUSTOMER, leaf_sql
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
-from liftwerk.store.online import Changes, Progress
+from liftwerk.store.online import Changes
 from liftwerk.store.stores import Stores
-
-MEMBERS = "members"
-"""The space of who is who: leaf -> all leaves of its customer, where that are several."""
 
 CONSENT = "consent_changed"
 AUDIT = "audit"
-LEAF = 16
 
 Groups: TypeAlias = Mapping[bytes, bytes]
 """Leaf -> all leaves of its customer in order, one after another; only where they are several."""
 
-UNFILLED = 0
-"""Where a space stands while it is being filled; no event has this offset."""
-
 PART = 500_000
 """Events whose tiles are held in memory at once while a space is filled."""
-
-
-class KeptView(Struct, frozen=True):
-    """A declared view, and how it is kept.
-
-    Attributes
-    ----------
-    name : str
-    declared : FeatureView
-    space : str
-        Where its rows are.
-    view : View
-        How they are made and read.
-    events : tuple of str
-        What they are made of.
-    """
-
-    name: str
-    declared: FeatureView
-    space: str
-    view: View
-    events: tuple[str, ...]
-
-
-def kept_view(project: Project, name: str) -> KeptView:
-    """Compile a declared view.
-
-    Raises
-    ------
-    UnknownName
-        If no such view is declared.
-    """
-    declared = project.lookup(FEATURE_VIEWS, name)
-    versions = feature_versions(project, declared.features).values()
-    events = known_events(project)
-    view = compile_view(with_inputs(project, declared.features), events, project.currency)
-    read = dict.fromkeys(plan.source.event for plan in view.plans)
-    return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
 
 
 class Updater:
@@ -428,11 +381,6 @@ class _Step:
         return [Tiles({}, {}) for _ in self.kept.view.grids]
 
 
-def is_filled(progress: Progress | None) -> bool:
-    """Say whether a space holds all that it should up to its offset."""
-    return progress is not None and progress.offset != UNFILLED
-
-
 def parts(events: int) -> list[str]:
     """Cut the keys into parts that hold about `PART` events each, as SQL conditions.
 
@@ -446,11 +394,6 @@ def parts(events: int) -> list[str]:
     low = ["", *(f"{CUSTOMER} >= unhex('{bound:02X}')" for bound in bounds)]
     high = [*(f"{CUSTOMER} < unhex('{bound:02X}')" for bound in bounds), ""]
     return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]
-
-
-def leaves_of(group: bytes) -> list[bytes]:
-    """Part a group into its leaf keys."""
-    return [group[at : at + LEAF] for at in range(0, len(group), LEAF)]
 
 
 def _groups_of(customers: Customers | None) -> Groups:

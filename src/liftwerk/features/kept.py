@@ -1,0 +1,70 @@
+"""Where and how a view's values are kept: what writes them and what reads them agree on it here."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from liftwerk.definitions.project import Project
+from liftwerk.events.definition import known_events
+from liftwerk.features.as_of import with_inputs
+from liftwerk.features.tiles import View, compile_view
+from liftwerk.features.version import feature_versions
+from liftwerk.features.views import FEATURE_VIEWS, FeatureView, space_of
+from liftwerk.store.online import Progress
+
+MEMBERS = "members"
+"""The space of who is who: leaf -> all leaves of its customer, where that are several."""
+
+UNFILLED = 0
+"""Where a space stands while it is being filled; no event has this offset."""
+
+LEAF = 16
+"""Bytes of a leaf key."""
+
+
+class KeptView(Struct, frozen=True):
+    """A declared view, and how it is kept.
+
+    Attributes
+    ----------
+    name : str
+    declared : FeatureView
+    space : str
+        Where its rows are.
+    view : View
+        How they are made and read.
+    events : tuple of str
+        What they are made of.
+    """
+
+    name: str
+    declared: FeatureView
+    space: str
+    view: View
+    events: tuple[str, ...]
+
+
+def kept_view(project: Project, name: str) -> KeptView:
+    """Compile a declared view.
+
+    Raises
+    ------
+    UnknownName
+        If no such view is declared.
+    """
+    declared = project.lookup(FEATURE_VIEWS, name)
+    versions = feature_versions(project, declared.features).values()
+    events = known_events(project)
+    view = compile_view(with_inputs(project, declared.features), events, project.currency)
+    read = dict.fromkeys(plan.source.event for plan in view.plans)
+    return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
+
+
+def is_filled(progress: Progress | None) -> bool:
+    """Say whether a space holds all that it should up to its offset."""
+    return progress is not None and progress.offset != UNFILLED
+
+
+def leaves_of(group: bytes) -> list[bytes]:
+    """Part a group into its leaf keys."""
+    return [group[at : at + LEAF] for at in range(0, len(group), LEAF)]
