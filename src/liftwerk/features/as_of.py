@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.features.check import check_features
-from liftwerk.features.compile import compile_features
+from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
 from liftwerk.features.expression import evaluate
 from liftwerk.features.join import values_as_of
@@ -73,8 +74,7 @@ def training_set(
         if name in spine.column_names:
             what = f"a feature cannot be named {name!r}: decisions have a column of that name"
             raise DefinitionError(what, f"features.{name}", "choose another name")
-    wanted = with_inputs(project, definitions)
-    plans = compile_features(wanted, known_events(project), project.currency)
+    wanted, plans = _compiled(project, tuple(features))
     names = [plan.event for plan in plans]
     with histories(project, stores, spine, purpose, as_of, names) as (connection, asked):
         values = values_as_of(connection, plans, asked, project.currency)
@@ -84,6 +84,15 @@ def training_set(
     for name in definitions:
         table = table.append_column(name, values.column(name))
     return table
+
+
+@lru_cache(maxsize=16)
+def _compiled(
+    project: Project, features: tuple[str, ...]
+) -> tuple[dict[str, FeatureDefinition], list[Plan]]:
+    """Compile once what is asked for again and again, one decision after another."""
+    wanted = with_inputs(project, features)
+    return wanted, compile_features(wanted, known_events(project), project.currency)
 
 
 def events_of(project: Project, features: Iterable[str]) -> list[str]:
