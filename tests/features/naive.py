@@ -57,10 +57,15 @@ def value(
     weights = [Fraction(event.weight) for event in history]
     if feature.aggregate == "count":
         return float(sum(weights, Fraction(0)))
-    if feature.aggregate == "time_since":
+    if feature.aggregate == "decayed_count":
+        left = [_decay(feature, event.time, as_of) for event in history]
+        parts = (weight * part for weight, part in zip(weights, left, strict=True))
+        return float(sum(parts, Fraction(0)))
+    if feature.aggregate in ("time_since", "time_since_first"):
         if not history:
             return None
-        return float(Fraction(as_of - history[-1].time, DAY))
+        place = {"time_since": -1, "time_since_first": 0}[feature.aggregate]
+        return float(Fraction(as_of - history[place].time, DAY))
     if feature.aggregate == "rate":
         assert feature.when is not None
         hits = sum(

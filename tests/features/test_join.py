@@ -49,7 +49,7 @@ def _feature(
     aggregate: AggregateName, property_: str | None, window: str | None, hop: str | None, event: str
 ) -> FeatureDefinition:
     half_life = None
-    if aggregate == "decayed_sum":
+    if AGGREGATES[aggregate].decays:
         half_life = Duration("3d") if hop is None else Duration(f"{3 * int(hop[:-1])}h")
     return FeatureDefinition(
         entity="customer",

@@ -36,7 +36,9 @@ AggregateName = Literal[
     "last",
     "distinct",
     "time_since",
+    "time_since_first",
     "rate",
+    "decayed_count",
     "decayed_sum",
     "top_share",
 ]
@@ -96,7 +98,7 @@ class FeatureDefinition(Struct, frozen=True):
     unnest : str or None
         A property that is a list: each of its items counts as an event of its own.
     half_life : Duration or None
-        For a ``decayed_sum``: after which time an event counts half.
+        For what decays: after which time an event counts half.
     prior : PriorDefinition or None
         For a ``rate`` or a ``top_share``: what is believed before anything is seen.
     expression : str or None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from liftwerk.features.kinds.aggregate import Aggregate
 from liftwerk.features.kinds.count import COUNT
+from liftwerk.features.kinds.decayed_count import DECAYED_COUNT
 from liftwerk.features.kinds.decayed_sum import DECAYED_SUM
 from liftwerk.features.kinds.distinct import DISTINCT
 from liftwerk.features.kinds.first import FIRST
@@ -17,6 +18,7 @@ from liftwerk.features.kinds.min import MIN
 from liftwerk.features.kinds.rate import RATE
 from liftwerk.features.kinds.sum import SUM
 from liftwerk.features.kinds.time_since import TIME_SINCE
+from liftwerk.features.kinds.time_since_first import TIME_SINCE_FIRST
 from liftwerk.features.kinds.top_share import TOP_SHARE
 
 __all__ = ["AGGREGATES", "Aggregate"]
@@ -31,7 +33,9 @@ _EVERY = (
     LAST,
     DISTINCT,
     TIME_SINCE,
+    TIME_SINCE_FIRST,
     RATE,
+    DECAYED_COUNT,
     DECAYED_SUM,
     TOP_SHARE,
 )
