@@ -19,6 +19,7 @@ from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.packs.definition import FEATURE_PACKS
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.definition import IDENTIFIERS, IDENTITY
 from liftwerk.metrics.definition import GOAL, METRICS
@@ -40,6 +41,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     IMPORTS,
     SEGMENT,
     DESTINATIONS,
+    FEATURE_PACKS,
     FEATURES,
     FEATURE_VIEWS,
     METRICS,

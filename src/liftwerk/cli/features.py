@@ -15,10 +15,12 @@ from liftwerk.server import format as fmt
 if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
     from liftwerk.features import views as declared_views
+    from liftwerk.features.packs import kinds as packs
     from liftwerk.identity import resolve
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
     declared_views = LazyModule("liftwerk.features.views")
+    packs = LazyModule("liftwerk.features.packs.kinds")
     resolve = LazyModule("liftwerk.identity.resolve")
     serve = LazyModule("liftwerk.features.serve")
     update = LazyModule("liftwerk.features.update")
@@ -108,6 +110,32 @@ def show_(
 
     document = {"feature": entry, "sql": made} if sql else entry
     emit(common, document, render)
+
+
+@features.command(name="packs")
+def packs_(*, common: Common = DEFAULTS) -> None:
+    """List the kinds of packs that one line of the project file switches on."""
+    every = packs.PACKS.values()
+    found = [
+        {
+            "kind": one.name,
+            "for": one.says,
+            "about": one.entity,
+            "needs": one.needs,
+            "takes": one.takes,
+            "gives": one.gives,
+        }
+        for one in every
+    ]
+
+    def render() -> None:
+        rows = [
+            [one.name, one.says, *(", ".join(part) for part in (one.needs, one.takes, one.gives))]
+            for one in every
+        ]
+        show.table("", ("kind", "tells", "needs", "takes", "gives"), rows)
+
+    emit(common, {"packs": found}, render)
 
 
 def _bounds(minimum: float | None, maximum: float | None) -> str:

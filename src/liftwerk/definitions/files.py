@@ -38,6 +38,13 @@ class Places:
                 return place
         return (self.main, None)
 
+    def stand_for(self, written: Mapping[Path, Path]) -> None:
+        """Say of paths that nobody wrote where they come from."""
+        found = {path: self.of(origin) for path, origin in written.items()}
+        for path, (file, line) in found.items():
+            if line is not None:
+                self.found[path] = (file, line)
+
 
 class Sources:
     """All values of a project before they are understood."""

@@ -1,7 +1,8 @@
 """Project file or Python values -> a checked `Project`.
 
-Two passes: first every value is read as its type; only when all are sound, the sections' checks
-look at references and rules. So one misspelt key is one problem and not a dozen.
+Three passes: first every value is read as its type; only when all are sound, what stands for
+several definitions is expanded to them; and then the sections' checks look at references and rules.
+So one misspelt key is one problem and not a dozen.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 from msgspec.structs import fields
 
 from liftwerk.definitions.decode import WRONG, decode
-from liftwerk.definitions.files import NAME, Sources, find, read
+from liftwerk.definitions.files import NAME, Places, Sources, find, read
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted, shown
 from liftwerk.definitions.project import PROJECT, Project
-from liftwerk.definitions.section import Section, is_name
+from liftwerk.definitions.section import Expanded, Section, is_name
 from liftwerk.errors import did_you_mean
 
 PYTHON = "<python>"
@@ -121,11 +122,30 @@ def _make(
             report((name,), f"unknown section [{name}]", did_you_mean(name, known))
     values = {name: _section(known[name], sources.values, report) for name in known}
     project = Project(root, file, sections, values, sources.places)
+    for section in sections:
+        if not found:
+            found.extend(_expand(section, project, values, sources.places))
+            project = Project(root, file, sections, values, sources.places)
     if not found:
         for section in sections:
             if section.check is not None:
                 found.extend(section.check(project))
     return project, sorted(found, key=_order(sources.places.main))
+
+
+def _expand(
+    section: Section[Any], project: Project, values: dict[str, Any], places: Places
+) -> list[Problem]:
+    """Add what a section stands for to the values; return what is wrong with it."""
+    if section.expand is None:
+        return []
+    made = list(section.expand(project))
+    found = [one for one in made if isinstance(one, Problem)]
+    for one in made:
+        if isinstance(one, Expanded):
+            values[one.section] = {**values[one.section], one.name: one.value}
+            places.stand_for(one.written)
+    return found
 
 
 def _order(main: str) -> Any:

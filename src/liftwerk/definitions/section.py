@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
+from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 
 if TYPE_CHECKING:
@@ -18,6 +19,28 @@ NAME_PATTERN = "^[a-z][a-z0-9_]{0,62}$"
 
 T_co = TypeVar("T_co", covariant=True)
 Check = Callable[["Project"], Iterable[Problem]]
+
+
+class Expanded(Struct, frozen=True):
+    """A definition that another one stands for.
+
+    Attributes
+    ----------
+    section, name : str
+        Where it belongs, and what it is called.
+    value : Struct
+        What it says.
+    written : mapping of tuple to tuple
+        Its keys -> where in the files they were written.
+    """
+
+    section: str
+    name: str
+    value: Any
+    written: Mapping[Path, Path]
+
+
+Expand = Callable[["Project"], Iterable[Problem | Expanded]]
 
 
 def is_name(text: str) -> bool:
@@ -46,6 +69,9 @@ class Section(Struct, Generic[T_co], frozen=True):
         Yields what is wrong beyond a single value: references, rules between sections.
     unhashed : tuple of str
         Fields that say where something lies and not what is meant; they leave the hash alone.
+    expand : callable or None
+        Yields the definitions that those of this section stand for, before anything is checked, and
+        what is wrong with them.
     """
 
     name: str
@@ -53,6 +79,7 @@ class Section(Struct, Generic[T_co], frozen=True):
     many: bool
     check: Check | None = None
     unhashed: tuple[str, ...] = ()
+    expand: Expand | None = None
 
 
 S = TypeVar("S", bound=Struct)
@@ -65,6 +92,8 @@ def one(
     return Section(name, struct, False, check, unhashed)
 
 
-def named(name: str, struct: type[S], check: Check | None = None) -> Section[dict[str, S]]:
+def named(
+    name: str, struct: type[S], check: Check | None = None, expand: Expand | None = None
+) -> Section[dict[str, S]]:
     """Make a section of named tables: `project.get` gives name -> struct, in declared order."""
-    return Section(name, struct, True, check)
+    return Section(name, struct, True, check, expand=expand)

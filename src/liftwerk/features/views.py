@@ -11,8 +11,9 @@ from msgspec import Struct
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
-from liftwerk.definitions.section import named
+from liftwerk.definitions.section import Expanded, named
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.packs.definition import name_features
 from liftwerk.privacy.definition import PURPOSES
 
 
@@ -24,7 +25,7 @@ class FeatureView(Struct, frozen=True):
     purpose : str
         What the values are for: events that may not be used for it are not in them.
     features : tuple of str
-        The features, all of one entity.
+        The features, all of one entity; ``PACK.*`` for all of a pack's.
     entity : str
         Whom they are about.
     description, owner : str
@@ -58,7 +59,11 @@ def _check(project: Project) -> Iterable[Problem]:
                 yield project.problem(where, "name it once", feature)
 
 
-FEATURE_VIEWS = named("feature_views", FeatureView, _check)
+def _expand(project: Project) -> Iterable[Problem | Expanded]:
+    yield from name_features(project, FEATURE_VIEWS)
+
+
+FEATURE_VIEWS = named("feature_views", FeatureView, _check, _expand)
 
 
 def space_of(name: str, view: FeatureView, versions: Iterable[str]) -> str:

@@ -11,8 +11,9 @@ from msgspec import Struct
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
-from liftwerk.definitions.section import named
+from liftwerk.definitions.section import Expanded, named
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.packs.definition import name_features
 from liftwerk.metrics.definition import METRICS
 from liftwerk.privacy.definition import PURPOSES
 
@@ -29,7 +30,7 @@ class ModelDefinition(Struct, frozen=True):
     outcomes : tuple of str
         Metrics whose effects are estimated.
     features : tuple of str
-        What it may look at.
+        What it may look at; ``PACK.*`` for all of a pack's features.
     purpose : str
         What the customers' data are used for.
     negligible : dict of str to decimal.Decimal
@@ -79,4 +80,8 @@ def _check(project: Project) -> Iterable[Problem]:
                 )
 
 
-MODELS = named("models", ModelDefinition, _check)
+def _expand(project: Project) -> Iterable[Problem | Expanded]:
+    yield from name_features(project, MODELS)
+
+
+MODELS = named("models", ModelDefinition, _check, _expand)
