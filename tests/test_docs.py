@@ -77,7 +77,7 @@ def test_no_page_names_a_command_that_is_not_there(path: Path) -> None:
     known = {" ".join(command) for command in generate().paths(app, ())}
     groups = {command.split()[0] for command in known if " " in command}
     for line in code_of(path.read_text(encoding="utf-8")).splitlines():
-        found = re.match(r"^\s*(?:\$ )?(?:id=\"?\$\()?liftwerk ([a-z]+)(?: ([a-z]+)\b)?", line)
+        found = re.match(r"^\s*(?:\$ )?(?:id=\"?\$\()?liftwerk ([a-z]+)(?: ([a-z-]+)\b)?", line)
         if found is None:
             continue
         command, rest = found.groups()

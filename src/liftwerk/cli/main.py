@@ -34,6 +34,7 @@ from liftwerk.cli import (
     releases,
     server,
     synthetic,
+    training,
 )
 from liftwerk.cli.app import app, err
 from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
@@ -49,6 +50,7 @@ COMMAND_FILES = (
     identity,
     forward,
     features,
+    training,
     models,
     decisions,
     releases,

@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-import narwhals
 import pyarrow as pa
 
 from liftwerk.clock import Clock, SystemClock
@@ -39,18 +38,17 @@ from liftwerk.events.inventory.take import take_inventory
 from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
 from liftwerk.events.versions import demand_compatible
-from liftwerk.features.as_of import training_set
-from liftwerk.governance.learned import erased_since
+from liftwerk.features.training import Rebuilt, TrainingSet
 from liftwerk.identity.resolve import customer_of, query, read
 from liftwerk.loop import Loop, controls
-from liftwerk.models.show import card, markdown
-from liftwerk.models.train import TrainedModel
 from liftwerk.operations.run import Progress, plan_steps
 from liftwerk.privacy.permitted import AsOf
+from liftwerk.project import training
 from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.erase import erase_customers
+from liftwerk.project.models import card_of, cards
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.project.take_in import take_in
@@ -195,22 +193,39 @@ class Project:
         """Read the events of one kind that may be used for a purpose."""
         return read(self.definitions, self.stores, name, purpose)
 
-    def training_set(self, spine: Any, features: list[str], *, purpose: str) -> pa.Table:
+    def training_set(
+        self,
+        rows: Any,
+        features: Sequence[str],
+        *,
+        purpose: str,
+        time: str = "time",
+        customer: str | None = None,
+        snapshot: str | None = None,
+    ) -> TrainingSet:
         """Add to each row what was known of its customer at its time.
 
         Parameters
         ----------
-        spine : any data frame
-            ``customer`` and ``time``; pandas, Polars, PyArrow and others will do.
-        features : list of str
+        rows : any data frame, or path-like
+            pandas, Polars, PyArrow, DuckDB or a .csv, .ndjson or .parquet file. Other columns stay.
+        features : sequence of str
         purpose : str
+        time, customer : str
+            The columns; without ``customer`` those that are called like identifiers will do.
+        snapshot : str, optional
+            The id of an older snapshot, as `TrainingSet.origin` has it: makes an old set again.
 
         Returns
         -------
-        pyarrow.Table
+        TrainingSet
         """
-        rows = narwhals.from_native(spine, eager_only=True).to_arrow()
-        return training_set(self.definitions, self.stores, rows, features, purpose)
+        told = (self.definitions, self.stores, rows, features, purpose)
+        return training.take(*told, time, customer, snapshot)
+
+    def training_set_again(self, file: Path | str) -> Rebuilt:
+        """Make a set that was saved again, and hold it against what it was."""
+        return training.take_again(self.definitions, self.stores, file)
 
     def entities(self) -> list[dict[str, Any]]:
         """List the declared entities, and what is kept of each."""
@@ -237,26 +252,11 @@ class Project:
 
     def models(self) -> list[dict[str, Any]]:
         """List the cards of the trained models, newest first."""
-        found: dict[str, dict[str, Any]] = {}
-        erased = erased_since(self.stores)
-        for row in self.stores.ledger.steps():
-            sha = row.outputs.get("artefacts", {}).get("model")
-            if row.name == "uplift" and self.stores.artefacts.exists(sha):
-                facts = card(TrainedModel.from_dict(_json(self.stores.artefacts.get(sha))))
-                facts |= {"id": sha, "erased_since": erased[sha], "at": row.at.isoformat()}
-                found[sha] = facts
-        return list(reversed(found.values()))
+        return cards(self.stores)
 
     def model(self, name: str | None = None) -> dict[str, Any]:
         """Return a model's card, by its name, its id or the beginning of it; the newest if none."""
-        rows = self.models()
-        for row in rows:
-            if name is None or row["model"] == name or row["id"].startswith(name):
-                return {**row, "markdown": markdown(row)}
-        if not rows:
-            raise UnknownName("no model was trained yet", "models", "liftwerk train")
-        known = [row["model"] for row in rows]
-        raise UnknownName(f"no model {name!r}", "models list", did_you_mean(name or "", known))
+        return card_of(self.stores, name)
 
     def policies(self) -> list[dict[str, Any]]:
         """List the declared policies and what is live."""
@@ -422,10 +422,6 @@ class Project:
             what = f"the project declares {len(names)} {section.name}"
             raise ProjectError(what, str(self.definitions.file), "name one: " + ", ".join(names))
         return names[0]
-
-
-def _json(data: bytes) -> Any:
-    return msgspec.json.decode(data)
 
 
 def open(path: Path | str = ".", clock: Clock | None = None) -> Project:  # noqa: A001

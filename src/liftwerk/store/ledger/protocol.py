@@ -176,8 +176,10 @@ class Ledger(Protocol):
         """
         ...
 
-    def audit(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
-        """Return entries behind a sequence number, oldest first."""
+    def audit(
+        self, after: int = 0, limit: int = 1000, action: str | None = None
+    ) -> list[AuditEntry]:
+        """Return entries behind a sequence number, oldest first; of one action if it is named."""
         ...
 
     def verify_audit(self) -> AuditCheck:

@@ -90,10 +90,12 @@ class SqliteLedger:
             key = _person(connection, actor)
             _append_entry(connection, key, action, subject, detail, at)
 
-    def audit(self, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
-        """Return entries behind a sequence number, oldest first."""
-        sql = f"{_AUDIT} where seq > ? order by seq limit ?"
-        return [_entry(row) for row in self.database.rows(sql, (after, limit))]
+    def audit(
+        self, after: int = 0, limit: int = 1000, action: str | None = None
+    ) -> list[AuditEntry]:
+        """Return entries behind a sequence number, oldest first; of one action if it is named."""
+        sql = f"{_AUDIT} where seq > ? and (? is null or action = ?) order by seq limit ?"
+        return [_entry(row) for row in self.database.rows(sql, (after, action, action, limit))]
 
     def verify_audit(self) -> AuditCheck:
         """Recompute the whole chain."""
