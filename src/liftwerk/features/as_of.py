@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,12 +16,15 @@ from numpy.typing import NDArray
 from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.check import check_features
 from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
+from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.expression import evaluate
-from liftwerk.features.join import values_as_of
+from liftwerk.features.join import values_as_of, with_keys
 from liftwerk.identity.history import histories
+from liftwerk.identity.resolve import relations
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
@@ -32,7 +37,7 @@ def training_set(
     purpose: str,
     as_of: AsOf = NOW,
 ) -> pa.Table:
-    """Add to each row of a spine what was known of its customer at its time.
+    """Add to each row of a spine what was known of its customer, or another entity, at its time.
 
     An event counts for a row when it happened before the row's time and was known by then: the
     future and what was learnt later never reach a model.
@@ -44,8 +49,10 @@ def training_set(
     stores : Stores
         Where the events are.
     spine : pyarrow.Table
-        ``customer`` (binary) and ``time`` (timestamp in UTC); further columns are kept. With a
-        ``decision`` (binary) the row is about the identifier that this decision was made for.
+        ``time`` (timestamp in UTC), and whom or what the features are about: ``customer`` or
+        ``visitor`` (binary), ``session``, or the properties of a declared entity's key; further
+        columns are kept. With a ``decision`` (binary) the row is about the identifier that this
+        decision was made for.
     features : sequence of str
         Which features.
     purpose : str
@@ -66,6 +73,8 @@ def training_set(
         If a feature or the purpose is not declared.
     DefinitionError
         If a feature is named like a column of the spine.
+    InputError
+        If the spine does not say whom a row is about.
     Refused
         If values break a declared check, or money in another currency would be mixed in.
     """
@@ -75,15 +84,37 @@ def training_set(
             what = f"a feature cannot be named {name!r}: decisions have a column of that name"
             raise DefinitionError(what, f"features.{name}", "choose another name")
     wanted, plans = _compiled(project, tuple(features))
-    names = [plan.event for plan in plans]
-    with histories(project, stores, spine, purpose, as_of, names) as (connection, asked):
-        values = values_as_of(connection, plans, asked, project.currency)
-    values = with_expressions(project, wanted, values)
+    keyed = with_keys(spine, plans)
+    columns: dict[str, pa.ChunkedArray] = {}
+    for opened, group in (
+        (histories, [plan for plan in plans if plan.source.entity == CUSTOMER]),
+        (_told_by_rows, [plan for plan in plans if plan.source.entity != CUSTOMER]),
+    ):
+        if group:
+            names = [plan.event for plan in group]
+            with opened(project, stores, keyed, purpose, as_of, names) as (connection, asked):
+                found = values_as_of(connection, group, asked, project.currency)
+            columns |= dict(zip(found.column_names, found.columns, strict=True))
+    values = with_expressions(project, wanted, pa.table(columns))
     check_features(values, definitions)
     table = spine
     for name in definitions:
         table = table.append_column(name, values.column(name))
     return table
+
+
+@contextmanager
+def _told_by_rows(
+    project: Project,
+    stores: Stores,
+    spine: pa.Table,
+    purpose: str,
+    as_of: AsOf,
+    names: Sequence[str],
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, pa.Table]]:
+    """Open the events themselves: what each row says of whom it is about is no matter of time."""
+    with relations(project, stores, purpose, as_of, names, superseded=True) as connection:
+        yield connection, spine
 
 
 @lru_cache(maxsize=16)
@@ -92,7 +123,8 @@ def _compiled(
 ) -> tuple[dict[str, FeatureDefinition], list[Plan]]:
     """Compile once what is asked for again and again, one decision after another."""
     wanted = with_inputs(project, features)
-    return wanted, compile_features(wanted, known_events(project), project.currency)
+    entities = project.get(ENTITIES)
+    return wanted, compile_features(wanted, known_events(project), project.currency, entities)
 
 
 def events_of(project: Project, features: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.compile import compile_features
 from liftwerk.features.condition import columns_of_event, parse_condition
@@ -112,7 +113,9 @@ def statements(project: Project, name: str, dialect: str) -> list[str]:
         One for each event that it, or a feature that it reads, is made of.
     """
     features = with_inputs(project, [name])
-    plans = compile_features(features, known_events(project), project.currency)
+    plans = compile_features(
+        features, known_events(project), project.currency, project.get(ENTITIES)
+    )
     return [plan.sql(dialect) for plan in plans]
 
 

@@ -25,9 +25,12 @@ import ibis
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
+from liftwerk.events.entities.definition import EntityDefinition
 from liftwerk.features.definition import FeatureDefinition
+from liftwerk.features.entity import key_of
 from liftwerk.features.kinds.aggregate import Ratio
 from liftwerk.features.rows import (
+    COLUMN_TYPES,
     Columns,
     Slot,
     Source,
@@ -40,6 +43,8 @@ from liftwerk.features.rows import (
 from liftwerk.features.steps import DIALECTS, Statement, Step
 
 ROW = "_row"
+
+NOTHING: Mapping[str, EntityDefinition] = {}
 
 
 class Value(Struct, frozen=True):
@@ -94,6 +99,7 @@ def compile_features(
     features: Mapping[str, FeatureDefinition],
     events: Mapping[str, EventDefinition],
     currency: str,
+    entities: Mapping[str, EntityDefinition] = NOTHING,
     by_time: bool = True,
 ) -> list[Plan]:
     """Compile the aggregates among some definitions to one plan an event and entity.
@@ -106,6 +112,8 @@ def compile_features(
         The events they read.
     currency : str
         The project's currency.
+    entities : mapping of str to EntityDefinition
+        The declared ones among those that the features are about.
     by_time : bool
         Whether the event's relation holds more than a question may know, so that known times are
         looked at; otherwise it holds exactly what was known.
@@ -124,7 +132,7 @@ def compile_features(
     """
     return [
         _plan(source, group, currency, by_time)
-        for source, group in sources_of(features, events, currency)
+        for source, group in sources_of(features, events, currency, entities)
     ]
 
 
@@ -132,12 +140,14 @@ def sources_of(
     features: Mapping[str, FeatureDefinition],
     events: Mapping[str, EventDefinition],
     currency: str,
+    entities: Mapping[str, EntityDefinition],
 ) -> list[tuple[Source, dict[str, FeatureDefinition]]]:
     """Group features by what they read: one event, one entity, one list or none."""
     groups: dict[Any, dict[str, FeatureDefinition]] = {}
     for name, feature in features.items():
         if feature.from_ is not None:
-            by = (feature.from_, (feature.entity,), feature.unnest)
+            key = key_of(feature, events[feature.from_], entities)
+            by = (feature.from_, feature.entity, key, feature.unnest)
             groups.setdefault(by, {})[name] = feature
     return [
         (
@@ -145,6 +155,7 @@ def sources_of(
                 event,
                 events[event],
                 entity,
+                key,
                 unnest,
                 tuple(
                     dict.fromkeys(slot_of(one, events[event], currency) for one in group.values())
@@ -152,7 +163,7 @@ def sources_of(
             ),
             group,
         )
-        for (event, entity, unnest), group in groups.items()
+        for (event, entity, key, unnest), group in groups.items()
     ]
 
 
@@ -204,7 +215,7 @@ def head_name(feature: FeatureDefinition, slot: Slot) -> str | None:
 def _asked(
     source: Source, features: Mapping[str, FeatureDefinition], values: list[Value]
 ) -> ibis.Table:
-    keys = {f"e{place}": "binary" for place, _ in enumerate(source.entity)}
+    keys = {f"e{place}": COLUMN_TYPES[part.type] for place, part in enumerate(source.key)}
     spine = ibis.table({ROW: "int64", **keys, "as_of": "int64"}, name="_spine")
     made = {}
     for value in values:
@@ -224,7 +235,7 @@ def _history(
 ) -> ibis.Table:
     """Join each question with the rows that it was allowed to know."""
     question, row = asked.relation, rows.relation
-    limits = [question[f"e{place}"] == row[f"e{place}"] for place, _ in enumerate(source.entity)]
+    limits = [question[f"e{place}"] == row[f"e{place}"] for place, _ in enumerate(source.key)]
     limits.append(row["time"] < question["as_of"])
     if by_time:
         limits.append(row["known_at"] <= question["as_of"])
@@ -236,7 +247,7 @@ def _history(
         # What no window reaches need not be joined.
         limits.append(row["time"] >= ibis.least(*[question[name] for name in heads]))
     pairs = question.join(row, limits)
-    entity = [f"e{place}" for place, _ in enumerate(source.entity)]
+    entity = [f"e{place}" for place, _ in enumerate(source.key)]
     spent = [*entity, "known_at", "superseded_at"]
     ages = {
         age_name(slot): floor(question["as_of"], slot.hop) - floor(row["time"], slot.hop)

@@ -27,10 +27,10 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import is_name
 from liftwerk.errors import did_you_mean
 from liftwerk.events.definition import EventDefinition
+from liftwerk.features.entity import CONTEXT
 from liftwerk.features.parse import tree_of
 from liftwerk.money import exponent
 
-CONTEXT = "context."
 _ENVELOPE = {"source": "string", "trust": "string", "session": "string", "modelled": "boolean"}
 _COMPARISONS = {
     exp.EQ: "=",

@@ -10,10 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from liftwerk.errors import Refused
+from liftwerk.errors import InputError, Refused
 from liftwerk.events.engine import quoted
 from liftwerk.features.compile import ROW, Plan, Value
 from liftwerk.features.finalise import values_of
+
+KEY_TYPES = {
+    "binary": pa.binary(),
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+}
+"""What the columns of a key hold in a spine."""
 
 
 def values_as_of(
@@ -28,7 +36,7 @@ def values_as_of(
     plans : sequence of Plan
         From `liftwerk.features.compile.compile_features`.
     spine : pyarrow.Table
-        The entities' columns and ``time`` (timestamp in UTC): one row a question.
+        The columns of the entities' keys and ``time`` (timestamp in UTC): one row a question.
     currency : str
         The project's currency.
 
@@ -49,8 +57,8 @@ def values_as_of(
     columns: dict[str, pa.ChunkedArray] = {}
     for plan in plans:
         check_currency(connection, plan.event, plan.source.money, currency)
-        entity = {f"e{place}": spine.column(name) for place, name in enumerate(plan.source.entity)}
-        connection.register("_spine", pa.table({ROW: rows, **entity, "as_of": times}))
+        key = {f"e{place}": spine.column(part.name) for place, part in enumerate(plan.source.key)}
+        connection.register("_spine", pa.table({ROW: rows, **key, "as_of": times}))
         try:
             states = exact_states(connection, plan.event, plan.sql())
         finally:
@@ -58,6 +66,31 @@ def values_as_of(
         for value in plan.values:
             columns[value.name] = finalised(value, states, as_of)
     return pa.table(columns)
+
+
+def with_keys(spine: pa.Table, plans: Sequence[Plan]) -> pa.Table:
+    """Return a spine whose columns of keys have the types that plans join by.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or holds something else.
+    """
+    parts = {part: plan.source.entity for plan in plans for part in plan.source.key}
+    for part, entity in parts.items():
+        if part.name not in spine.column_names:
+            what = f"the rows do not say which {entity} they are about"
+            hint = f"add a column {part.name!r}"
+            raise InputError(what, "spine", hint)
+        place = spine.column_names.index(part.name)
+        wanted = KEY_TYPES[part.type]
+        try:
+            column = spine.column(place).cast(wanted)
+        except pa.ArrowInvalid:
+            what = f"{part.name!r} holds {spine.column(place).type}, and no {wanted}"
+            raise InputError(what, "spine", "correct it") from None
+        spine = spine.set_column(place, part.name, column)
+    return spine
 
 
 def finalised(value: Value, states: pa.Table, as_of: NDArray[np.int64]) -> pa.ChunkedArray:

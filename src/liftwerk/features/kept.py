@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.tiles import View, compile_view
 from liftwerk.features.version import feature_versions
@@ -14,6 +15,9 @@ from liftwerk.store.online import Progress
 
 MEMBERS = "members"
 """The space of who is who: leaf -> all leaves of its customer, where that are several."""
+
+STALE = "stale"
+"""The space of keys whose rows are to be made anew, whatever comes."""
 
 UNFILLED = 0
 """Where a space stands while it is being filled; no event has this offset."""
@@ -43,6 +47,21 @@ class KeptView(Struct, frozen=True):
     view: View
     events: tuple[str, ...]
 
+    @property
+    def entity(self) -> str:
+        """Whom or what its rows are about."""
+        return self.declared.entity
+
+    @property
+    def members(self) -> str:
+        """The space of who is who."""
+        return f"{self.space}/{MEMBERS}"
+
+    @property
+    def stale(self) -> str:
+        """The space of keys whose rows are to be made anew."""
+        return f"{self.space}/{STALE}"
+
 
 def kept_view(project: Project, name: str) -> KeptView:
     """Compile a declared view.
@@ -55,7 +74,8 @@ def kept_view(project: Project, name: str) -> KeptView:
     declared = project.lookup(FEATURE_VIEWS, name)
     versions = feature_versions(project, declared.features).values()
     events = known_events(project)
-    view = compile_view(with_inputs(project, declared.features), events, project.currency)
+    features = with_inputs(project, declared.features)
+    view = compile_view(features, events, project.currency, project.get(ENTITIES))
     read = dict.fromkeys(plan.source.event for plan in view.plans)
     return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
 

@@ -13,8 +13,9 @@ from msgspec import Struct
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.events.scan import SUPERSEDED_AT
-from liftwerk.features.condition import CONTEXT, columns_of_event, parse_condition
+from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.definition import FeatureDefinition, operand_type
+from liftwerk.features.entity import CONTEXT, KeyPart
 from liftwerk.features.filter import condition_ibis
 from liftwerk.features.kinds import AGGREGATES, Aggregate
 from liftwerk.features.kinds.aggregate import (
@@ -41,13 +42,15 @@ _KEY = 2**62
 _PART = 2.0**40
 _ENVELOPE = {
     "customer": "binary",
+    "visitor": "binary",
     "session": "string",
     "source": "string",
     "trust": "string",
     "context": "string",
     "modelled": "boolean",
 }
-_TYPES = {
+COLUMN_TYPES = {
+    "binary": "binary",
     "string": "string",
     "integer": "int64",
     "number": "float64",
@@ -102,8 +105,10 @@ class Source(Struct, frozen=True):
         The event.
     definition : EventDefinition
         Its declaration.
-    entity : tuple of str
-        The columns that say whom a row is about.
+    entity : str
+        Whom or what a row is about.
+    key : tuple of KeyPart
+        What in a row says whom it is about.
     unnest : str or None
         The list whose items are the rows.
     slots : tuple of Slot
@@ -112,7 +117,8 @@ class Source(Struct, frozen=True):
 
     event: str
     definition: EventDefinition
-    entity: tuple[str, ...]
+    entity: str
+    key: tuple[KeyPart, ...]
     unnest: str | None
     slots: tuple[Slot, ...]
 
@@ -187,7 +193,9 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
     table = events.relation
     if source.unnest is not None:
         table = table.unnest(source.unnest)
-    made: dict[str, Any] = {f"e{place}": table[name] for place, name in enumerate(source.entity)}
+    made: dict[str, Any] = {
+        f"e{place}": _field(table, source, part.column) for place, part in enumerate(source.key)
+    }
     for name in ("time", "known_at", "superseded_at", "weight"):
         if f"_{name}" in events.schema:
             made[name] = table[f"_{name}"]
@@ -216,17 +224,20 @@ def _may_be_missing(definition: EventDefinition, name: str) -> bool:
 
 
 def _value(table: ibis.Table, source: Source, name: str, operand: Operand) -> Any:
-    """Return what is aggregated: a column, or a field of the list's items."""
+    """Return what is aggregated."""
     if operand.type == "time":
         return table[f"_us_{name}"]
-    value: Any
-    if name in source.definition.properties:
-        value = table[name]
-    else:
-        value = table[source.unnest][name.rpartition(".")[2]]
+    value = _field(table, source, name)
     if operand.type == "number":
         return value + 0.0  # one zero, not two
     return value
+
+
+def _field(table: ibis.Table, source: Source, name: str) -> Any:
+    """Return a column, or a field of the list's items."""
+    if source.unnest is not None and name.startswith(f"{source.unnest}."):
+        return table[source.unnest][name.rpartition(".")[2]]
+    return table[name]
 
 
 def _whole(value: Any, operand: Operand) -> Any:
@@ -315,10 +326,11 @@ def _events(source: Source, conditions: AbstractSet[str], by_time: bool) -> Step
     """Write how an engine's table becomes whole numbers; only names differ from then on."""
     properties = source.definition.properties
     known = {**_ENVELOPE, **{name: _column_type(one) for name, one in properties.items()}}
-    read = {slot.property for slot in source.slots} | {source.unnest, *conditions, *source.entity}
+    read = {slot.property for slot in source.slots} | {source.unnest, *conditions}
+    read |= {part.column for part in source.key}
     roots = {name.partition(".")[0] for name in read if name is not None}
     plain = {name: kind for name, kind in known.items() if name in roots - {"context"}}
-    context = sorted(name for name in conditions if name.startswith(CONTEXT))
+    context = sorted(name for name in read if name is not None and name.startswith(CONTEXT))
     instants = {"_time": "time"}
     if by_time:
         instants["_known_at"] = "known_at"
@@ -351,12 +363,12 @@ def _events_sql(
         f"{quote.format('offset')} AS {quote.format('_offset')}",
         f"CAST(round(weight * {WEIGHT_SCALE}) AS BIGINT) AS {quote.format('_weight')}",
         *map(quote.format, plain),
-        *(f"{_text_of(dialect, name)} AS {quote.format(name)}" for name in context),
+        *(f"{text_of(dialect, name)} AS {quote.format(name)}" for name in context),
     ]
     return f"SELECT {', '.join(columns)}\nFROM {quote.format(event)}\nWHERE NOT synthetic"
 
 
-def _text_of(dialect: str, name: str) -> str:
+def text_of(dialect: str, name: str) -> str:
     """Write what stands under a name of the context, as text; null for a whole object or list."""
     path = "$." + ".".join(name.split(".")[1:])
     text = _JSON[dialect].format(_QUOTE[dialect].format("context"), path)
@@ -365,8 +377,8 @@ def _text_of(dialect: str, name: str) -> str:
 
 def _column_type(definition: PropertyDefinition) -> str:
     if definition.type != "list":
-        return _TYPES[definition.type]
+        return COLUMN_TYPES[definition.type]
     if isinstance(definition.of, dict):
-        fields = ", ".join(f"{key}: {_TYPES[kind]}" for key, kind in definition.of.items())
+        fields = ", ".join(f"{key}: {COLUMN_TYPES[kind]}" for key, kind in definition.of.items())
         return f"array<struct<{fields}>>"
-    return f"array<{_TYPES[definition.of or 'string']}>"
+    return f"array<{COLUMN_TYPES[definition.of or 'string']}>"

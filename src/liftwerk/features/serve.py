@@ -1,4 +1,4 @@
-"""What is known of a customer now, from values that are kept ready."""
+"""What is known of a customer, or another entity, now: from values that are kept ready."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.definition import parsed
+from liftwerk.features.entity import CUSTOMER, encoded
 from liftwerk.features.expression import Expression, evaluate
-from liftwerk.features.kept import MEMBERS, KeptView, is_filled, kept_view, leaves_of
+from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values, was_seen
 from liftwerk.store.instants import from_microseconds, to_microseconds
@@ -42,7 +43,6 @@ class Server:
         self.kept: KeptView = kept_view(project, name)
         self._stores = stores
         self._clock = clock
-        self._members = f"{self.kept.space}/{MEMBERS}"
         every = with_inputs(project, self.kept.declared.features)
         self._expressions: dict[str, Expression] = {
             feature: parsed(project, declared)
@@ -53,19 +53,31 @@ class Server:
             one.name for one in self.kept.view.readings if one.slot.operand.type == "time"
         }
 
-    def get(self, leaf: bytes) -> Served:
-        """Return what is known of the customer of a leaf key.
+    def get(self, *key: Any) -> Served:
+        """Return what is known of one entity.
+
+        Parameters
+        ----------
+        *key : bytes, str, int or bool
+            The leaf key of a customer's or a visitor's identifier; of another entity a value for
+            each part of its key.
 
         Raises
         ------
         UnknownName
             If the view was never filled.
         """
-        (served,) = self.get_many([leaf])
+        (served,) = self.get_many([encoded(self.kept.entity, key)])
         return served
 
-    def get_many(self, leaves: Sequence[bytes]) -> list[Served]:
-        """Return what is known of several customers, as of one moment.
+    def get_many(self, keys: Sequence[bytes]) -> list[Served]:
+        """Return what is known of several entities, as of one moment.
+
+        Parameters
+        ----------
+        keys : sequence of bytes
+            Leaf keys; of entities that are no people as `liftwerk.features.entity.encoded`
+            writes them.
 
         Raises
         ------
@@ -73,9 +85,12 @@ class Server:
             If the view was never filled.
         """
         with self._stores.online.reading() as reading:
-            groups, _ = reading.get(self._members, leaves)
-            members = [leaves_of(group or leaf) for leaf, group in zip(leaves, groups, strict=True)]
-            asked = list(dict.fromkeys(leaf for group in members for leaf in group))
+            members = [[key] for key in keys]
+            if self.kept.entity == CUSTOMER:
+                groups, _ = reading.get(self.kept.members, keys)
+                together = zip(keys, groups, strict=True)
+                members = [leaves_of(group or leaf) for leaf, group in together]
+            asked = list(dict.fromkeys(key for group in members for key in group))
             bodies, progress = reading.get(self.kept.space, asked)
         if progress is None or not is_filled(progress):
             what = f"the values of {self.kept.name!r} were never made"
@@ -88,7 +103,7 @@ class Server:
             fresh = now
         served = []
         for group in members:
-            rows = [decode_row(body) for leaf in group if (body := found[leaf]) is not None]
+            rows = [decode_row(body) for key in group if (body := found[key]) is not None]
             values, missing = self._values(rows, to_microseconds(now))
             served.append(Served(values, missing, now, progress.offset, fresh))
         return served

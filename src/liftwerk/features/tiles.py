@@ -9,9 +9,11 @@ import duckdb
 import ibis
 import pyarrow as pa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from liftwerk.events.definition import EventDefinition
-from liftwerk.features.compile import sources_of
+from liftwerk.events.entities.definition import EntityDefinition
+from liftwerk.features.compile import NOTHING, sources_of
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.join import check_currency, exact_states
 from liftwerk.features.kinds.aggregate import DECAY_BITS
@@ -54,10 +56,13 @@ class View(Struct, frozen=True):
         Make the tiles of a row, a grid after another.
     readings : tuple of Reading
         Make the features.
+    keys : tuple of (str, Statement)
+        For each event (and list of its items) what gives the keys that its rows are about.
     """
 
     plans: tuple[TilePlan, ...]
     readings: tuple[Reading, ...]
+    keys: tuple[tuple[str, Statement], ...]
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -69,6 +74,7 @@ def compile_view(
     features: Mapping[str, FeatureDefinition],
     events: Mapping[str, EventDefinition],
     currency: str,
+    entities: Mapping[str, EntityDefinition] = NOTHING,
 ) -> View:
     """Compile the aggregates among some features of one entity to tiles.
 
@@ -80,6 +86,8 @@ def compile_view(
         The events they read.
     currency : str
         The project's currency.
+    entities : mapping of str to EntityDefinition
+        The declared ones.
 
     Returns
     -------
@@ -87,7 +95,8 @@ def compile_view(
     """
     plans: list[TilePlan] = []
     readings: list[Reading] = []
-    for source, group in sources_of(features, events, currency):
+    keys: list[tuple[str, Statement]] = []
+    for source, group in sources_of(features, events, currency, entities):
         by_hop: dict[int | None, dict[str, Slot]] = {}
         for name, feature in group.items():
             slot = slot_of(feature, source.definition, currency)
@@ -113,7 +122,14 @@ def compile_view(
                     )
                 )
             plans.append(_plan(source, grid, currency))
-    return View(tuple(plans), tuple(readings))
+        keys.append((source.event, _keys_of(source, currency)))
+    return View(tuple(plans), tuple(readings), tuple(keys))
+
+
+def _keys_of(source: Source, currency: str) -> Statement:
+    events, rows = read_steps(replace(source, slots=()), currency, by_time=False)
+    names = [f"e{place}" for place, _ in enumerate(source.key)]
+    return Statement.of(events, rows, Step.of("_keys", rows.relation[names].distinct()))
 
 
 def _needed(features: Sequence[FeatureDefinition], slots: Sequence[Slot]) -> int | None:
@@ -131,7 +147,7 @@ def _needed(features: Sequence[FeatureDefinition], slots: Sequence[Slot]) -> int
 
 
 def _plan(source: Source, grid: Grid, currency: str) -> TilePlan:
-    source = Source(source.event, source.definition, source.entity, source.unnest, grid.slots)
+    source = replace(source, slots=grid.slots)
     events, rows = read_steps(source, currency, by_time=False)
     placed = Step.of("_placed", _placed(rows.relation, grid))
     table, columns = placed.relation, Columns(source)

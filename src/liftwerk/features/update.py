@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from liftwerk.clock import Clock
@@ -29,12 +30,21 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
 from liftwerk.events.tail import MOST, Behind, Tail
-from liftwerk.features.kept import MEMBERS, UNFILLED, KeptView, is_filled, kept_view, leaves_of
+from liftwerk.features.concerned import (
+    Key,
+    derived_columns,
+    keys_in,
+    named_sql,
+    narrow,
+    narrow_to_keys,
+    set_aside,
+)
+from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
+from liftwerk.features.kept import UNFILLED, KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
 from liftwerk.features.tiles import tiles_of
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.mapping import Customers, customers_as_of
-from liftwerk.identity.resolve import CUSTOMER, leaf_sql
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.online import Changes
@@ -135,8 +145,8 @@ class Updater:
     def forget(self) -> None:
         """Forget what is kept of the views: the next step makes it from the whole log."""
         for kept in self.views:
-            self._stores.online.drop(kept.space)
-            self._stores.online.drop(f"{kept.space}/{MEMBERS}")
+            for space in (kept.space, kept.members, kept.stale):
+                self._stores.online.drop(space)
 
     def rows(self) -> list[tuple[str, int, int]]:
         """Return each view that was filled, with its number of rows and its offset."""
@@ -165,9 +175,9 @@ class _Step:
         self.kept = kept
         self.behind = behind
         self.who = who
-        self.members_space = f"{kept.space}/{MEMBERS}"
         self.progress = stores.online.progress(kept.space)
-        self.members_progress = stores.online.progress(self.members_space)
+        self.members_progress = stores.online.progress(kept.members)
+        self.stale_progress = stores.online.progress(kept.stale)
         self.filling = not is_filled(self.progress)
         self.now = now
         if self.progress is not None:
@@ -196,38 +206,60 @@ class _Step:
         """
         events, progress = self.kept.events, self.progress
         with self._relations(self.kept.declared.purpose, events) as connection:
-            for name in events:
-                connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
-            for place, keys in enumerate(parts(self.behind.offset)):
+            set_aside(connection, events)
+            for place, keys in enumerate(self._parts()):
                 for name in events:
-                    connection.execute(
-                        f"CREATE OR REPLACE VIEW {quoted(name)} AS"
-                        f" SELECT * FROM {quoted(f'_all_{name}')} WHERE {keys}"
-                    )
+                    narrow(connection, name, keys)
                 made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
-                puts = [(leaf, encode_row(row)) for (leaf,), row in made.items()]
+                puts = [(self._written(key), encode_row(row)) for key, row in made.items()]
                 changes = Changes(progress, puts, clear=place == 0)
                 progress = self.stores.online.apply({self.kept.space: changes}, UNFILLED, at)
-        changed = {self.kept.space: Changes(progress), self.members_space: self._members()}
+        changed = {self.kept.space: Changes(progress)} | self._beside()
         self.stores.online.apply(changed, self.behind.offset, at)
+
+    def _parts(self) -> list[str]:
+        """Cut what a fill makes into parts; what items are about is not seen in a row."""
+        part = self.kept.view.plans[0].source.key[0]
+        if self.kept.entity in PEOPLE:
+            return parts(self.behind.offset, part.column)
+        return ["TRUE"]
+
+    def _written(self, key: Key) -> bytes:
+        return encoded(self.kept.entity, key)
 
     def _follow(self, at: datetime) -> None:
         """Merge what is new, and make anew what became untrue."""
         touched = self._touched()
         puts: dict[bytes, bytes] = {}
         drops: set[bytes] = set()
-        for leaf, row in self._new_rows(touched):
-            puts[leaf] = encode_row(row)
-        for leaf, made in self._made_anew(touched):
+        for key, row in self._new_rows(touched):
+            puts[key] = encode_row(row)
+        for key, made in self._made_anew(touched):
             if made is None:
-                drops.add(leaf)
+                drops.add(key)
             else:
-                puts[leaf] = encode_row(made)
-        changes = {
-            self.kept.space: Changes(self.progress, puts.items(), drops),
-            self.members_space: self._members(),
-        }
-        self.stores.online.apply(changes, self.behind.offset, at)
+                puts[key] = encode_row(made)
+        changes = {self.kept.space: Changes(self.progress, puts.items(), drops)}
+        self.stores.online.apply(changes | self._beside(), self.behind.offset, at)
+
+    def _beside(self) -> dict[str, Changes]:
+        """Move on what is kept beside the rows: who is who, and what was to be made anew."""
+        changes = {}
+        if self.kept.entity == CUSTOMER:
+            changes[self.kept.members] = self._members()
+        if self.stale_progress is not None:
+            changes[self.kept.stale] = Changes(self.stale_progress, clear=True)
+        return changes
+
+    @cached_property
+    def _stale(self) -> set[Key]:
+        """What was marked to be made anew."""
+        found: set[Key] = set()
+        after = b""
+        while rows := self.stores.online.rows(self.kept.stale, after):
+            found.update(tuple(msgspec.msgpack.decode(row.body)) for row in rows)
+            after = rows[-1].key
+        return found
 
     @cached_property
     def _since(self) -> int:
@@ -288,7 +320,7 @@ class _Step:
             self.stores,
             purpose,
             AsOf(offset=self.behind.offset),
-            {CUSTOMER: leaf_sql(self.project)},
+            derived_columns(self.project),
             names,
             one_customer=merged,
             superseded=superseded,
@@ -297,19 +329,22 @@ class _Step:
             after_offset=after_offset,
         )
 
-    def _touched(self) -> set[bytes]:
-        """Say which leaves cannot be merely added to."""
+    def _touched(self) -> set[Key]:
+        """Say whose rows cannot be merely added to."""
         before, now = self._before, self.groups
-        found: set[bytes] = set()
+        leaves: set[bytes] = set()
         if before is not now:
-            found = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
+            leaves = {leaf for leaf in {*before, *now} if before.get(leaf) != now.get(leaf)}
         for leaf in self._changed_consent():
-            found.update(leaves_of(now.get(leaf, leaf)))
-        if found:
+            leaves.update(leaves_of(now.get(leaf, leaf)))
+        found = set(self._stale)
+        if self.kept.entity in PEOPLE:
+            found.update((leaf,) for leaf in leaves)
+        if leaves:
             # Rows name several identifiers: what is said of one is about rows of another's.
-            with self._relations(AUDIT, self.kept.events, leaves=found) as connection:
-                found |= _leaves(connection, self.kept.events, "TRUE")
-        return found | self._reported_again(found)
+            with self._relations(AUDIT, self.kept.events, leaves=leaves) as connection:
+                found |= keys_in(connection, self.kept, self.kept.events)
+        return found | self._reported_again(leaves)
 
     def _changed_consent(self) -> set[bytes]:
         """Say who withdrew or gave a consent that is asked here."""
@@ -324,75 +359,81 @@ class _Step:
             ).fetchall()
         return {leaf for row in rows for leaf in row if leaf is not None}
 
-    def _reported_again(self, touched: set[bytes]) -> set[bytes]:
+    def _reported_again(self, leaves: set[bytes]) -> set[Key]:
         """Say whose report of a conversion counts no longer, or may count again."""
         declared = known_events(self.project)
         names = [name for name in self.kept.events if declared[name].unique]
-        if not names:
-            return set()
-        found: set[bytes] = set()
-        if self._news(names):
+        found: set[Key] = set()
+        if names and self._news(names):
             purpose = self.kept.declared.purpose
             with self._relations(
                 purpose, names, after_offset=self._since, superseded=True
             ) as connection:
-                old = f'"offset" <= {self._since} AND superseded_by IS NOT NULL'
-                found = _leaves(connection, names, old)
-        if touched:
+                set_aside(connection, names)
+                for name in names:
+                    old = f'"offset" <= {self._since} AND superseded_by IS NOT NULL'
+                    narrow(connection, name, old)
+                found = keys_in(connection, self.kept, names)
+        if names and leaves:
             with self._relations(AUDIT, names) as connection:
-                asked = pa.table({"leaf": pa.array(sorted(touched), pa.binary())})
+                asked = pa.table({"leaf": pa.array(sorted(leaves), pa.binary())})
                 connection.register("_touched", asked)
+                set_aside(connection, names)
+                theirs = named_sql(self.project, "_touched")
                 for name in names:
                     keys = ", ".join(map(quoted, declared[name].unique))
-                    found |= _leaves(
-                        connection,
-                        [name],
-                        f"({keys}) IN (SELECT ({keys}) FROM {quoted(name)}"
-                        f" WHERE {CUSTOMER} IN (SELECT leaf FROM _touched))",
-                    )
+                    every = quoted(f"_all_{name}")
+                    same = f"({keys}) IN (SELECT ({keys}) FROM {every} WHERE {theirs})"
+                    narrow(connection, name, same)
+                found |= keys_in(connection, self.kept, names)
         return found
 
-    def _new_rows(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row]]:
+    def _new_rows(self, touched: set[Key]) -> Iterable[tuple[bytes, Row]]:
         if not self._news(self.kept.events):
             return
         with self._relations(
             self.kept.declared.purpose, self.kept.events, after_offset=self._since
         ) as connection:
-            new = tiles_of(connection, self.kept.view, self.now, self.project.currency)
-        leaves = [leaf for (leaf,) in new if leaf not in touched]
-        bodies, _ = self.stores.online.get(self.kept.space, leaves)
-        for leaf, body in zip(leaves, bodies, strict=True):
+            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+        new = {self._written(key): row for key, row in made.items() if key not in touched}
+        bodies, _ = self.stores.online.get(self.kept.space, list(new))
+        for (key, more), body in zip(new.items(), bodies, strict=True):
             row = self._empty() if body is None else decode_row(body)
-            for grid, tiles, more in zip(self.kept.view.grids, row, new[(leaf,)], strict=True):
-                add(grid, tiles, more, self.now)
-            yield leaf, row
+            for grid, tiles, added in zip(self.kept.view.grids, row, more, strict=True):
+                add(grid, tiles, added, self.now)
+            yield key, row
 
-    def _made_anew(self, touched: set[bytes]) -> Iterable[tuple[bytes, Row | None]]:
+    def _made_anew(self, touched: set[Key]) -> Iterable[tuple[bytes, Row | None]]:
         if not touched:
             return
+        leaves = None
+        if self.kept.entity in PEOPLE:
+            leaves = [leaf for (leaf,) in touched]
         with self._relations(
-            self.kept.declared.purpose, self.kept.events, leaves=touched
+            self.kept.declared.purpose, self.kept.events, leaves=leaves
         ) as connection:
+            if leaves is None:
+                narrow_to_keys(connection, self.kept, touched)
             made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
-        for leaf in touched:
-            yield leaf, made.get((leaf,))
+        for key in touched:
+            yield self._written(key), made.get(key)
 
     def _empty(self) -> Row:
         return [Tiles({}, {}) for _ in self.kept.view.grids]
 
 
-def parts(events: int) -> list[str]:
-    """Cut the keys into parts that hold about `PART` events each, as SQL conditions.
+def parts(events: int, column: str) -> list[str]:
+    """Cut leaf keys into parts that hold about `PART` events each, as SQL conditions.
 
     Examples
     --------
-    >>> parts(1_000_000)
+    >>> parts(1_000_000, "customer")
     ["customer < unhex('80')", "customer >= unhex('80')"]
     """
     count = min(256, -(-events // PART))
     bounds = [256 * place // max(count, 1) for place in range(1, count)]
-    low = ["", *(f"{CUSTOMER} >= unhex('{bound:02X}')" for bound in bounds)]
-    high = [*(f"{CUSTOMER} < unhex('{bound:02X}')" for bound in bounds), ""]
+    low = ["", *(f"{column} >= unhex('{bound:02X}')" for bound in bounds)]
+    high = [*(f"{column} < unhex('{bound:02X}')" for bound in bounds), ""]
     return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]
 
 
@@ -400,13 +441,3 @@ def _groups_of(customers: Customers | None) -> Groups:
     if customers is None:
         return {}
     return customers.groups
-
-
-def _leaves(
-    connection: duckdb.DuckDBPyConnection, names: Sequence[str], condition: str
-) -> set[bytes]:
-    selects = " UNION ".join(
-        f"SELECT {CUSTOMER} FROM {quoted(name)} WHERE {condition}" for name in names
-    )
-    rows = connection.sql(f"SELECT * FROM ({selects}) WHERE {CUSTOMER} IS NOT NULL").fetchall()
-    return {leaf for (leaf,) in rows}

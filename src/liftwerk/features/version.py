@@ -14,15 +14,17 @@ from typing import Any
 
 from liftwerk.definitions.project import Project, plain_value
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.definition import FEATURES, operand_type, parsed
+from liftwerk.features.entity import BUILT_IN, key_of
 from liftwerk.features.rows import DEFAULT_HOP
 
 ALGEBRA = 2
 """Counted up whenever an aggregate's meaning changes."""
 
-_WORDS = ("description", "owner", "refresh", "checks")
-"""Parts of a definition that change no value."""
+_WORDS = ("description", "owner", "refresh", "checks", "by")
+"""Parts of a definition that change no value by themselves."""
 
 
 def feature_versions(project: Project, names: Iterable[str]) -> dict[str, str]:
@@ -89,6 +91,8 @@ def feature_version(project: Project, name: str) -> str:
     depends: dict[str, Any] = {"version": event.version, "unique": list(event.unique)}
     if event.earlier:
         depends["earlier"] = plain_value(event.earlier)
+    if feature.entity not in BUILT_IN:
+        depends["key"] = plain_value(key_of(feature, event, project.get(ENTITIES)))
     if feature.property is not None:
         type_ = operand_type(event, feature.property, feature.unnest)
         unit = ""

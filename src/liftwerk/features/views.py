@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from typing import Literal
 
 from msgspec import Struct
 
@@ -12,7 +11,9 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import Expanded, named
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.entity import BUILT_IN
 from liftwerk.features.packs.definition import name_features
 from liftwerk.privacy.definition import PURPOSES
 
@@ -27,14 +28,14 @@ class FeatureView(Struct, frozen=True):
     features : tuple of str
         The features, all of one entity; ``PACK.*`` for all of a pack's.
     entity : str
-        Whom they are about.
+        Whom or what they are about.
     description, owner : str
         What it is for, and who answers for it.
     """
 
     purpose: str
     features: tuple[str, ...]
-    entity: Literal["customer"] = "customer"
+    entity: str = "customer"
     description: str = ""
     owner: str = ""
 
@@ -44,6 +45,10 @@ def _check(project: Project) -> Iterable[Problem]:
     purposes: Collection[str] = project.get(PURPOSES)
     for name, view in project.get(FEATURE_VIEWS).items():
         path: Path = ("feature_views", name)
+        known = [*BUILT_IN, *project.get(ENTITIES)]
+        if view.entity not in known:
+            yield project.unknown((*path, "entity"), view.entity, known)
+            continue
         if view.purpose not in purposes:
             yield project.unknown((*path, "purpose"), view.purpose, purposes)
         if not view.features:

@@ -1,0 +1,165 @@
+"""Which kept rows are concerned: the entities that some events are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from liftwerk.definitions.project import Project
+from liftwerk.errors import Conflict
+from liftwerk.events.columns import LEAF
+from liftwerk.events.engine import quoted
+from liftwerk.events.identifiers import IDENTIFIERS
+from liftwerk.events.read import ERASURE, relations
+from liftwerk.features.entity import CONTEXT, PEOPLE, SESSION, encoded
+from liftwerk.features.join import KEY_TYPES
+from liftwerk.features.kept import KeptView, is_filled, kept_view
+from liftwerk.features.rows import Source, text_of
+from liftwerk.features.views import FEATURE_VIEWS
+from liftwerk.identity.definition import VISITOR
+from liftwerk.identity.resolve import CUSTOMER, leaf_sql, visitor_sql
+from liftwerk.store.online import Changes, Progress
+from liftwerk.store.stores import Stores
+
+Key: TypeAlias = tuple[Any, ...]
+"""What tells an entity: a value for each part of its key."""
+
+WANTED = "_wanted"
+"""The relation of the keys whose rows are made."""
+
+
+def derived_columns(project: Project) -> dict[str, str]:
+    """Write whom a row is about, as kept rows are told apart: by leaf keys."""
+    derived = {CUSTOMER: leaf_sql(project)}
+    visitor = visitor_sql(project)
+    if visitor is not None:
+        derived[VISITOR] = visitor
+    return derived
+
+
+def named_sql(project: Project, relation: str) -> str:
+    """Write that a row names one of some leaves, in any namespace."""
+    tests = (
+        f"{quoted(LEAF + name)} IN (SELECT leaf FROM {relation})"
+        for name in project.get(IDENTIFIERS)
+    )
+    return " OR ".join([*tests, "FALSE"])
+
+
+def set_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Rename events' views, so that `narrow` can put parts of them in their place."""
+    for name in names:
+        connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
+
+
+def narrow(connection: duckdb.DuckDBPyConnection, name: str, condition: str) -> None:
+    """Let a view that was set aside hold only the rows for which a condition holds."""
+    connection.execute(
+        f"CREATE OR REPLACE VIEW {quoted(name)} AS"
+        f" SELECT * FROM {quoted(f'_all_{name}')} WHERE {condition}"
+    )
+
+
+def keys_in(
+    connection: duckdb.DuckDBPyConnection, kept: KeptView, names: Sequence[str]
+) -> set[Key]:
+    """Return whom or what the rows of some events are about."""
+    found: set[Key] = set()
+    for event, statement in kept.view.keys:
+        if event in names:
+            found.update(connection.sql(statement.duckdb).fetchall())
+    return {key for key in found if None not in key}
+
+
+def narrow_to_keys(
+    connection: duckdb.DuckDBPyConnection, kept: KeptView, keys: Iterable[Key]
+) -> None:
+    """Leave out rows that are about none of some entities, as far as that is cheap to see."""
+    sources = {plan.source.event: plan.source for plan in kept.view.plans}
+    parts = next(iter(sources.values())).key
+    columns = list(zip(*keys, strict=True))
+    wanted = {
+        f"e{place}": pa.array(columns[place], KEY_TYPES[part.type])
+        for place, part in enumerate(parts)
+    }
+    connection.register("_given", pa.table(wanted))
+    connection.execute(f"CREATE TABLE {WANTED} AS SELECT * FROM _given")
+    connection.unregister("_given")
+    set_aside(connection, kept.events)
+    for name in kept.events:
+        same = [_key_sql(plan.source) for plan in kept.view.plans if plan.source.event == name]
+        narrow(connection, name, " OR ".join(dict.fromkeys(same)))
+
+
+def _key_sql(source: Source) -> str:
+    tests = []
+    for place, part in enumerate(source.key):
+        column, wanted = quoted(part.column), f"SELECT e{place} FROM {WANTED}"
+        if source.unnest is not None and part.column.startswith(f"{source.unnest}."):
+            field = quoted(part.column.rpartition(".")[2])
+            values = f"list_transform({quoted(source.unnest)}, lambda x: x.{field})"
+            tests.append(f"list_has_any({values}, (SELECT list(e{place}) FROM {WANTED}))")
+        elif part.column.startswith(CONTEXT):
+            tests.append(f"{text_of('duckdb', part.column)} IN ({wanted})")
+        else:
+            tests.append(f"{column} IN ({wanted})")
+    return f"({' AND '.join(tests)})"
+
+
+def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int:
+    """Note which kept rows hold events of some people who are being erased.
+
+    Their own rows are found by their keys. But a session, a product or another person's identifier
+    may have been named by the same events: such rows are made anew by the next step that keeps the
+    view up to date, without what is erased. A session's goes at once.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+        Its tables still hold what is to be erased.
+    leaves : sequence of bytes
+        The leaf keys of those people.
+
+    Returns
+    -------
+    int
+        How many rows were noted.
+    """
+    marked = 0
+    for name in project.get(FEATURE_VIEWS):
+        kept = kept_view(project, name)
+        progress = stores.online.progress(kept.space)
+        if progress is None or not is_filled(progress):
+            continue
+        asked = pa.array(leaves, pa.binary())
+        derived = derived_columns(project)
+        with relations(
+            project, stores, ERASURE, derived=derived, names=kept.events, leaves=asked
+        ) as connection:
+            keys = keys_in(connection, kept, kept.events)
+        rows = [(encoded(kept.entity, key), msgspec.msgpack.encode(key)) for key in keys]
+        if kept.entity in PEOPLE:
+            rows = [row for row in rows if row[0] not in leaves]
+        marked += len(rows)
+        if rows:
+            _put(stores, kept, rows, progress)
+        if kept.entity == SESSION:
+            stores.online.erase(key for key, _ in rows)
+    return marked
+
+
+def _put(
+    stores: Stores, kept: KeptView, rows: Sequence[tuple[bytes, bytes]], seen: Progress
+) -> None:
+    while True:
+        changes = Changes(stores.online.progress(kept.stale), rows)
+        try:
+            stores.online.apply({kept.stale: changes}, seen.offset, seen.at)
+        except Conflict:
+            continue  # the updater took some meanwhile
+        return
