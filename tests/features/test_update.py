@@ -7,7 +7,9 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pyarrow as pa
 import pytest
 
 from liftwerk.clock import FixedClock
@@ -16,9 +18,10 @@ from liftwerk.errors import UnknownName
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.features import update
-from liftwerk.features.as_of import current
+from liftwerk.features.as_of import current, training_set
 from liftwerk.features.serve import Server
 from liftwerk.features.update import Updater
+from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
@@ -81,13 +84,89 @@ FEATURES: dict[str, Any] = {
     "per_spend": {"entity": "customer", "expression": "views / spend"},
     "above_mean": {"entity": "customer", "expression": "mean_9h - mean_order"},
 }
-SECTIONS: dict[str, Any] = {
-    "identity": {"at_most": 2},
-    "features": FEATURES,
-    "feature_views": {
-        purpose: {"purpose": purpose, "features": list(FEATURES)} for purpose in ASKED
+ITEMS = {"from": "order_completed", "unnest": "items", "entity": "article"}
+VIEWED = {"from": "page_viewed", "entity": "audience"}
+AUDIENCE = {**VIEWED, "by": ["context.country", "context.campaign.name"]}
+OTHERS: dict[str, dict[str, Any]] = {
+    "visitor": {
+        "seen": {"entity": "visitor", "from": "page_viewed", "aggregate": "count"},
+        "bought": {
+            "entity": "visitor",
+            "from": "order_completed",
+            "aggregate": "sum",
+            "property": "revenue",
+            "window": "9h",
+            "hop": "1h",
+        },
+    },
+    "session": {
+        "pages": {"entity": "session", "from": "page_viewed", "aggregate": "count"},
+        "basket": {
+            "entity": "session",
+            "from": "order_completed",
+            "aggregate": "last",
+            "property": "revenue",
+        },
+    },
+    "article": {
+        "sold": {**ITEMS, "aggregate": "sum", "property": "items.quantity"},
+        "sold_9h": {**ITEMS, "aggregate": "count", "window": "9h", "hop": "1h"},
+        "each": {"entity": "article", "expression": "sold / sold_9h"},
+    },
+    "audience": {
+        "pages_there": {**AUDIENCE, "aggregate": "count"},
+        "idle_there": {**AUDIENCE, "aggregate": "time_since"},
     },
 }
+KEYS: dict[str, list[dict[str, Any]]] = {
+    "visitor": [{"visitor": leaf_key("device", f"d{number}")} for number in range(1, 5)],
+    "session": [{"session": f"s{number}"} for number in range(4)],
+    "article": [{"sku": sku} for sku in ("a", "b", "c")],
+    "audience": [{"country": land, "campaign": name} for land in ("DE", "AT") for name in "xy"],
+}
+KEY = {"type": "string"}
+RETROACTIVE = "personalisation"
+"""The purpose for which most may change afterwards."""
+
+SECTIONS: dict[str, Any] = {
+    "identity": {"at_most": 2},
+    "identifiers": {
+        "email": {"normalise": "email", "privacy": "personal"},
+        "device": {"normalise": "none", "anonymous": True},
+    },
+    "entities": {
+        "article": {"key": ["sku"], "description": "What is sold", "properties": {"sku": KEY}},
+        "audience": {
+            "key": ["country", "campaign"],
+            "description": "Whom a campaign reaches",
+            "properties": {"country": KEY, "campaign": KEY},
+        },
+    },
+    "features": {**FEATURES, **{name: one for of in OTHERS.values() for name, one in of.items()}},
+    "feature_views": {
+        **{purpose: {"purpose": purpose, "features": list(FEATURES)} for purpose in ASKED},
+        **{
+            entity: {"purpose": RETROACTIVE, "entity": entity, "features": list(features)}
+            for entity, features in OTHERS.items()
+        },
+    },
+}
+
+
+def with_more(body: dict[str, Any]) -> dict[str, Any]:
+    """Say more of an event, by its number: its session, its items, where it was."""
+    number = UUID(body["id"]).int
+    more = {**body, "context": {"country": ("DE", "AT")[number % 2]}}
+    if number % 5 > 0:
+        more["session"] = f"s{number % 4}"
+        more["context"]["campaign"] = {"name": "xyyx"[number % 4]}
+    if body["name"] == "order_completed":
+        items = [
+            {"sku": "abc"[place], "quantity": number % 7, "price": "1.00"}
+            for place in range(number % 4)
+        ]
+        more["properties"] = {**body["properties"], "items": items}
+    return more
 
 
 def project() -> Project:
@@ -105,7 +184,7 @@ def follow(
         match step:
             case Comes():
                 hour = step.hour
-                put(project, stores, step.body, source=step.source, at=at(hour))
+                put(project, stores, with_more(step.body), source=step.source, at=at(hour))
                 if draw.random() < 0.3:
                     counts["ahead"] += 1
                     updater.step()
@@ -146,6 +225,16 @@ def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -
             counts["rows"] += 1
             counts["known"] += values["views"] > 0 or values["spend"] > 0
             assert served.values == values, (purpose, row["customer"].hex())
+    for entity, features in OTHERS.items():
+        spine = pa.Table.from_pylist([{**key, "time": now} for key in KEYS[entity]])
+        names = list(features)
+        known = AsOf(time=now)
+        wanted = training_set(project, stores, spine, names, RETROACTIVE, known).to_pylist()
+        server = Server(project, stores, entity, FixedClock(now))
+        for row, key in zip(wanted, KEYS[entity], strict=True):
+            served = server.get(*key.values())
+            counts[entity] += row[names[0]] > 0
+            assert served.values == {name: row[name] for name in names}, key
 
 
 ADA, BOB = (leaf_key("email", name) for name in ("ada@x.org", "bob@x.org"))
@@ -166,6 +255,12 @@ def by(name: str, hour: int, **others: str) -> dict[str, Any]:
         "time": at(hour),
         "consent": granted("ads", "personalisation"),
     }
+
+
+def basket(number: int, session: str, **fields: Any) -> dict[str, Any]:
+    items = [{"sku": "a", "quantity": 2, "price": "2.50"}]
+    properties = {"items": items}
+    return order(number, f"o{number}", "5.00", session=session, properties=properties, **fields)
 
 
 def changed(number: int, side: str, hour: int, **identifiers: str) -> dict[str, Any]:
@@ -214,6 +309,31 @@ def test_another_report_counts_when_the_surest_may_not_be_read(tmp_path: Path) -
         lived(stores, (changed(3, "withdrawn", 3, email="ada@x.org"), 3))
         assert seen(shop, stores, "personalisation", ADA) == (0.0, 0.0)
         assert seen(shop, stores, "personalisation", BOB) == (0.0, 7.0)
+
+
+def test_an_erasure_reaches_rows_that_name_nobody(tmp_path: Path) -> None:
+    """What an erased customer did goes from her session at once, from products in the next step."""
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
+        shop = lived(
+            stores,
+            (basket(1, "s1", **by("ada@x.org", 1)), 1),
+            (basket(2, "s2", **by("bob@x.org", 1, device="d1")), 1),
+            (basket(3, "s3", **by("ada@x.org", 1, device="d2")), 1),
+        )
+        article = Server(shop, stores, "article", FixedClock(at(2)))
+        session = Server(shop, stores, "session", FixedClock(at(2)))
+        visitor = Server(shop, stores, "visitor", FixedClock(at(2)))
+        device = leaf_key("device", "d2")
+        assert article.get("a").values["sold"] == 6.0
+        assert session.get("s1").values["basket"] == visitor.get(device).values["bought"] == 5.0
+        compact(shop, stores, FixedClock(END))
+        erase_one(shop, stores, "email:ada@x.org")
+        assert session.get("s1").values["basket"] is None
+        assert session.get("s2").values["basket"] == 5.0
+        Updater(shop, stores, FixedClock(at(2))).step()
+        assert article.get("a").values["sold"] == 2.0
+        assert visitor.get(device).values["bought"] == 0.0
+        assert session.get("s1").missing == {"basket": "never"}
 
 
 def test_why_a_value_is_missing_is_told(tmp_path: Path) -> None:
@@ -282,3 +402,4 @@ def test_what_is_served_is_what_the_log_says(tmp_path: Path, seed: int) -> None:
     with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
         counts = follow(shop, stores, history(draw, events=30), draw)
     assert counts["known"] > 20, counts
+    assert all(counts[entity] > 3 for entity in OTHERS), counts

@@ -290,7 +290,7 @@ def test_schema_describes_every_program_address(client: TestClient) -> None:
     schema = client.get("/schema").json()
     assert set(schema["paths"]) == {
         "/v1/report", "/v1/figures/{name}", "/v1/decisions", "/v1/decisions/{decision_id}",
-        "/v1/features/customer/{customer}", "/health/live", "/health/ready",
+        "/v1/features/{entity}/{key}", "/health/live", "/health/ready",
     }  # fmt: skip
     assert "Document" in json.dumps(schema["components"]["schemas"])
     said = text_of(client.get("/docs").text)

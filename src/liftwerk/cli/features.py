@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
     from liftwerk.features import views as declared_views
     from liftwerk.features.packs import kinds as packs
-    from liftwerk.identity import resolve
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
     declared_views = LazyModule("liftwerk.features.views")
     packs = LazyModule("liftwerk.features.packs.kinds")
-    resolve = LazyModule("liftwerk.identity.resolve")
     serve = LazyModule("liftwerk.features.serve")
     update = LazyModule("liftwerk.features.update")
 
@@ -222,27 +220,26 @@ def follow(
 @features.command
 def get(
     view: str,
-    customer: str,
     /,
-    *,
+    *key: str,
     namespace: str | None = None,
     common: Common = DEFAULTS,
 ) -> None:
-    """Show what is known of a customer now, as a decision would be told it.
+    """Show what is known of a customer, or another entity, now: as a decision would be told it.
 
     Parameters
     ----------
     view
         The view.
-    customer
-        Any identifier of the customer's: VALUE, or NAMESPACE:VALUE.
+    key
+        Any identifier of the customer's: VALUE, or NAMESPACE:VALUE. Of a declared entity each part
+        of its key.
     namespace
         The identifier's namespace; by default the one before the colon, else the first declared.
     """
     with open_project(common) as project:
-        leaf = resolve.leaf_of(project.definitions, customer, namespace)
         server = serve.Server(project.definitions, project.stores, view, project.clock)
-        served = server.get(leaf)
+        served = server.get(*server.key(key, namespace))
 
     def render() -> None:
         facts: dict[str, Any] = {}
@@ -251,7 +248,7 @@ def get(
             if value is None:
                 facts[name] = f"- ({served.missing[name].replace('_', ' ')})"
         age = (served.as_of - served.fresh).total_seconds()
-        show.pairs(f"{customer} in {view}", facts)
+        show.pairs(f"{' '.join(key)} in {view}", facts)
         out.print(
             f"as of {served.as_of:%Y-%m-%d %H:%M:%S} UTC, offset {fmt.number(served.offset)},"
             f" brought up to date {age:.0f} s before",

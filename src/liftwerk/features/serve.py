@@ -7,19 +7,24 @@ from math import isnan
 from typing import Any
 
 import numpy as np
+from msgspec import ValidationError, convert
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
-from liftwerk.errors import UnknownName
+from liftwerk.errors import InputError, UnknownName
 from liftwerk.features.as_of import with_inputs
+from liftwerk.features.concerned import Key
 from liftwerk.features.definition import parsed
-from liftwerk.features.entity import CUSTOMER, encoded
+from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values, was_seen
+from liftwerk.identity.resolve import leaf_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
+
+_TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
 
 
 class Server:
@@ -41,6 +46,7 @@ class Server:
 
     def __init__(self, project: Project, stores: Stores, name: str, clock: Clock) -> None:
         self.kept: KeptView = kept_view(project, name)
+        self._project = project
         self._stores = stores
         self._clock = clock
         every = with_inputs(project, self.kept.declared.features)
@@ -52,6 +58,41 @@ class Server:
         self._times = {
             one.name for one in self.kept.view.readings if one.slot.operand.type == "time"
         }
+
+    def key(self, written: Sequence[str], namespace: str | None = None) -> Key:
+        """Read the key of an entity as a person writes it.
+
+        Parameters
+        ----------
+        written : sequence of str
+            For a customer or a visitor one identifier, ``VALUE`` or ``NAMESPACE:VALUE``; else a
+            text for each part of the key.
+        namespace : str, optional
+            The identifier's; by default the one before the colon, else the first declared.
+
+        Raises
+        ------
+        UnknownName
+            If no such namespace is declared.
+        InputError
+            If it is no key of this view's entity.
+        """
+        entity = self.kept.entity
+        parts = self.kept.view.plans[0].source.key
+        if len(written) != len(parts):
+            what = f"a {entity} is told by {' and '.join(part.name for part in parts)}"
+            hint = f"write {len(parts)} of them, not {len(written)}"
+            raise InputError(what, f"feature_views.{self.kept.name}", hint)
+        if entity in PEOPLE:
+            return (leaf_of(self._project, written[0], namespace),)
+        found = []
+        for part, text in zip(parts, written, strict=True):
+            try:
+                found.append(convert(text, _TYPES[part.type], strict=False))
+            except ValidationError:
+                what = f"the {part.name} of a {entity} is a {part.type}, not {text!r}"
+                raise InputError(what, f"feature_views.{self.kept.name}", "correct it") from None
+        return tuple(found)
 
     def get(self, *key: Any) -> Served:
         """Return what is known of one entity.

@@ -185,8 +185,10 @@ class _Step:
 
     @property
     def needed(self) -> bool:
-        """Whether the log goes on behind what the rows know."""
-        return self.progress is None or self.progress.offset < self.behind.offset
+        """Whether the log goes on behind what the rows know, or some are to be made anew."""
+        if self.progress is None or self.progress.offset < self.behind.offset:
+            return True
+        return bool(self._stale)
 
     def write(self, clock: Clock) -> None:
         """Write the rows, who is who, and the offset."""
@@ -247,7 +249,7 @@ class _Step:
         changes = {}
         if self.kept.entity == CUSTOMER:
             changes[self.kept.members] = self._members()
-        if self.stale_progress is not None:
+        if self._stale:
             changes[self.kept.stale] = Changes(self.stale_progress, clear=True)
         return changes
 
@@ -255,6 +257,8 @@ class _Step:
     def _stale(self) -> set[Key]:
         """What was marked to be made anew."""
         found: set[Key] = set()
+        if self.stale_progress is None:
+            return found
         after = b""
         while rows := self.stores.online.rows(self.kept.stale, after):
             found.update(tuple(msgspec.msgpack.decode(row.body)) for row in rows)

@@ -22,6 +22,7 @@ from liftwerk.events.collect import BURIED_SECONDS
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE, identifier_values
 from liftwerk.faults import fault
+from liftwerk.features.concerned import mark_stale
 from liftwerk.governance.catalogue import fill_catalogue
 from liftwerk.governance.learned import models_trained_on
 from liftwerk.governance.prove import Find, prove
@@ -172,6 +173,7 @@ def erase(
     pairs = [(row["namespace"], row["value"]) for row in known.to_pylist()]
     subject = Subject(keys, tuple(dict.fromkeys([*pairs, *values])))
     before = set(stores.artefacts.names())
+    mark_stale(project, stores, keys)
     taken = catalogue.erase(subject)
     learned = models_trained_on(project, stores, before - set(stores.artefacts.names()))
     stores.scrub()

@@ -13,6 +13,7 @@ from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import Expanded, named
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.packs.definition import name_features
 from liftwerk.metrics.definition import METRICS
 from liftwerk.privacy.definition import PURPOSES
@@ -54,7 +55,7 @@ class ModelDefinition(Struct, frozen=True):
 
 def _check(project: Project) -> Iterable[Problem]:
     purposes = project.get(PURPOSES)
-    features: Collection[str] = project.get(FEATURES)
+    features = project.get(FEATURES)
     metrics: Collection[str] = project.get(METRICS)
     for name, model in project.get(MODELS).items():
         path: Path = ("models", name)
@@ -69,6 +70,10 @@ def _check(project: Project) -> Iterable[Problem]:
                     yield project.unknown((*path, key, place), item, known)
                 elif listed.index(item) != place:
                     yield project.problem((*path, key, place), "name it once", item)
+        for place, item in enumerate(model.features):
+            if item in features and features[item].entity != CUSTOMER:
+                hint = f"it is about a {features[item].entity}, and decisions are about customers"
+                yield project.problem((*path, "features", place), hint, item)
         if model.purpose not in purposes:
             yield project.unknown((*path, "purpose"), model.purpose, purposes)
         for outcome, spread in model.negligible.items():

@@ -14,7 +14,7 @@ from litestar.params import PathParameter, QueryParameter
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.features.served import Served
 from liftwerk.server import figures
-from liftwerk.server.erasures import identifier_in
+from liftwerk.server.erasures import quoted_in
 from liftwerk.server.openapi import problems
 from liftwerk.server.reading import Reader
 from liftwerk.server.source import Decision, DecisionRow, Document
@@ -112,24 +112,31 @@ async def decision(reader: NamedDependency[Reader], decision_id: DecisionId) -> 
 
 
 OfView = Annotated[str, QueryParameter(min_length=1, description="A declared feature view")]
-WhoseFeatures = Annotated[Path, PathParameter(description="VALUE, or NAMESPACE:VALUE")]
-FEATURES = "/v1/features/customer/"
+OfEntity = Annotated[
+    str, PathParameter(description="customer, visitor, session, or a declared one")
+]
+WhoseFeatures = Annotated[
+    Path,
+    PathParameter(description="VALUE or NAMESPACE:VALUE; of a declared entity its key, by slashes"),
+]
+FEATURES = "/v1/features/"
 
 
 @get(
-    FEATURES + "{customer:path}",
-    summary="What is known of a customer now",
+    FEATURES + "{entity:str}/{key:path}",
+    summary="What is known of a customer, or another entity, now",
     responses={**BROKEN, **problems({404: "No such view, or it was never filled"})},
 )
 async def features(
     request: Request[Any, Any, Any],
     reader: NamedDependency[Reader],
-    customer: WhoseFeatures,
+    entity: OfEntity,
+    key: WhoseFeatures,
     view: OfView,
 ) -> Served:
     """Give the values of a view's features: why one is missing, as of when, and how fresh."""
-    named = identifier_in(request.scope["raw_path"], FEATURES)
-    return await reader.ask(lambda source: source.features(view, named))
+    written = quoted_in(request.scope["raw_path"], f"{FEATURES}{entity}/")
+    return await reader.ask(lambda source: source.features(view, entity, written))
 
 
 @get("/health/live", summary="The process answers", sync_to_thread=False)

@@ -10,7 +10,7 @@ import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 from litestar import Request, Response, delete, get
@@ -123,17 +123,22 @@ def identifier_in(raw_path: bytes, before: str) -> str:
     InputError
         If there is none, or no text.
     """
-    path = raw_path.partition(b"?")[0]
+    return unquote(quoted_in(raw_path, before))
+
+
+def quoted_in(raw_path: bytes, before: str) -> str:
+    """Take what `identifier_in` takes, as it was sent: percent-encoded."""
+    path = raw_path.partition(b"?")[0].removeprefix(before.encode())
     try:
-        found = unquote_to_bytes(path.removeprefix(before.encode())).decode()
+        found = unquote_to_bytes(path).decode()
     except UnicodeDecodeError:
         raise InputError("not UTF-8", "the identifier", "write it percent-encoded") from None
     if not found.strip() or len(found) > MOST_CHARACTERS:
         what = "no identifier"
         if found.strip():
             what = f"an identifier of more than {MOST_CHARACTERS} characters"
-        raise InputError(what, before, "name a customer: VALUE, or NAMESPACE:VALUE")
-    return found
+        raise InputError(what, before, "name whom: VALUE, or NAMESPACE:VALUE")
+    return path.decode("latin-1")
 
 
 def _answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, cast
+from urllib.parse import unquote
 
 import msgspec
 
@@ -12,12 +13,12 @@ from liftwerk.clock import Clock, SystemClock
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Duration
+from liftwerk.errors import UnknownName
 from liftwerk.events.inventory.shapes import Inventory
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
-from liftwerk.identity.resolve import leaf_of
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
@@ -51,11 +52,19 @@ class LiveSource:
         self._inventories: dict[str | None, Inventory] = {}
         self._served: dict[str, Server] = {}
 
-    def features(self, view: str, customer: str) -> Served:
-        """Return what is known of a customer now, from a view's kept values."""
+    def features(self, view: str, entity: str, key: str) -> Served:
+        """Return what is known of one entity now, from a view's kept values."""
         if view not in self._served:
             self._served[view] = Server(self.project, self.stores, view, self.clock)
-        return self._served[view].get(leaf_of(self.project, customer))
+        server = self._served[view]
+        if server.kept.entity != entity:
+            what = f"no view {view!r} about a {entity}"
+            hint = f"it is about a {server.kept.entity}"
+            raise UnknownName(what, f"feature_views.{view}", hint)
+        written = [key]
+        if len(server.kept.view.plans[0].source.key) > 1:
+            written = key.split("/")
+        return server.get(*server.key([unquote(part) for part in written]))
 
     def close(self) -> None:
         """Close the stores."""

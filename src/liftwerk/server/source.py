@@ -349,15 +349,18 @@ class ReportSource(Protocol):
         """
         ...
 
-    def features(self, view: str, customer: str) -> Served:
-        """Return what is known of a customer now, from a view's kept values.
+    def features(self, view: str, entity: str, key: str) -> Served:
+        """Return what is known of one entity now, from a view's kept values.
 
         Parameters
         ----------
         view : str
             A declared feature view.
-        customer : str
-            ``VALUE``, or ``NAMESPACE:VALUE``.
+        entity : str
+            Whom or what it is about.
+        key : str
+            Percent-encoded: of a customer or a visitor ``VALUE`` or ``NAMESPACE:VALUE``; else the
+            parts of its key, with a ``/`` between them.
         """
         ...
 
