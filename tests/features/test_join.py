@@ -11,12 +11,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from liftwerk.definitions.typed import Duration, Share
-from liftwerk.errors import Refused
+from liftwerk.errors import InputError, Refused
 from liftwerk.events.definition import EventDefinition
+from liftwerk.events.entities.definition import EntityDefinition
 from liftwerk.events.properties import PropertyDefinition
 from liftwerk.features.compile import compile_features
 from liftwerk.features.definition import AggregateName, FeatureDefinition, PriorDefinition
-from liftwerk.features.join import values_as_of
+from liftwerk.features.join import values_as_of, with_keys
 from liftwerk.features.kinds import AGGREGATES
 from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row, read_values
 from liftwerk.features.tiles import compile_view, tiles_of
@@ -377,3 +378,66 @@ def test_items_of_a_list_count_each_where_a_condition_holds() -> None:
     assert found.to_pylist() == list(wanted.values())
     for customer, values in wanted.items():
         assert read_values(view.grids, view.readings, [rows[(customer,)]], 9) == values
+
+
+def test_a_key_is_what_the_event_says_it_is() -> None:
+    """Of a declared entity with two parts: a field of the items, and a name under the context."""
+    event = EventDefinition(
+        1, "", properties={"items": PropertyDefinition("list", of={"sku": "string"})}
+    )
+    parts = {"sku": PropertyDefinition("string"), "country": PropertyDefinition("string")}
+    entities = {"offer": EntityDefinition(("sku", "country"), parts, "A product in a country")}
+    sold = FeatureDefinition(
+        entity="offer",
+        from_="basket",
+        aggregate="count",
+        unnest="items",
+        by=("items.sku", "context.country"),
+        window=Duration("1d"),
+    )
+    in_session = FeatureDefinition(entity="session", from_="basket", aggregate="count")
+    features = {"sold": sold, "in_session": in_session}
+    item = pa.list_(pa.struct({"sku": pa.string()}))
+    table = pa.table(
+        {
+            "customer": pa.array([ALICE, BOB, BOB, BOB], pa.binary(16)),
+            "session": ["s", "s", None, "t"],
+            "time": pa.array([1, 2, 3, 4], pa.timestamp("us", "UTC")),
+            "known_at": pa.array([1, 2, 3, 4], pa.timestamp("us", "UTC")),
+            "offset": pa.array([1, 2, 3, 4], pa.int64()),
+            "weight": pa.array([1.0, 1.0, 1.0, 3.0], pa.float64()),
+            "synthetic": pa.array([False] * 4),
+            "context": ['{"country": "DE"}', '{"country": "DE"}', '{"country": "AT"}', None],
+            "items": pa.array(
+                [[{"sku": "a"}, {"sku": "b"}], [{"sku": "a"}, {"sku": "a"}], [{"sku": "a"}], []],
+                item,
+            ),
+        }
+    )
+    asked = pa.table(
+        {
+            "time": pa.array([3, 9, 9, 9], pa.timestamp("us", "UTC")),
+            "sku": ["a", "a", "b", "c"],
+            "country": ["DE", "AT", "DE", "DE"],
+            "session": ["s", "t", "u", "s"],
+        }
+    )
+    view = compile_view({"sold": sold}, {"basket": event}, "USD", entities)
+    with duckdb.connect() as connection:
+        connection.register("basket", table)
+        plans = compile_features(features, {"basket": event}, "USD", entities)
+        found = values_as_of(connection, plans, with_keys(asked, plans), "USD").to_pydict()
+        rows = tiles_of(connection, view, 9, "USD")
+    assert found == {"sold": [3.0, 1.0, 1.0, 0.0], "in_session": [2.0, 3.0, 0.0, 2.0]}
+    assert {
+        key: read_values(view.grids, view.readings, [row], 9)["sold"] for key, row in rows.items()
+    } == {("a", "DE"): 3.0, ("b", "DE"): 1.0, ("a", "AT"): 1.0}
+
+
+def test_a_spine_has_to_say_whom_it_is_about() -> None:
+    orders = FeatureDefinition(entity="session", from_="order", aggregate="count")
+    plans = compile_features({"orders": orders}, EVENTS, "USD")
+    with pytest.raises(InputError, match="the rows do not say which session they are about"):
+        with_keys(spine([(ALICE, 1)]), plans)
+    with pytest.raises(InputError, match="'session' holds binary, and no string"):
+        with_keys(pa.table({"session": [b"\xff"]}), plans)

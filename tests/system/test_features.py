@@ -51,6 +51,25 @@ expression = "views_1h / views"
 [feature_views.visitors]
 purpose = "measurement"
 features = ["views", "views_1h", "recent_share"]
+
+[entities.page]
+key = ["path", "country"]
+description = "A page, seen from a country"
+
+[entities.page.properties]
+path = { type = "string" }
+country = { type = "string" }
+
+[features.seen]
+entity = "page"
+by = ["path", "context.country"]
+from = "page_viewed"
+aggregate = "count"
+
+[feature_views.pages]
+purpose = "measurement"
+entity = "page"
+features = ["seen"]
 """
 
 
@@ -91,6 +110,29 @@ def test_values_follow_what_is_collected_through_kills(tmp_path: Path) -> None:
     assert sum(one.values["views"] for one in served) == len(sending.acknowledged)
 
 
+def test_a_key_of_several_parts_is_told_in_the_address(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    with serving(project, "--only", "collect", "--no-compact") as server:
+        for land in ("DE", "DE", "AT"):
+            event = view(str(uuid.uuid4()), 1, context={"country": land})
+            assert post(server.port, json.dumps(event).encode())[0] == 200
+    assert call("features", "backfill", "pages", cwd=project).returncode == 0
+    got = call("features", "get", "pages", "/1", "DE", "--json", cwd=project)
+    assert json.loads(got.stdout)["values"] == {"seen": 2.0}
+    few = call("features", "get", "pages", "/1", cwd=project)
+    assert few.returncode == 2
+    assert "a page is told by path and country: feature_views.pages: write 2" in few.stderr
+    with serving(project) as server:
+        address = f"http://127.0.0.1:{server.port}/v1/features"
+        with urlopen(f"{address}/page/%2F1/AT?view=pages") as answer:
+            assert json.load(answer)["values"] == {"seen": 1.0}
+        for wrong, status in (("page/%2F1", 400), ("customer/visitor%3Av1", 404)):
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"{address}/{wrong}?view=pages")
+            assert refused.value.code == status
+            refused.value.close()
+
+
 def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
     project = project_in(tmp_path / "shop")
     never = call("features", "get", "visitors", "visitor:v1", cwd=project)
@@ -115,7 +157,7 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
             assert unfilled.value.code == status
             assert unfilled.value.headers["content-type"] == "application/problem+json"
             unfilled.value.close()
-    done = call("features", "backfill", "--json", cwd=project)
+    done = call("features", "backfill", "visitors", "--json", cwd=project)
     assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
     got = json.loads(
         call("features", "get", "visitors", "visitor:v1", "--json", cwd=project).stdout
@@ -133,7 +175,7 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
             assert json.load(answer)["detail"].endswith("did you mean 'visitors'?")
     text = call("features", "get", "visitors", "visitor:v9", cwd=project).stdout
     assert "- (no answer)" in text
-    again = call("features", "backfill", "--fresh", "--json", cwd=project)
+    again = call("features", "backfill", "visitors", "--fresh", "--json", cwd=project)
     assert json.loads(again.stdout) == json.loads(done.stdout)
     unknown = call("features", "get", "visitor", "visitor:v1", cwd=project)
     assert unknown.returncode == 2

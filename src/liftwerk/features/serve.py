@@ -85,7 +85,7 @@ class Server:
             raise InputError(what, f"feature_views.{self.kept.name}", hint)
         if entity in PEOPLE:
             return (leaf_of(self._project, written[0], namespace),)
-        found = []
+        found: list[Any] = []
         for part, text in zip(parts, written, strict=True):
             try:
                 found.append(convert(text, _TYPES[part.type], strict=False))
