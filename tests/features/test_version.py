@@ -10,6 +10,7 @@ import pytest
 from liftwerk.definitions.load import build
 from liftwerk.errors import UnknownName
 from liftwerk.events.definition import EVENTS
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.version import feature_version, feature_versions
 
@@ -43,7 +44,7 @@ def _version(path: str = "", value: object = None) -> str:
         for folder in folders:
             place = place[folder]
         place[last] = value
-    return feature_version(build(values, [EVENTS, FEATURES]), "spend")
+    return feature_version(build(values, [EVENTS, ENTITIES, FEATURES]), "spend")
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,11 @@ def test_whatever_decides_the_values_changes_it(path: str, value: object) -> Non
 
 
 def test_an_unknown_feature_gets_a_suggestion() -> None:
-    project = build(PROJECT, [EVENTS, FEATURES])
+    project = build(PROJECT, [EVENTS, ENTITIES, FEATURES])
     with pytest.raises(UnknownName, match="did you mean 'spend'"):
         feature_version(project, "spent")
 
 
 def test_many_versions_are_each_its_own() -> None:
-    project = build(PROJECT, [EVENTS, FEATURES])
+    project = build(PROJECT, [EVENTS, ENTITIES, FEATURES])
     assert feature_versions(project, ["spend"]) == {"spend": feature_version(project, "spend")}
