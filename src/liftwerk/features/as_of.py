@@ -91,7 +91,7 @@ def training_set(
         (_told_by_rows, [plan for plan in plans if plan.source.entity != CUSTOMER]),
     ):
         if group:
-            names = [plan.event for plan in group]
+            names = list(dict.fromkeys(plan.event for plan in group))
             with opened(project, stores, keyed, purpose, as_of, names) as (connection, asked):
                 found = values_as_of(connection, group, asked, project.currency)
             columns |= dict(zip(found.column_names, found.columns, strict=True))

@@ -39,6 +39,8 @@ WHOLE = "decimal(38, 0)"
 """Exact whole numbers in every engine."""
 
 _KEY = 2**62
+_EVENTS, _ITEMS = 2**50, 2**20
+_PLACE = "_place"
 _PART = 2.0**40
 _ENVELOPE = {
     "customer": "binary",
@@ -192,14 +194,14 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
     events = _events(source, named, by_time)
     table = events.relation
     if source.unnest is not None:
-        table = table.unnest(source.unnest)
+        table = table.unnest(source.unnest, offset=_place_of(source))
     made: dict[str, Any] = {
         f"e{place}": _field(table, source, part.column) for place, part in enumerate(source.key)
     }
     for name in ("time", "known_at", "superseded_at", "weight"):
         if f"_{name}" in events.schema:
             made[name] = table[f"_{name}"]
-    made["key"] = table["_time"].cast(WHOLE) * _KEY + table["_offset"]
+    made["key"] = _key(table)
     for name, place in columns.values.items():
         operand = next(one.operand for one in source.slots if one.property == name)
         value = _value(table, source, name, operand)
@@ -213,6 +215,22 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
         holds = condition_ibis(conditions[text], table)
         made[f"c{place}"] = ibis.coalesce(holds, ibis.literal(False))
     return events, Step.of("_rows", table.select(**made))
+
+
+def _place_of(source: Source) -> str | None:
+    """Name the column with an item's place in its list, where the order of items matters."""
+    merges = {merge for slot in source.slots for merge in slot.kind.merges.values()}
+    if merges & {"earliest", "latest"}:
+        return _PLACE
+    return None
+
+
+def _key(table: ibis.Table) -> Any:
+    """Order rows by time, then as the log has them, then as their list has them."""
+    time = table["_time"].cast(WHOLE)
+    if _PLACE not in table.columns:
+        return time * _KEY + table["_offset"]
+    return (time * _EVENTS + table["_offset"]) * _ITEMS + table[_PLACE]
 
 
 def _may_be_missing(definition: EventDefinition, name: str) -> bool:

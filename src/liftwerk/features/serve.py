@@ -56,7 +56,9 @@ class Server:
             if declared.expression is not None
         }
         self._times = {
-            one.name for one in self.kept.view.readings if one.slot.operand.type == "time"
+            one.name
+            for one in self.kept.view.readings
+            if one.ratio is None and one.slot.operand.type == "time"
         }
 
     def key(self, written: Sequence[str], namespace: str | None = None) -> Key:

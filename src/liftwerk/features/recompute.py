@@ -1,0 +1,100 @@
+"""What was served, made again from the log: as of a time, by what stood in it up to an offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+import pyarrow as pa
+from msgspec import Struct
+
+from liftwerk.definitions.project import Project
+from liftwerk.events.definition import known_events
+from liftwerk.features.as_of import with_expressions, with_inputs
+from liftwerk.features.compile import Plan, compile_features
+from liftwerk.features.definition import FeatureDefinition
+from liftwerk.features.join import values_as_of
+from liftwerk.identity.resolve import CUSTOMER, customers_of, relations
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.stores import Stores
+
+
+class Question(Struct, frozen=True):
+    """What was asked.
+
+    Attributes
+    ----------
+    leaf : bytes
+        Any leaf key of the customer.
+    time : datetime
+        The time that the values are of.
+    """
+
+    leaf: bytes
+    time: datetime
+
+
+def recompute(
+    project: Project,
+    stores: Stores,
+    asked: Sequence[Question],
+    features: Sequence[str],
+    purpose: str,
+    offset: int,
+) -> pa.Table:
+    """Answer questions as they were answered when the log ended at an offset.
+
+    An event counts when it happened before the question's time and stands at or below the offset.
+    Whose it is, which report of a conversion is the best and what was withdrawn are known by the
+    same rows. Who is erased since, and rows that were taken out when their time was up, are
+    missing.
+
+    Parameters
+    ----------
+    project : Project
+        Declares the features.
+    stores : Stores
+        Where the events are.
+    asked : sequence of Question
+    features : sequence of str
+        Which features.
+    purpose : str
+        What they were read for.
+    offset : int
+        The last one that was known.
+
+    Returns
+    -------
+    pyarrow.Table
+        One column a feature, in the order of the questions.
+
+    Raises
+    ------
+    UnknownName
+        If a feature or the purpose is not declared.
+    Refused
+        If money in another currency would be mixed in.
+    """
+    wanted, plans = _compiled(project, tuple(features))
+    as_of = AsOf(offset=offset)
+    customers = customers_of(project, stores, [one.leaf for one in asked], as_of)
+    spine = pa.table(
+        {
+            CUSTOMER: pa.array([customers[one.leaf] for one in asked], pa.binary()),
+            "time": pa.array([one.time for one in asked], pa.timestamp("us", "UTC")),
+        }
+    )
+    names = sorted({plan.event for plan in plans})
+    with relations(project, stores, purpose, as_of, names) as connection:
+        values = values_as_of(connection, plans, spine, project.currency)
+    return with_expressions(project, wanted, values).select(list(features))
+
+
+@lru_cache(maxsize=16)
+def _compiled(
+    project: Project, features: tuple[str, ...]
+) -> tuple[dict[str, FeatureDefinition], list[Plan]]:
+    wanted = with_inputs(project, features)
+    events = known_events(project)
+    return wanted, compile_features(wanted, events, project.currency, by_time=False)
