@@ -69,7 +69,7 @@ def test_items_are_ordered_as_they_stand(tmp_path: Path) -> None:
         compact(shop, stores, FixedClock(AT))
         read = current(shop, stores, [ADA], list(FEATURES), "accounting", now)
         again = recompute(
-            shop, stores, [Question(ADA, now)], list(FEATURES), "accounting", served.offset
+            shop, stores, [Question((ADA,), now)], list(FEATURES), "accounting", served.offset
         )
     assert served.values == WANTED
     assert read.select(list(FEATURES)).to_pylist() == [WANTED]

@@ -11,11 +11,14 @@ from msgspec import Struct
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_expressions, with_inputs
 from liftwerk.features.compile import Plan, compile_features
+from liftwerk.features.concerned import Key
 from liftwerk.features.definition import FeatureDefinition
-from liftwerk.features.join import values_as_of
-from liftwerk.identity.resolve import CUSTOMER, customers_of, relations
+from liftwerk.features.entity import CUSTOMER
+from liftwerk.features.join import KEY_TYPES, values_as_of
+from liftwerk.identity.resolve import customers_of, relations
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -25,13 +28,14 @@ class Question(Struct, frozen=True):
 
     Attributes
     ----------
-    leaf : bytes
-        Any leaf key of the customer.
+    key : tuple
+        Whom or what it was about: any leaf key of a customer, the leaf key of a visitor, or a value
+        for each part of another entity's key.
     time : datetime
         The time that the values are of.
     """
 
-    leaf: bytes
+    key: Key
     time: datetime
 
 
@@ -55,8 +59,9 @@ def recompute(
     project : Project
         Declares the features.
     stores : Stores
-        Where the events are.
+        Where the events are, sorted up to the offset.
     asked : sequence of Question
+        All about the entity of the features.
     features : sequence of str
         Which features.
     purpose : str
@@ -78,15 +83,18 @@ def recompute(
     """
     wanted, plans = _compiled(project, tuple(features))
     as_of = AsOf(offset=offset)
-    customers = customers_of(project, stores, [one.leaf for one in asked], as_of)
-    spine = pa.table(
-        {
-            CUSTOMER: pa.array([customers[one.leaf] for one in asked], pa.binary()),
-            "time": pa.array([one.time for one in asked], pa.timestamp("us", "UTC")),
-        }
-    )
+    keys = [one.key for one in asked]
+    if plans[0].source.entity == CUSTOMER:
+        customers = customers_of(project, stores, [leaf for (leaf,) in keys], as_of)
+        keys = [(customers[leaf],) for (leaf,) in keys]
+    columns = {
+        part.name: pa.array([key[place] for key in keys], KEY_TYPES[part.type])
+        for place, part in enumerate(plans[0].source.key)
+    }
+    times = pa.array([one.time for one in asked], pa.timestamp("us", "UTC"))
     names = sorted({plan.event for plan in plans})
     with relations(project, stores, purpose, as_of, names) as connection:
+        spine = pa.table({**columns, "time": times})
         values = values_as_of(connection, plans, spine, project.currency)
     return with_expressions(project, wanted, values).select(list(features))
 
@@ -96,5 +104,7 @@ def _compiled(
     project: Project, features: tuple[str, ...]
 ) -> tuple[dict[str, FeatureDefinition], list[Plan]]:
     wanted = with_inputs(project, features)
-    events = known_events(project)
-    return wanted, compile_features(wanted, events, project.currency, by_time=False)
+    made = compile_features(
+        wanted, known_events(project), project.currency, project.get(ENTITIES), by_time=False
+    )
+    return wanted, made
