@@ -42,6 +42,7 @@ from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.retain import Expired, expired, retain
 from liftwerk.features.as_of import training_set
+from liftwerk.features.checks.keep import keep_sketches
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.version import feature_versions
 from liftwerk.identity.definition import IDENTITY
@@ -174,6 +175,8 @@ class Loop:
         tell(f"{spine.num_rows:,} decisions")
         names = list(model.features)
         known = training_set(self.project, self.stores, spine, names, model.purpose)
+        source, at = f"models.{self.policy.model}", self.clock.now()
+        keep_sketches(self.project, self.stores, known.select(names), source, at)
         wanted = list(dict.fromkeys([*model.outcomes, self.policy.reward]))
         earned = per_decision(
             self.project,

@@ -15,9 +15,11 @@ from liftwerk.server import format as fmt
 if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
     from liftwerk.features import views as declared_views
+    from liftwerk.features.checks import check as data_checks
     from liftwerk.features.packs import kinds as packs
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
+    data_checks = LazyModule("liftwerk.features.checks.check")
     declared_views = LazyModule("liftwerk.features.views")
     packs = LazyModule("liftwerk.features.packs.kinds")
     serve = LazyModule("liftwerk.features.serve")
@@ -256,3 +258,58 @@ def get(
         )
 
     emit(common, served, render)
+
+
+@features.command
+def check(views: list[str] | None = None, /, *, common: Common = DEFAULTS) -> None:
+    """Run all checks now: of features, views and events; exits 1 when one fails.
+
+    Parameters
+    ----------
+    views
+        Only these; all views and all events by default.
+    """
+    with open_project(common) as project:
+        given = (project.definitions, project.stores, project.clock)
+        findings = data_checks.run_checks(*given, views)
+    failed = sum(one.verdict == "failed" for one in findings)
+
+    def render() -> None:
+        if not findings:
+            out.print("no check is declared: see checks of [features.NAME]", markup=False)
+            return
+        rows = [
+            [one.subject, one.expected, one.found, show.verdict(one.verdict), one.severity]
+            for one in findings
+        ]
+        columns = ("what", "should be", "is", "verdict", "if it fails")
+        show.table(f"{len(findings)} checks, {failed} failed", columns, rows)
+
+    emit(common, {"checks": findings, "failed": failed}, render)
+    if failed:
+        raise SystemExit(1)
+
+
+@features.command
+def baseline(view: str, /, *, common: Common = DEFAULTS) -> None:
+    """Keep how the values of a view are spread now, for its checks of distribution.
+
+    Whoever trains a model keeps that of its training set, in the place of an older one.
+
+    Parameters
+    ----------
+    view
+        The view.
+    """
+    with open_project(common) as project:
+        given = (project.definitions, project.stores, project.clock)
+        sketches = data_checks.take_baseline(*given, view)
+
+    def render() -> None:
+        rows = [
+            [name, fmt.number(sum(one.counts)), fmt.number(one.missing)]
+            for name, one in sketches.items()
+        ]
+        show.table(f"Kept of {view}", ("feature", "values#", "missing#"), rows)
+
+    emit(common, {"view": view, "features": sketches}, render)

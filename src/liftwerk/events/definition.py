@@ -14,6 +14,7 @@ from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Duration, Rate, Retention, Share
+from liftwerk.events.arrival import ArrivalChecks, check_arrival
 from liftwerk.events.earlier import EarlierVersion, check_earlier
 from liftwerk.events.properties import PropertyDefinition, check_properties
 from liftwerk.privacy.tags import Tag
@@ -75,6 +76,8 @@ class EventDefinition(Struct, frozen=True):
         Its typed properties.
     earlier : tuple of EarlierVersion
         Older versions that are still taken, and how their rows are read as this one.
+    checks : ArrivalChecks
+        How it should keep coming: ``liftwerk features check`` looks.
     """
 
     version: int
@@ -84,6 +87,7 @@ class EventDefinition(Struct, frozen=True):
     unique: tuple[str, ...] = ()
     properties: dict[str, PropertyDefinition] = {}
     earlier: tuple[EarlierVersion, ...] = ()
+    checks: ArrivalChecks = ArrivalChecks()
 
 
 def _text(
@@ -286,6 +290,7 @@ def _check_events(project: Project) -> Iterable[Problem]:
                 yield project.unknown((*path, "unique", place), key, event.properties)
         yield from check_properties(project, (*path, "properties"), event.properties)
         yield from check_earlier(project, path, event)
+        yield from check_arrival(project, (*path, "checks"), event.checks)
 
 
 SOURCES = named("sources", Source, _check_sources)

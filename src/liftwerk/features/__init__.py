@@ -11,25 +11,21 @@ from __future__ import annotations
 from liftwerk.lazy import attach
 
 __all__ = [
-    "Violation",
     "check_features",
     "compile_features",
     "current",
     "feature_version",
     "feature_versions",
     "training_set",
-    "violations",
 ]
 
 _WHERE = {
-    "Violation": "liftwerk.features.check",
-    "check_features": "liftwerk.features.check",
+    "check_features": "liftwerk.features.checks.values",
     "compile_features": "liftwerk.features.compile",
     "current": "liftwerk.features.as_of",
     "feature_version": "liftwerk.features.version",
     "feature_versions": "liftwerk.features.version",
     "training_set": "liftwerk.features.as_of",
-    "violations": "liftwerk.features.check",
 }
 
 __getattr__ = attach(__name__, _WHERE)

@@ -17,7 +17,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
-from liftwerk.features.check import check_features
+from liftwerk.features.checks.values import check_features
 from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
 from liftwerk.features.entity import CUSTOMER
@@ -96,7 +96,7 @@ def training_set(
                 found = values_as_of(connection, group, asked, project.currency)
             columns |= dict(zip(found.column_names, found.columns, strict=True))
     values = with_expressions(project, wanted, pa.table(columns))
-    check_features(values, definitions)
+    check_features(project, stores, values, features)
     table = spine
     for name in definitions:
         table = table.append_column(name, values.column(name))

@@ -11,9 +11,10 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
+from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.compile import compile_features
 from liftwerk.features.condition import columns_of_event, parse_condition
-from liftwerk.features.definition import FEATURES, FeatureChecks, FeatureDefinition
+from liftwerk.features.definition import FEATURES, FeatureDefinition
 from liftwerk.features.version import feature_version
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.privacy.tags import Tag

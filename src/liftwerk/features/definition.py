@@ -13,6 +13,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Duration, Share
 from liftwerk.events.definition import EventDefinition, known_events
+from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Prior
 from liftwerk.lazy import LazyModule
 
@@ -40,19 +41,6 @@ AggregateName = Literal[
     "top_share",
 ]
 """Every aggregate, by name; ``features/kinds`` holds one file each."""
-
-
-class FeatureChecks(Struct, frozen=True):
-    """What a feature's values must satisfy.
-
-    Attributes
-    ----------
-    minimum, maximum : float or None
-        Bounds, both included.
-    """
-
-    minimum: float | None = None
-    maximum: float | None = None
 
 
 class PriorDefinition(Struct, frozen=True):

@@ -10,12 +10,14 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features import condition, expression
+from liftwerk.features.checks.definition import check_checks
 from liftwerk.features.definition import (
     FEATURES,
     FeatureDefinition,
     operand_type,
     parsed,
     readable_types,
+    value_type,
 )
 from liftwerk.features.entity import BUILT_IN, CONTEXT, VISITOR, KeyPart, key_of
 from liftwerk.features.kinds import AGGREGATES, Aggregate
@@ -44,6 +46,8 @@ def check_features(project: Project) -> Iterable[Problem]:
             yield project.problem(path, hint, what=what)
         else:
             yield from _check_aggregate(project, path, feature)
+        type_ = value_type(project, feature)
+        yield from check_checks(project, (*path, "checks"), feature.checks, type_)
 
 
 def _check_expression(

@@ -16,6 +16,24 @@ an expression are known and it has no answer, such as a division by 0.
 """
 
 
+class Flag(Struct, frozen=True):
+    """Why a view stays at its last good state.
+
+    Attributes
+    ----------
+    reason : str
+        Which check fails, in words.
+    where : str
+        Where it is declared.
+    since : datetime
+        Since when the values stay.
+    """
+
+    reason: str
+    where: str
+    since: datetime
+
+
 class Served(Struct, frozen=True):
     """The values of one customer.
 
@@ -32,6 +50,8 @@ class Served(Struct, frozen=True):
     fresh : datetime
         When it was last known that they are all there is: now, where the log does not go on behind
         the offset; else when they were brought up to it.
+    flagged : Flag or None
+        Why they stay at their last good state; None while they follow the log.
     """
 
     values: Mapping[str, Any]
@@ -39,3 +59,4 @@ class Served(Struct, frozen=True):
     as_of: datetime
     offset: int
     fresh: datetime
+    flagged: Flag | None = None

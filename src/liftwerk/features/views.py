@@ -11,6 +11,7 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import Expanded, named
+from liftwerk.events.arrival import ArrivalChecks, check_arrival
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import BUILT_IN
@@ -31,6 +32,8 @@ class FeatureView(Struct, frozen=True):
         Whom or what they are about.
     description, owner : str
         What it is for, and who answers for it.
+    checks : ArrivalChecks
+        How what it is made of should keep coming.
     """
 
     purpose: str
@@ -38,6 +41,7 @@ class FeatureView(Struct, frozen=True):
     entity: str = "customer"
     description: str = ""
     owner: str = ""
+    checks: ArrivalChecks = ArrivalChecks()
 
 
 def _check(project: Project) -> Iterable[Problem]:
@@ -62,6 +66,7 @@ def _check(project: Project) -> Iterable[Problem]:
                 yield project.problem(where, hint, feature)
             elif view.features.index(feature) != place:
                 yield project.problem(where, "name it once", feature)
+        yield from check_arrival(project, (*path, "checks"), view.checks)
 
 
 def _expand(project: Project) -> Iterable[Problem | Expanded]:
