@@ -138,6 +138,7 @@ def _type(hint: Any) -> str:
 
 
 TYPES = {
+    Any: "any value",
     str: "text",
     int: "integer",
     bool: "true or false",

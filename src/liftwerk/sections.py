@@ -19,6 +19,7 @@ from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.fixtures.definition import FEATURE_TESTS
 from liftwerk.features.packs.definition import FEATURE_PACKS
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.definition import IDENTIFIERS, IDENTITY
@@ -44,6 +45,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     FEATURE_PACKS,
     FEATURES,
     FEATURE_VIEWS,
+    FEATURE_TESTS,
     METRICS,
     GOAL,
     MODELS,

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
     from liftwerk.features import views as declared_views
     from liftwerk.features.checks import check as data_checks
+    from liftwerk.features.fixtures import run as fixtures
     from liftwerk.features.packs import kinds as packs
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
     data_checks = LazyModule("liftwerk.features.checks.check")
     declared_views = LazyModule("liftwerk.features.views")
+    fixtures = LazyModule("liftwerk.features.fixtures.run")
     packs = LazyModule("liftwerk.features.packs.kinds")
     serve = LazyModule("liftwerk.features.serve")
     update = LazyModule("liftwerk.features.update")
@@ -136,6 +138,50 @@ def packs_(*, common: Common = DEFAULTS) -> None:
         show.table("", ("kind", "tells", "needs", "takes", "gives"), rows)
 
     emit(common, {"packs": found}, render)
+
+
+@features.command(name="test")
+def expectations(name: str | None = None, /, *, common: Common = DEFAULTS) -> int:
+    """Run the declared tests of features; exit 1 when a value isn't the one that was expected.
+
+    Parameters
+    ----------
+    name
+        Only the test of this name, or those that expect a value of the feature of this name.
+    """
+    with open_project(common) as project:
+        done = fixtures.run_tests(project.definitions, name)
+
+    def render() -> None:
+        if done.tests == 0:
+            out.print("no test is declared: see [feature_tests.NAME]", markup=False)
+        for one in done.differences:
+            out.print(_difference(one), markup=False, soft_wrap=True)
+        wrong = len(done.differences)
+        if done.tests > 0:
+            told = (
+                f"{fmt.number(done.tests)} tests, {fmt.number(done.values)} values: {wrong} wrong"
+            )
+            out.print(told, markup=False)
+
+    emit(common, done, render)
+    return int(bool(done.differences))
+
+
+def _difference(one: fixtures.Difference) -> str:
+    if one.said:
+        return f"{one.test}: {one.where}: {one.said}"
+    found = f"training says {_shown(one.trained)}, a decision is told {_shown(one.served)}"
+    both_miss = one.trained is None and isinstance(one.served, dict)
+    if both_miss or one.trained == one.served:
+        found = f"found {_shown(one.served)}"
+    return f"{one.test}: {one.feature} is not {_shown(one.expected)}: {one.where}: {found}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"missing ({value['missing'].replace('_', ' ')})"
+    return str(value)
 
 
 def _bounds(minimum: float | None, maximum: float | None) -> str:

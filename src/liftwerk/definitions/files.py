@@ -38,12 +38,15 @@ class Places:
                 return place
         return (self.main, None)
 
-    def stand_for(self, written: Mapping[Path, Path]) -> None:
-        """Say of paths that nobody wrote where they come from."""
-        found = {path: self.of(origin) for path, origin in written.items()}
-        for path, (file, line) in found.items():
+    def standing_for(self, written: Mapping[Path, Path]) -> Places:
+        """Return the same places, and those of paths that nobody wrote: where they come from."""
+        more = Places(self.main)
+        more.found = dict(self.found)
+        for path, origin in written.items():
+            file, line = self.of(origin)
             if line is not None:
-                self.found[path] = (file, line)
+                more.found[path] = (file, line)
+        return more
 
 
 class Sources:

@@ -14,11 +14,11 @@ from typing import Any
 from msgspec.structs import fields
 
 from liftwerk.definitions.decode import WRONG, decode
-from liftwerk.definitions.files import NAME, Places, Sources, find, read
+from liftwerk.definitions.files import NAME, Sources, find, read
 from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem, dotted, shown
 from liftwerk.definitions.project import PROJECT, Project
-from liftwerk.definitions.section import Expanded, Section, is_name
+from liftwerk.definitions.section import Section, is_name
 from liftwerk.errors import did_you_mean
 
 PYTHON = "<python>"
@@ -124,8 +124,8 @@ def _make(
     project = Project(root, file, sections, values, sources.places)
     for section in sections:
         if not found:
-            found.extend(_expand(section, project, values, sources.places))
-            project = Project(root, file, sections, values, sources.places)
+            project, wrong = _expanded(project, section)
+            found.extend(wrong)
     if not found:
         for section in sections:
             if section.check is not None:
@@ -133,19 +133,16 @@ def _make(
     return project, sorted(found, key=_order(sources.places.main))
 
 
-def _expand(
-    section: Section[Any], project: Project, values: dict[str, Any], places: Places
-) -> list[Problem]:
-    """Add what a section stands for to the values; return what is wrong with it."""
-    if section.expand is None:
-        return []
-    made = list(section.expand(project))
-    found = [one for one in made if isinstance(one, Problem)]
-    for one in made:
-        if isinstance(one, Expanded):
-            values[one.section] = {**values[one.section], one.name: one.value}
-            places.stand_for(one.written)
-    return found
+def _expanded(project: Project, section: Section[Any]) -> tuple[Project, list[Problem]]:
+    """Add what a section stands for to a project, or say what is wrong with it."""
+    wrong: list[Problem] = []
+    if section.expand is not None:
+        for made in list(section.expand(project)):
+            if isinstance(made, Problem):
+                wrong.append(made)
+            else:
+                project = project.with_definition(made.section, made.name, made.value, made.written)
+    return project, wrong
 
 
 def _order(main: str) -> Any:

@@ -142,6 +142,30 @@ class Project:
             raise UnknownName(what, self._places.main, did_you_mean(name, known))
         return known[name]
 
+    def with_definition(
+        self,
+        section: Section[dict[str, T]],
+        name: str,
+        value: T,
+        written: Mapping[Path, Path] | None = None,
+    ) -> Project:
+        """Return the project with one more definition, which nothing checks.
+
+        Parameters
+        ----------
+        section : Section
+            A section of named tables.
+        name : str
+            What it is called; it takes the place of one of that name.
+        value : Struct
+            What it says.
+        written : mapping of tuple to tuple, optional
+            Its keys -> where in the files they were written.
+        """
+        values = {**self._values, section.name: {**self._values[section.name], name: value}}
+        places = self._places.standing_for(written or {})
+        return Project(self.root, self.file, self.sections, values, places)
+
     def problem(self, path: Path, hint: str, found: object = None, what: str = "") -> Problem:
         """Say what is wrong with a key, with its place in the files.
 

@@ -87,6 +87,8 @@ def _schema(wanted: Any, defined: dict[str, Schema]) -> Schema:
         return {"type": "array", "items": _schema(arguments[0], defined)}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1], defined)}
+    if wanted is Any:
+        return {}
     if issubclass(wanted, Struct):
         return _reference(wanted, defined)
     if issubclass(wanted, TypedString):

@@ -19,28 +19,7 @@ NAME_PATTERN = "^[a-z][a-z0-9_]{0,62}$"
 
 T_co = TypeVar("T_co", covariant=True)
 Check = Callable[["Project"], Iterable[Problem]]
-
-
-class Expanded(Struct, frozen=True):
-    """A definition that another one stands for.
-
-    Attributes
-    ----------
-    section, name : str
-        Where it belongs, and what it is called.
-    value : Struct
-        What it says.
-    written : mapping of tuple to tuple
-        Its keys -> where in the files they were written.
-    """
-
-    section: str
-    name: str
-    value: Any
-    written: Mapping[Path, Path]
-
-
-Expand = Callable[["Project"], Iterable[Problem | Expanded]]
+Expand = Callable[["Project"], Iterable["Problem | Expanded"]]
 
 
 def is_name(text: str) -> bool:
@@ -80,6 +59,27 @@ class Section(Struct, Generic[T_co], frozen=True):
     check: Check | None = None
     unhashed: tuple[str, ...] = ()
     expand: Expand | None = None
+
+
+class Expanded(Struct, frozen=True):
+    """A definition that another one stands for.
+
+    Attributes
+    ----------
+    section : Section
+        Where it belongs.
+    name : str
+        What it is called.
+    value : Struct
+        What it says.
+    written : mapping of tuple to tuple
+        Its keys -> where in the files they were written.
+    """
+
+    section: Section[dict[str, Any]]
+    name: str
+    value: Any
+    written: Mapping[Path, Path]
 
 
 S = TypeVar("S", bound=Struct)

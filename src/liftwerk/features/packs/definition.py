@@ -41,7 +41,7 @@ def _expand(project: Project) -> Iterable[Problem | Expanded]:
                     what = f"{dotted(path)} would make {feature!r}, as {owner[feature]} does"
                 yield project.problem(path, "choose another name", what=what)
             elif feature not in declared:
-                yield Expanded("features", feature, made, {("features", feature): path})
+                yield Expanded(FEATURES, feature, made, {("features", feature): path})
             owner[feature] = name
 
 
@@ -96,7 +96,7 @@ def name_features(
                 written[(*path, len(every))] = (*path, place)
                 every.append(expanded)
         if tuple(every) != one.features:
-            yield Expanded(section.name, name, replace(one, features=tuple(every)), written)
+            yield Expanded(section, name, replace(one, features=tuple(every)), written)
 
 
 def _problems(project: Project, name: str, pack: FeaturePack) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from liftwerk.definitions.typed import Duration
 from liftwerk.features.definition import FeatureDefinition, PriorDefinition
 
-PackName = Literal["rfm", "engagement", "affinity", "channel", "lifecycle"]
+PackName = Literal["rfm", "engagement", "affinity", "channel", "session", "lifecycle"]
 """Every kind of pack; ``kinds`` holds one file each."""
 
 

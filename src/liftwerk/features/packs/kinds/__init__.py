@@ -10,7 +10,8 @@ from liftwerk.features.packs.kinds.channel import CHANNEL
 from liftwerk.features.packs.kinds.engagement import ENGAGEMENT
 from liftwerk.features.packs.kinds.lifecycle import LIFECYCLE
 from liftwerk.features.packs.kinds.rfm import RFM
+from liftwerk.features.packs.kinds.session import SESSION
 
 __all__ = ["PACKS"]
 
-PACKS = {pack.name: pack for pack in (RFM, ENGAGEMENT, AFFINITY, CHANNEL, LIFECYCLE)}
+PACKS = {pack.name: pack for pack in (RFM, ENGAGEMENT, AFFINITY, CHANNEL, SESSION, LIFECYCLE)}
