@@ -26,7 +26,7 @@ rfm = { from = "order", value = "revenue", where = "revenue > 0", window = "30d"
 engagement = { events = ["visit", "order"], half_life = "7d" }
 channel = { from = "message_sent", opened = "visit", clicked = "visit", unsubscribed = "visit" }
 lifecycle = { from = "order", returned = "visit", active = "30d", lapsed = "90d" }
-session = { from = "visit", property = "page", events = ["order"], where = "page is not null" }
+session = { from = "order", property = "note", events = ["visit", "order"], where = "revenue > 0" }
 [feature_packs.affinity]
 from = "order"
 property = "items.sku"
