@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
@@ -63,8 +65,9 @@ class KeptView(Struct, frozen=True):
         return f"{self.space}/{STALE}"
 
 
+@lru_cache(maxsize=16)
 def kept_view(project: Project, name: str) -> KeptView:
-    """Compile a declared view.
+    """Compile a declared view, once for who fills it and who serves it.
 
     Raises
     ------
