@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,14 +15,14 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.features.asked import opened
+from liftwerk.features.brought import from_clock, from_entities, from_request
 from liftwerk.features.checks.values import check_features
 from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
-from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.expression import evaluate
 from liftwerk.features.join import values_as_of, with_keys
-from liftwerk.identity.history import histories
-from liftwerk.identity.resolve import relations
+from liftwerk.features.own import own_values
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
@@ -79,42 +77,31 @@ def training_set(
         If values break a declared check, or money in another currency would be mixed in.
     """
     definitions = {name: project.lookup(FEATURES, name) for name in features}
-    for name in definitions:
-        if name in spine.column_names:
+    for name, definition in definitions.items():
+        if name in spine.column_names and definition.request is None:
             what = f"a feature cannot be named {name!r}: decisions have a column of that name"
             raise DefinitionError(what, f"features.{name}", "choose another name")
     wanted, plans = _compiled(project, tuple(features))
     keyed = with_keys(spine, plans)
     columns: dict[str, pa.ChunkedArray] = {}
-    for opened, group in (
-        (histories, [plan for plan in plans if plan.source.entity == CUSTOMER]),
-        (_told_by_rows, [plan for plan in plans if plan.source.entity != CUSTOMER]),
-    ):
-        if group:
-            names = list(dict.fromkeys(plan.event for plan in group))
-            with opened(project, stores, keyed, purpose, as_of, names) as (connection, asked):
-                found = values_as_of(connection, group, asked, project.currency)
-            columns |= dict(zip(found.column_names, found.columns, strict=True))
+    for entity in dict.fromkeys(plan.source.entity for plan in plans):
+        group = [plan for plan in plans if plan.source.entity == entity]
+        names = list(dict.fromkeys(plan.event for plan in group))
+        with opened(project, stores, entity, keyed, purpose, as_of, names) as (connection, asked):
+            found = values_as_of(connection, group, asked, project.currency)
+        columns |= dict(zip(found.column_names, found.columns, strict=True))
+    columns |= own_values(project, stores, wanted, keyed, purpose, as_of)
+    columns |= from_request(wanted, keyed)
+    beside = names_beside(project, wanted)
+    columns |= from_entities(project, stores, keyed, beside, purpose, as_of)
+    columns |= from_clock(keyed.column("time"), project.timezone)
     values = with_expressions(project, wanted, pa.table(columns))
     check_features(project, stores, values, features)
     table = spine
-    for name in definitions:
-        table = table.append_column(name, values.column(name))
+    for name, definition in definitions.items():
+        if definition.request is None:
+            table = table.append_column(name, values.column(name))
     return table
-
-
-@contextmanager
-def _told_by_rows(
-    project: Project,
-    stores: Stores,
-    spine: pa.Table,
-    purpose: str,
-    as_of: AsOf,
-    names: Sequence[str],
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, pa.Table]]:
-    """Open the events themselves: what each row says of whom it is about is no matter of time."""
-    with relations(project, stores, purpose, as_of, names, superseded=True) as connection:
-        yield connection, spine
 
 
 @lru_cache(maxsize=16)
@@ -129,25 +116,42 @@ def _compiled(
 
 def events_of(project: Project, features: Iterable[str]) -> list[str]:
     """Name the events that some features read, in order."""
-    read = with_inputs(project, features).values()
-    return sorted({feature.from_ for feature in read if feature.from_ is not None})
+    found: set[str] = set()
+    for feature in with_inputs(project, features).values():
+        found.update(feature.inputs)
+        if feature.from_ is not None:
+            found.add(feature.from_)
+    return sorted(found)
 
 
 def with_inputs(project: Project, features: Iterable[str]) -> dict[str, FeatureDefinition]:
     """Look features up, and those that expressions read: each before what reads it."""
     found: dict[str, FeatureDefinition] = {}
+    declared = project.get(FEATURES)
 
     def visit(name: str) -> None:
         if name not in found:
             feature = project.lookup(FEATURES, name)
             if feature.expression is not None:
                 for read in parsed(project, feature).names:
-                    visit(read)
+                    if read in declared:
+                        visit(read)
             found[name] = feature
 
     for name in features:
         visit(name)
     return found
+
+
+def names_beside(project: Project, features: Mapping[str, FeatureDefinition]) -> list[str]:
+    """Name the properties of entities that expressions read."""
+    read = (
+        name
+        for feature in features.values()
+        if feature.expression is not None
+        for name in parsed(project, feature).names
+    )
+    return [name for name in dict.fromkeys(read) if "." in name]
 
 
 def with_expressions(
@@ -161,7 +165,7 @@ def with_expressions(
     features : mapping of str to FeatureDefinition
         From `with_inputs`.
     values : pyarrow.Table
-        A column for each aggregate.
+        A column for everything else that they read.
     """
     numbers: dict[str, NDArray[np.float64]] = {}
     for name, feature in features.items():

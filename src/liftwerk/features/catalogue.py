@@ -15,6 +15,7 @@ from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.compile import compile_features
 from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.definition import FEATURES, FeatureDefinition
+from liftwerk.features.files import file_of
 from liftwerk.features.version import feature_version
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.privacy.tags import Tag
@@ -114,10 +115,12 @@ def statements(project: Project, name: str, dialect: str) -> list[str]:
         One for each event that it, or a feature that it reads, is made of.
     """
     features = with_inputs(project, [name])
+    own = [one for one in features.values() if one.sql is not None]
     plans = compile_features(
         features, known_events(project), project.currency, project.get(ENTITIES)
     )
-    return [plan.sql(dialect) for plan in plans]
+    written = [file_of(project, one).read_text("utf-8").rstrip().rstrip(";") for one in own]
+    return [*written, *(plan.sql(dialect) for plan in plans)]
 
 
 def in_words(feature: FeatureDefinition) -> str:
@@ -132,6 +135,13 @@ def in_words(feature: FeatureDefinition) -> str:
     """
     if feature.expression is not None:
         return feature.expression
+    if feature.request is not None:
+        return f"a {feature.request} that comes with the request"
+    if feature.from_ is None:
+        made_by = feature.python
+        if feature.sql is not None:
+            made_by = feature.sql
+        return f"{made_by} of {', '.join(feature.inputs)}"
     words = f"{feature.aggregate} of {feature.from_}"
     if feature.property is not None:
         words += f".{feature.property}"
@@ -147,6 +157,10 @@ def in_words(feature: FeatureDefinition) -> str:
 
 
 def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, Tag]]:
+    for name in feature.inputs:
+        yield name, "none"
+        for key, one in known_events(project)[name].properties.items():
+            yield f"{name}.{key}", one.privacy
     if feature.from_ is None:
         return
     event = known_events(project)[feature.from_]

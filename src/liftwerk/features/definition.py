@@ -13,6 +13,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Duration, Share
 from liftwerk.events.definition import EventDefinition, known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Prior
 from liftwerk.lazy import LazyModule
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 else:  # they bring a parser along, and every command reads this file
     expression = LazyModule("liftwerk.features.expression")
     rules = LazyModule("liftwerk.features.rules")
+
+CLOCK = ("hour_of_day", "day_of_week", "day_of_month", "month_of_year")
+"""What an expression may ask of a question's time, in the project's zone; Monday is day 1."""
 
 AggregateName = Literal[
     "count",
@@ -41,6 +45,10 @@ AggregateName = Literal[
     "top_share",
 ]
 """Every aggregate, by name; ``features/kinds`` holds one file each."""
+
+
+RequestType = Literal["integer", "number", "boolean", "money", "string"]
+"""What may come with a question."""
 
 
 class PriorDefinition(Struct, frozen=True):
@@ -92,6 +100,16 @@ class FeatureDefinition(Struct, frozen=True):
         For a ``rate`` or a ``top_share``: what is believed before anything is seen.
     expression : str or None
         In place of ``from`` and ``aggregate``: arithmetic over other features of the entity.
+    request : str or None
+        In place of ``from``: the type of a value that comes with each question, such as that of a
+        basket; rows of a training set bring it in a column of the feature's name.
+    sql : str or None
+        In place of ``from`` and ``aggregate``: a file with one statement over what each question
+        may know of ``inputs`` (`liftwerk.features.own`).
+    python : str or None
+        The same as ``FILE:FUNCTION``.
+    inputs : tuple of str
+        For ``sql`` and ``python``: the events that they read.
     description : str
         What it says.
     owner : str
@@ -115,6 +133,10 @@ class FeatureDefinition(Struct, frozen=True):
     half_life: Duration | None = None
     prior: PriorDefinition | None = None
     expression: str | None = None
+    request: RequestType | None = None
+    sql: str | None = None
+    python: str | None = None
+    inputs: tuple[str, ...] = ()
     description: str = ""
     owner: str = ""
     refresh: Literal["batch", "streaming"] = "batch"
@@ -156,12 +178,23 @@ def operand_type(definition: EventDefinition, name: str, unnest: str | None) -> 
 
 
 def readable_types(project: Project, feature: FeatureDefinition) -> dict[str, str]:
-    """Return what an expression may read: the features of its entity, and their types."""
-    return {
+    """Return what an expression may read, and of what type that is.
+
+    The features of its entity, what the clock says (`CLOCK`), and of a declared entity what is
+    known of it, as ``ENTITY.PROPERTY``.
+    """
+    types = {
         name: value_type(project, one)
         for name, one in project.get(FEATURES).items()
         if one.entity == feature.entity
     }
+    entities = project.find(ENTITIES) or {}
+    if feature.entity in entities:
+        types |= {
+            f"{feature.entity}.{name}": one.type
+            for name, one in entities[feature.entity].properties.items()
+        }
+    return types | dict.fromkeys(CLOCK, "integer")
 
 
 def parsed(project: Project, feature: FeatureDefinition) -> Expression:
@@ -172,6 +205,8 @@ def parsed(project: Project, feature: FeatureDefinition) -> Expression:
 
 def value_type(project: Project, feature: FeatureDefinition) -> str:
     """Return the type of a feature's values, as properties name theirs; ``number`` for most."""
+    if feature.request is not None:
+        return feature.request
     if feature.aggregate not in ("first", "last", "min", "max") or feature.property is None:
         return "number"
     event = known_events(project).get(feature.from_ or "")

@@ -1,12 +1,15 @@
-"""``expression``: arithmetic over other features of the same entity.
+"""``expression``: arithmetic over other features of the same entity, and what else is known.
 
     orders_90d / (visits_90d + 1)
     case when days_since_order > 90 then 0 else ln(revenue_1y + 1) end
 
-Numbers, names, ``+ - * /``, ``coalesce``, ``least``, ``greatest``, ``ln``, ``sqrt``, ``abs`` and
-``case`` with comparisons. It is reckoned on final values in double precision, by one evaluator for
-one row and for a million. What has no answer (an unknown operand, a division by 0, a logarithm or a
-root that does not exist) is unknown; a comparison with the unknown does not hold.
+A name is a feature, one of ``hour_of_day``, ``day_of_week``, ``day_of_month`` and ``month_of_year``
+(of the question, in the project's zone), or a property of the entity itself that held then and was
+known, as in ``product.price``. Beside names there are numbers, ``+ - * /``, ``coalesce``,
+``least``, ``greatest``, ``ln``, ``sqrt``, ``abs`` and ``case`` with comparisons. It is reckoned on
+final values in double precision, by one evaluator for one row and for a million. What has no answer
+(an unknown operand, a division by 0, a logarithm or a root that does not exist) is unknown; a
+comparison with the unknown does not hold.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Expression(Struct, frozen=True):
     tree : sqlglot.exp.Expression
         What it says.
     names : tuple of str
-        The features it reads.
+        The features it reads, and what else `liftwerk.features.definition.readable_types` names.
     """
 
     tree: Any
@@ -78,7 +81,7 @@ def parse_expression(text: str, types: Mapping[str, str]) -> Expression:
         _demand(tree, types)
     except RecursionError:
         raise ValueError("too many parts in one another: write it shorter") from None
-    names = dict.fromkeys(column.name for column in tree.find_all(exp.Column))
+    names = dict.fromkeys(full_name(column) for column in tree.find_all(exp.Column))
     return Expression(tree, tuple(names))
 
 
@@ -181,11 +184,16 @@ _MANY: Mapping[type, Any] = {
 }
 
 
+def full_name(column: exp.Column) -> str:
+    """Return a name as it is written, such as ``product.price``."""
+    return ".".join(part.name for part in column.parts)
+
+
 def _demand(found: Any, types: Mapping[str, str]) -> None:
     """Raise where something else is written than the evaluator knows."""
     if isinstance(found, exp.Column):
-        name = found.name
-        if name not in types or len(found.parts) > 1:
+        name = full_name(found)
+        if name not in types:
             raise ValueError(f"there is no feature {name!r} here: {did_you_mean(name, types)}")
         if types[name] not in _NUMERIC:
             raise ValueError(f"{name} is of type {types[name]}, which cannot be reckoned with")
@@ -230,7 +238,7 @@ def _parts(found: Any) -> list[Any]:
 def _number(found: Any, columns: Mapping[str, Numbers]) -> Any:
     kind = type(found)
     if kind is exp.Column:
-        return columns[found.name]
+        return columns[full_name(found)]
     if kind is exp.Literal:
         return np.float64(found.this)
     if kind is exp.Paren:

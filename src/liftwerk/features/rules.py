@@ -9,9 +9,10 @@ from liftwerk.definitions.problem import Problem, dotted
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.entities.definition import ENTITIES
-from liftwerk.features import condition, expression
+from liftwerk.features import condition, expression, files
 from liftwerk.features.checks.definition import check_checks
 from liftwerk.features.definition import (
+    CLOCK,
     FEATURES,
     FeatureDefinition,
     operand_type,
@@ -25,11 +26,29 @@ from liftwerk.features.kinds.aggregate import DAY
 from liftwerk.features.kinds.decayed_sum import MOST_HOPS
 from liftwerk.identity.definition import anonymous_namespaces
 
+WAYS = ("expression", "request", "sql", "python", "from")
+"""How a value may come about: a feature has one of these."""
+
+FIELDS = {"from": "from_"}
+
+ONLY_FOR = {
+    "aggregate": ("from",),
+    "property": ("from",),
+    "window": ("from",),
+    "hop": ("from",),
+    "where": ("from",),
+    "when": ("from",),
+    "unnest": ("from",),
+    "half_life": ("from",),
+    "prior": ("from",),
+    "by": ("from", "sql", "python"),
+    "inputs": ("sql", "python"),
+}
+
 
 def check_features(project: Project) -> Iterable[Problem]:
     """Find what is wrong with the declared features."""
-    features = project.get(FEATURES)
-    for name, feature in features.items():
+    for name, feature in project.get(FEATURES).items():
         path: Path = ("features", name)
         if feature.entity not in (*BUILT_IN, *project.get(ENTITIES)):
             known = [*BUILT_IN, *project.get(ENTITIES)]
@@ -38,16 +57,52 @@ def check_features(project: Project) -> Iterable[Problem]:
             hint = "declare one with anonymous = true: [identifiers.NAME]"
             what = f"{dotted(path)} is about a visitor, and no namespace is anonymous"
             yield project.problem((*path, "entity"), hint, what=what)
-        elif feature.expression is not None:
-            yield from _check_expression(project, name, feature, features)
-        elif feature.from_ is None:
-            what = f"{dotted(path)} has neither from nor expression"
-            hint = 'add from = "EVENT" and aggregate = "count", or expression = "…"'
-            yield project.problem(path, hint, what=what)
         else:
-            yield from _check_aggregate(project, path, feature)
+            yield from _check_way(project, name, feature)
         type_ = value_type(project, feature)
         yield from check_checks(project, (*path, "checks"), feature.checks, type_)
+
+
+def _check_way(project: Project, name: str, feature: FeatureDefinition) -> Iterable[Problem]:
+    """Find what is wrong with how a value comes about."""
+    path: Path = ("features", name)
+    given = [way for way in WAYS if getattr(feature, FIELDS.get(way, way)) is not None]
+    if not given:
+        what = f"{dotted(path)} has neither from nor expression"
+        hint = 'add from = "EVENT" and aggregate = "count", or expression = "…"'
+        yield project.problem(path, hint, what=what)
+        return
+    first, *others = given
+    for other in others:
+        hint = f"leave it out: the value comes of {first}"
+        yield project.problem((*path, other), hint, str(getattr(feature, FIELDS.get(other, other))))
+    for word, ways in ONLY_FOR.items():
+        value = getattr(feature, word)
+        if value and first not in ways:
+            hint = f"leave it out: it is for a feature with {' or '.join(ways)}"
+            yield project.problem((*path, word), hint, str(value))
+    if name in CLOCK:
+        what = f"a feature cannot be named {name!r}: expressions ask the clock by it"
+        yield project.problem(path, "choose another name", what=what)
+    if first == "from":
+        yield from _check_aggregate(project, path, feature)
+    elif first == "expression":
+        yield from _check_expression(project, name, feature, project.get(FEATURES))
+    elif first in ("sql", "python"):
+        yield from _check_own(project, path, feature)
+
+
+def _check_own(project: Project, path: Path, feature: FeatureDefinition) -> Iterable[Problem]:
+    events = known_events(project)
+    if not feature.inputs:
+        what = f"{dotted(path)}.inputs is missing"
+        yield project.problem((*path, "inputs"), "name the events that it reads", what=what)
+    for place, event in enumerate(feature.inputs):
+        if event not in events:
+            yield project.unknown((*path, "inputs", place), event, events)
+            return
+        yield from _check_key(project, path, feature, events[event])
+    yield from files.check_file(project, path, feature)
 
 
 def _check_expression(
@@ -58,11 +113,6 @@ def _check_expression(
 ) -> Iterable[Problem]:
     path: Path = ("features", name)
     assert feature.expression is not None
-    for word in ("from", "aggregate", "property", "window", "where", "when", "unnest", "by"):
-        given = getattr(feature, {"from": "from_"}.get(word, word))
-        if given:
-            hint = "leave it out: an expression reads other features alone"
-            yield project.problem((*path, word), hint, str(given))
     types = readable_types(project, feature)
     where = (*path, "expression")
     problems = list(expression.check_expression(project, where, feature.expression, types))

@@ -16,8 +16,16 @@ from liftwerk.definitions.project import Project, plain_value
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.condition import columns_of_event, parse_condition
-from liftwerk.features.definition import FEATURES, operand_type, parsed
+from liftwerk.features.definition import (
+    CLOCK,
+    FEATURES,
+    FeatureDefinition,
+    operand_type,
+    parsed,
+    readable_types,
+)
 from liftwerk.features.entity import BUILT_IN, key_of
+from liftwerk.features.files import file_of
 from liftwerk.features.rows import DEFAULT_HOP
 
 ALGEBRA = 2
@@ -68,20 +76,27 @@ def feature_version(project: Project, name: str) -> str:
         If no such feature is declared.
     """
     feature = project.lookup(FEATURES, name)
-    definition: dict[str, Any] = plain_value(feature)
-    for word in _WORDS:
-        definition.pop(word, None)
+    # What is not said is left out, so that another word to say changes no version.
+    definition: dict[str, Any] = {
+        word: value
+        for word, value in plain_value(feature).items()
+        if word not in _WORDS and value not in (None, [])
+    }
     if feature.expression is not None:
         expression = parsed(project, feature)
         definition["expression"] = expression.text
+        read = [name for name in expression.names if name in project.get(FEATURES)]
         return _hash(
             {
                 "algebra": ALGEBRA,
                 "feature": definition,
-                "features": feature_versions(project, expression.names),
+                "features": feature_versions(project, read),
+                **_beside(project, feature, expression.names),
             }
         )
-    event = known_events(project)[feature.from_ or ""]
+    if feature.from_ is None:
+        return _hash({"algebra": ALGEBRA, "feature": definition, **_own(project, feature)})
+    event = known_events(project)[feature.from_]
     columns = columns_of_event(event, project.currency, feature.unnest)
     for word, text in (("where", feature.where), ("when", feature.when)):
         if text is not None:
@@ -102,6 +117,28 @@ def feature_version(project: Project, name: str) -> str:
         if type_ == "money":
             depends["currency"] = project.currency
     return _hash({"algebra": ALGEBRA, "feature": definition, "event": depends})
+
+
+def _beside(project: Project, feature: FeatureDefinition, names: Iterable[str]) -> dict[str, Any]:
+    """Return what the value of an expression depends on besides features."""
+    types = readable_types(project, feature)
+    found: dict[str, Any] = {name: types[name] for name in names if "." in name}
+    if "money" in found.values():
+        found["currency"] = project.currency
+    if any(name in CLOCK for name in names):
+        found["timezone"] = project.timezone.key
+    return found
+
+
+def _own(project: Project, feature: FeatureDefinition) -> dict[str, Any]:
+    """Return what the value of a user's own statement or function depends on."""
+    if feature.request is not None:
+        return {}
+    events = known_events(project)
+    return {
+        "file": hashlib.sha256(file_of(project, feature).read_bytes()).hexdigest(),
+        "events": {name: plain_value(events[name].properties) for name in feature.inputs},
+    }
 
 
 def _hash(content: dict[str, Any]) -> str:

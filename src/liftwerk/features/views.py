@@ -64,6 +64,9 @@ def _check(project: Project) -> Iterable[Problem]:
             elif features[feature].entity != view.entity:
                 hint = f"it is about a {features[feature].entity}: a view is about a {view.entity}"
                 yield project.problem(where, hint, feature)
+            elif features[feature].sql is not None or features[feature].python is not None:
+                hint = "it is made anew for each question, and not kept: leave it out"
+                yield project.problem(where, hint, feature)
             elif view.features.index(feature) != place:
                 yield project.problem(where, "name it once", feature)
         yield from check_arrival(project, (*path, "checks"), view.checks)
