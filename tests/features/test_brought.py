@@ -14,6 +14,8 @@ from liftwerk.errors import InputError, ProjectError
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.features.as_of import training_set
+from liftwerk.features.serve import Server
+from liftwerk.features.update import Updater
 from liftwerk.features.version import feature_version
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
@@ -120,3 +122,62 @@ def test_the_zone_is_of_the_version_only_where_the_clock_is_asked() -> None:
     here, there = shops.shop(features=FEATURES), shops.shop(features=FEATURES, project=moved)
     same = [feature_version(here, name) == feature_version(there, name) for name in FEATURES]
     assert same == [True, True, True, False, False]
+
+
+def test_what_is_served_reads_the_same(tmp_path: Path) -> None:
+    """A request's values, the clock and reference data, of kept values as in a training set."""
+    article = {
+        "key": ["sku"],
+        "description": "What is sold",
+        "properties": {"sku": {"type": "string"}, "price": {"type": "money"}},
+    }
+    sold = {
+        "entity": "article",
+        "from": "order_completed",
+        "unnest": "items",
+        "aggregate": "sum",
+        "property": "items.quantity",
+    }
+    features = {
+        **FEATURES,
+        "sold": sold,
+        "turnover": {"entity": "article", "expression": "sold * article.price + hour_of_day"},
+    }
+    views = {
+        "crm": {"purpose": "measurement", "features": list(FEATURES)},
+        "shelf": {"purpose": "measurement", "entity": "article", "features": ["sold", "turnover"]},
+    }
+    project = shops.shop(entities={"article": article}, features=features, feature_views=views)
+    now = FixedClock(at(25))
+    spine = pa.table(
+        {
+            "customer": pa.array([ADA], pa.binary()),
+            "sku": ["a"],
+            "time": pa.array([now.now()], pa.timestamp("us", "UTC")),
+            "basket": [30.0],
+        }
+    )
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
+        items = [{"sku": "a", "quantity": 3, "price": "1.00"}]
+        whose = {"identifiers": {"email": "ada@x.org"}, "time": at(2)}
+        body = order(1, "x", "3.00", properties={"items": items}, **whose)
+        assert put(project, stores, body, at=at(2)) == []
+        compact(project, stores, now)
+        rows = [things.body("article", at(0), at(0), sku="a", price="2.50")]
+        things.keep(project, stores, "article", rows, now)
+        Updater(project, stores, now).catch_up()
+        crm, shelf = (Server(project, stores, view, now) for view in views)
+        served = {
+            **crm.get(ADA, request=crm.request({"basket": "30"})).values,
+            **shelf.get(*shelf.key(["a"])).values,
+        }
+        names = [name for name in served if name != "basket"]
+        (wanted,) = training_set(project, stores, spine, names, "measurement").to_pylist()
+        without = crm.get(ADA)
+        with pytest.raises(InputError, match="it takes basket with a request"):
+            crm.request({"baskets": "30"})
+        with pytest.raises(InputError, match="basket is 'much'"):
+            crm.request({"basket": "much"})
+    assert served == {name: wanted[name] for name in served}
+    assert served["turnover"] == 3 * 2.5 + 2  # 01:00 UTC is 02:00 in Berlin's winter
+    assert without.missing == {"basket": "not_given", "share": "not_given"}

@@ -219,7 +219,9 @@ def compare(project: Project, stores: Stores, hour: int, counts: Counter[str]) -
     now = at(hour + 1)
     for purpose in ASKED:
         wanted = current(project, stores, list(LEAVES), list(FEATURES), purpose, now).to_pylist()
-        found = Server(project, stores, purpose, FixedClock(now)).get_many(list(LEAVES))
+        found = Server(project, stores, purpose, FixedClock(now)).get_many(
+            [(leaf,) for leaf in LEAVES]
+        )
         for row, served in zip(wanted, found, strict=True):
             values = {name: row[name] for name in FEATURES}
             counts["rows"] += 1
@@ -345,7 +347,7 @@ def test_why_a_value_is_missing_is_told(tmp_path: Path) -> None:
             (event("page_viewed", 3, **by("ada@x.org", 30)), 30),  # lets the spent tile go
         )
         server = Server(shop, stores, "ads", FixedClock(at(31)))
-        ada, bob, eve = server.get_many([ADA, BOB, leaf_key("email", "eve@x.org")])
+        ada, bob, eve = server.get_many([(ADA,), (BOB,), (leaf_key("email", "eve@x.org"),)])
         early = Server(shop, stores, "ads", FixedClock(at(31) - timedelta(hours=22))).get(ADA)
     assert ada.missing == {"mean_9h": "expired", "above_mean": "expired"}
     assert ada.values["mean_order"] == 5.0

@@ -101,7 +101,9 @@ def test_values_follow_what_is_collected_through_kills(tmp_path: Path) -> None:
         with stores.home.hold("test"):
             compact(definitions, stores, SystemClock())
         leaves = [leaf_of(definitions, f"visitor:v{number}") for number in range(50)]
-        served = FeatureServer(definitions, stores, "visitors", SystemClock()).get_many(leaves)
+        served = FeatureServer(definitions, stores, "visitors", SystemClock()).get_many(
+            [(leaf,) for leaf in leaves]
+        )
         names = ["views", "views_1h", "recent_share"]
         wanted = current(definitions, stores, leaves, names, "measurement", served[0].as_of)
     assert [one.values for one in served] == [

@@ -271,6 +271,7 @@ def get(
     /,
     *key: str,
     namespace: str | None = None,
+    given: Annotated[dict[str, str] | None, Parameter(name="--given")] = None,
     common: Common = DEFAULTS,
 ) -> None:
     """Show what is known of a customer, or another entity, now: as a decision would be told it.
@@ -284,10 +285,13 @@ def get(
         of its key.
     namespace
         The identifier's namespace; by default the one before the colon, else the first declared.
+    given
+        What comes with the request, as --given.NAME VALUE.
     """
     with open_project(common) as project:
         server = serve.Server(project.definitions, project.stores, view, project.clock)
-        served = server.get(*server.key(key, namespace))
+        whom = server.key(key, namespace)
+        served = server.get(*whom, request=server.request(given or {}))
 
     def render() -> None:
         facts: dict[str, Any] = {}

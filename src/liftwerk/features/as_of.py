@@ -16,7 +16,7 @@ from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.asked import opened
-from liftwerk.features.brought import from_clock, from_entities, from_request
+from liftwerk.features.brought import brought
 from liftwerk.features.checks.values import check_features
 from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
@@ -91,10 +91,7 @@ def training_set(
             found = values_as_of(connection, group, asked, project.currency)
         columns |= dict(zip(found.column_names, found.columns, strict=True))
     columns |= own_values(project, stores, wanted, keyed, purpose, as_of)
-    columns |= from_request(wanted, keyed)
-    beside = names_beside(project, wanted)
-    columns |= from_entities(project, stores, keyed, beside, purpose, as_of)
-    columns |= from_clock(keyed.column("time"), project.timezone)
+    columns |= brought(project, stores, wanted, keyed, purpose, as_of)
     values = with_expressions(project, wanted, pa.table(columns))
     check_features(project, stores, values, features)
     table = spine
@@ -141,17 +138,6 @@ def with_inputs(project: Project, features: Iterable[str]) -> dict[str, FeatureD
     for name in features:
         visit(name)
     return found
-
-
-def names_beside(project: Project, features: Mapping[str, FeatureDefinition]) -> list[str]:
-    """Name the properties of entities that expressions read."""
-    read = (
-        name
-        for feature in features.values()
-        if feature.expression is not None
-        for name in parsed(project, feature).names
-    )
-    return [name for name in dict.fromkeys(read) if "." in name]
 
 
 def with_expressions(

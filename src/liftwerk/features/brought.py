@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.entities.join import join
-from liftwerk.features.definition import CLOCK, FeatureDefinition
+from liftwerk.features.definition import CLOCK, FeatureDefinition, parsed
 from liftwerk.money import exponent
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
@@ -25,6 +24,62 @@ _TYPES = {
     "money": pa.float64(),
     "string": pa.string(),
 }
+
+
+def brought(
+    project: Project,
+    stores: Stores,
+    features: Mapping[str, FeatureDefinition],
+    spine: pa.Table,
+    purpose: str,
+    as_of: AsOf,
+) -> dict[str, pa.ChunkedArray]:
+    """Return all that some features read besides events, by the names that they read it by.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    features : mapping of str to FeatureDefinition
+        With all that they read.
+    spine : pyarrow.Table
+        ``time``, the entities' keys, and what came with each question.
+    purpose : str
+    as_of : AsOf
+        What may be known at all.
+
+    Raises
+    ------
+    InputError
+        If something should have come with a question, and did not.
+    """
+    found = from_request(features, spine)
+    found |= from_clock(spine.column("time"), project.timezone)
+    names = properties_read(project, features)
+    return found | from_entities(project, stores, spine, names, purpose, as_of)
+
+
+def reading_beside(
+    project: Project, features: Mapping[str, FeatureDefinition]
+) -> dict[str, FeatureDefinition]:
+    """Return the features that read anything besides events and other features."""
+    return {
+        name: feature
+        for name, feature in features.items()
+        if feature.request is not None or _names_beside(project, feature)
+    }
+
+
+def _names_beside(project: Project, feature: FeatureDefinition) -> list[str]:
+    if feature.expression is None:
+        return []
+    return [name for name in parsed(project, feature).names if "." in name or name in CLOCK]
+
+
+def properties_read(project: Project, features: Mapping[str, FeatureDefinition]) -> list[str]:
+    """Name the properties of entities that expressions read."""
+    every = (name for one in features.values() for name in _names_beside(project, one))
+    return [name for name in dict.fromkeys(every) if "." in name]
 
 
 def from_request(
@@ -75,19 +130,6 @@ def from_clock(times: pa.ChunkedArray, zone: ZoneInfo) -> dict[str, pa.ChunkedAr
         pc.month(local),
     )
     return dict(zip(CLOCK, found, strict=True))
-
-
-def clock_of(time: datetime, zone: ZoneInfo) -> dict[str, int]:
-    """Return what `CLOCK` names of one time.
-
-    Examples
-    --------
-    >>> from datetime import UTC
-    >>> clock_of(datetime(2026, 3, 29, 1, 30, tzinfo=UTC), ZoneInfo("Europe/Berlin"))["hour_of_day"]
-    3
-    """
-    local = time.astimezone(zone)
-    return dict(zip(CLOCK, (local.hour, local.isoweekday(), local.day, local.month), strict=True))
 
 
 def from_entities(

@@ -138,9 +138,7 @@ def in_words(feature: FeatureDefinition) -> str:
     if feature.request is not None:
         return f"a {feature.request} that comes with the request"
     if feature.from_ is None:
-        made_by = feature.python
-        if feature.sql is not None:
-            made_by = feature.sql
+        [made_by] = [file for file in (feature.sql, feature.python) if file is not None]
         return f"{made_by} of {', '.join(feature.inputs)}"
     words = f"{feature.aggregate} of {feature.from_}"
     if feature.property is not None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
+from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
@@ -79,6 +80,9 @@ def kept_view(project: Project, name: str) -> KeptView:
     events = known_events(project)
     features = with_inputs(project, declared.features)
     view = compile_view(features, events, project.currency, project.get(ENTITIES))
+    if not view.plans:
+        what = f"feature_views.{name} has nothing to keep: none of its features is made of events"
+        raise DefinitionError(what, f"feature_views.{name}", "add one")
     read = dict.fromkeys(plan.source.event for plan in view.plans)
     return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
 

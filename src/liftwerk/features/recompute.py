@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 from msgspec import Struct
@@ -13,6 +14,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_expressions, with_inputs
+from liftwerk.features.brought import brought
 from liftwerk.features.compile import Plan, compile_features
 from liftwerk.features.concerned import Key
 from liftwerk.features.definition import FeatureDefinition
@@ -33,10 +35,13 @@ class Question(Struct, frozen=True):
         for each part of another entity's key.
     time : datetime
         The time that the values are of.
+    request : mapping of str to object
+        What came with it.
     """
 
     key: Key
     time: datetime
+    request: Mapping[str, Any] = {}
 
 
 def recompute(
@@ -94,9 +99,22 @@ def recompute(
     times = pa.array([one.time for one in asked], pa.timestamp("us", "UTC"))
     names = sorted({plan.event for plan in plans})
     with relations(project, stores, purpose, as_of, names) as connection:
-        spine = pa.table({**columns, "time": times})
+        spine = pa.table({**columns, **_requests(wanted, asked), "time": times})
         values = values_as_of(connection, plans, spine, project.currency)
+    beside = brought(project, stores, wanted, spine, purpose, as_of)
+    for name, column in beside.items():
+        values = values.append_column(name, column)
     return with_expressions(project, wanted, values).select(list(features))
+
+
+def _requests(
+    features: Mapping[str, FeatureDefinition], asked: Sequence[Question]
+) -> dict[str, pa.Array]:
+    return {
+        name: pa.array([one.request.get(name) for one in asked])
+        for name, feature in features.items()
+        if feature.request is not None
+    }
 
 
 @lru_cache(maxsize=16)

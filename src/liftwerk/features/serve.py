@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from math import isnan
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from msgspec import ValidationError, convert
 
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError, UnknownName
 from liftwerk.features.as_of import with_inputs
+from liftwerk.features.brought import brought, reading_beside
 from liftwerk.features.concerned import Key
 from liftwerk.features.definition import parsed
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.expression import Expression, evaluate
+from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.served import Missing, Served
 from liftwerk.features.states import Row, decode_row, read_values, was_seen
 from liftwerk.identity.resolve import leaf_of
+from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.stores import Stores
 
 _TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
+_REQUESTS: dict[str, type] = {**_TYPES, "number": float, "money": float}
 
 
 class Server:
@@ -54,6 +60,10 @@ class Server:
             feature: parsed(project, declared)
             for feature, declared in every.items()
             if declared.expression is not None
+        }
+        self._beside = reading_beside(project, every)
+        self._requests = {
+            name: _REQUESTS[one.request] for name, one in every.items() if one.request is not None
         }
         self._times = {
             one.name
@@ -96,7 +106,28 @@ class Server:
                 raise InputError(what, f"feature_views.{self.kept.name}", "correct it") from None
         return tuple(found)
 
-    def get(self, *key: Any) -> Served:
+    def request(self, written: Mapping[str, str]) -> dict[str, Any]:
+        """Read what comes with a request, as a person writes it.
+
+        Raises
+        ------
+        InputError
+            If this view takes no such value, or of another type.
+        """
+        found: dict[str, Any] = {}
+        for name, text in written.items():
+            where = f"feature_views.{self.kept.name}"
+            if name not in self._requests:
+                hint = f"it takes {', '.join(self._requests) or 'nothing'} with a request"
+                raise InputError(f"there is no {name!r} to give", where, hint)
+            try:
+                found[name] = convert(text, self._requests[name], strict=False)
+            except ValidationError:
+                what = f"{name} is {text!r}"
+                raise InputError(what, where, f"it is a {self._requests[name].__name__}") from None
+        return found
+
+    def get(self, *key: Any, request: Mapping[str, Any] | None = None) -> Served:
         """Return what is known of one entity.
 
         Parameters
@@ -104,29 +135,35 @@ class Server:
         *key : bytes, str, int or bool
             The leaf key of a customer's or a visitor's identifier; of another entity a value for
             each part of its key.
+        request : mapping of str to object, optional
+            What came with the request.
 
         Raises
         ------
         UnknownName
             If the view was never filled.
         """
-        (served,) = self.get_many([encoded(self.kept.entity, key)])
+        (served,) = self.get_many([key], [request or {}])
         return served
 
-    def get_many(self, keys: Sequence[bytes]) -> list[Served]:
+    def get_many(
+        self, entities: Sequence[Key], requests: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[Served]:
         """Return what is known of several entities, as of one moment.
 
         Parameters
         ----------
-        keys : sequence of bytes
-            Leaf keys; of entities that are no people as `liftwerk.features.entity.encoded`
-            writes them.
+        entities : sequence of tuple
+            As `get` takes each.
+        requests : sequence of mapping of str to object, optional
+            What came with each request.
 
         Raises
         ------
         UnknownName
             If the view was never filled.
         """
+        keys = [encoded(self.kept.entity, key) for key in entities]
         with self._stores.online.reading() as reading:
             members = [[key] for key in keys]
             if self.kept.entity == CUSTOMER:
@@ -144,14 +181,50 @@ class Server:
         fresh = progress.at
         if progress.offset >= self._stores.inbox.last_offset():
             fresh = now
+        beside = self._brought(entities, requests, now)
         served = []
-        for group in members:
+        for group, more in zip(members, beside, strict=True):
             rows = [decode_row(body) for key in group if (body := found[key]) is not None]
-            values, missing = self._values(rows, to_microseconds(now))
+            values, missing = self._values(rows, to_microseconds(now), more)
             served.append(Served(values, missing, now, progress.offset, fresh))
         return served
 
-    def _values(self, rows: Sequence[Row], now: int) -> tuple[dict[str, Any], dict[str, Missing]]:
+    def _brought(
+        self,
+        entities: Sequence[Key],
+        requests: Sequence[Mapping[str, Any]] | None,
+        now: datetime,
+    ) -> list[dict[str, Any]]:
+        """Return what is read besides events, for each entity."""
+        if not self._beside:
+            return [{} for _ in entities]
+        parts = self.kept.view.plans[0].source.key
+        columns = {
+            part.name: pa.array([key[place] for key in entities], KEY_TYPES[part.type])
+            for place, part in enumerate(parts)
+        }
+        for name in self._requests:
+            given = (
+                [None for _ in entities]
+                if requests is None
+                else [one.get(name) for one in requests]
+            )
+            columns[name] = pa.array(given)
+        columns["time"] = pa.array([now] * len(entities), pa.timestamp("us", "UTC"))
+        found = brought(
+            self._project,
+            self._stores,
+            self._beside,
+            pa.table(columns),
+            self.kept.declared.purpose,
+            AsOf(time=now),
+        )
+        rows: list[dict[str, Any]] = pa.table(found).to_pylist()
+        return rows
+
+    def _values(
+        self, rows: Sequence[Row], now: int, beside: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Missing]]:
         view = self.kept.view
         values = read_values(view.grids, view.readings, rows, now)
         missing: dict[str, Missing] = {}
@@ -160,6 +233,8 @@ class Server:
                 every = (row[reading.grid] for row in rows)
                 is_old = was_seen(view.grids[reading.grid], reading.slot, every, now)
                 missing[reading.name] = "expired" if is_old else "never"
+        values |= beside
+        missing |= {name: "not_given" for name in self._requests if values[name] is None}
         for name, expression in self._expressions.items():
             columns = {read: _column(values[read]) for read in expression.names}
             (number,) = evaluate(expression, columns, 1).tolist()

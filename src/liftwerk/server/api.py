@@ -134,9 +134,13 @@ async def features(
     key: WhoseFeatures,
     view: OfView,
 ) -> Served:
-    """Give the values of a view's features: why one is missing, as of when, and how fresh."""
+    """Give the values of a view's features: why one is missing, as of when, and how fresh.
+
+    What comes with the request (`[features.NAME] request`) is a parameter of that name.
+    """
     written = quoted_in(request.scope["raw_path"], f"{FEATURES}{entity}/")
-    return await reader.ask(lambda source: source.features(view, entity, written))
+    given = {name: value for name, value in request.query_params.items() if name != "view"}
+    return await reader.ask(lambda source: source.features(view, entity, written, given))
 
 
 @get("/health/live", summary="The process answers", sync_to_thread=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import unquote
@@ -52,7 +53,7 @@ class LiveSource:
         self._inventories: dict[str | None, Inventory] = {}
         self._served: dict[str, Server] = {}
 
-    def features(self, view: str, entity: str, key: str) -> Served:
+    def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         """Return what is known of one entity now, from a view's kept values."""
         if view not in self._served:
             self._served[view] = Server(self.project, self.stores, view, self.clock)
@@ -64,7 +65,8 @@ class LiveSource:
         written = [key]
         if len(server.kept.view.plans[0].source.key) > 1:
             written = key.split("/")
-        return server.get(*server.key([unquote(part) for part in written]))
+        found = server.key([unquote(part) for part in written])
+        return server.get(*found, request=server.request(request))
 
     def close(self) -> None:
         """Close the stores."""

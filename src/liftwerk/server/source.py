@@ -7,6 +7,7 @@ honestly it is ``{"unknown": reason, "needs": what it would take}``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol, TypedDict
 
 from liftwerk.features.served import Served
@@ -349,7 +350,7 @@ class ReportSource(Protocol):
         """
         ...
 
-    def features(self, view: str, entity: str, key: str) -> Served:
+    def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         """Return what is known of one entity now, from a view's kept values.
 
         Parameters
@@ -361,6 +362,8 @@ class ReportSource(Protocol):
         key : str
             Percent-encoded: of a customer or a visitor ``VALUE`` or ``NAMESPACE:VALUE``; else the
             parts of its key, with a ``/`` between them.
+        request : mapping of str to str
+            What comes with the request: feature -> value.
         """
         ...
 
