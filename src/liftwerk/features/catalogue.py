@@ -155,10 +155,10 @@ def in_words(feature: FeatureDefinition) -> str:
 
 
 def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, Tag]]:
-    for name in feature.inputs:
-        yield name, "none"
-        for key, one in known_events(project)[name].properties.items():
-            yield f"{name}.{key}", one.privacy
+    for given in feature.inputs:
+        yield given, "none"
+        for key, one in known_events(project)[given].properties.items():
+            yield f"{given}.{key}", one.privacy
     if feature.from_ is None:
         return
     event = known_events(project)[feature.from_]
