@@ -12,6 +12,7 @@ import pyarrow as pa
 from liftwerk.definitions.project import Project
 from liftwerk.errors import Conflict
 from liftwerk.events.columns import LEAF
+from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE, relations
@@ -21,6 +22,7 @@ from liftwerk.features.kept import KeptView, is_filled, kept_view
 from liftwerk.features.rows import Source, text_of
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.definition import VISITOR
+from liftwerk.identity.mapping import customers_as_of, customers_to_erase
 from liftwerk.identity.resolve import CUSTOMER, leaf_sql, visitor_sql
 from liftwerk.store.online import Changes, Progress
 from liftwerk.store.stores import Stores
@@ -111,11 +113,12 @@ def _key_sql(source: Source) -> str:
 
 
 def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int:
-    """Note which kept rows hold events of some people who are being erased.
+    """Note which kept rows an erasure makes untrue, beside those of the erased themselves.
 
-    Their own rows are found by their keys. But a session, a product or another person's identifier
-    may have been named by the same events: such rows are made anew by the next step that keeps the
-    view up to date, without what is erased. A session's goes at once.
+    A session, a product or another person's identifier may have been named by the same events; a
+    report of a conversion may count now in the place of an erased one; and without the events that
+    go, others may be one customer, or no longer. Such rows are made anew by the next step that
+    keeps the view up to date, without what is erased. A session's goes at once.
 
     Parameters
     ----------
@@ -130,18 +133,20 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
     int
         How many rows were noted.
     """
-    marked = 0
+    filled = []
     for name in project.get(FEATURE_VIEWS):
         kept = kept_view(project, name)
         progress = stores.online.progress(kept.space)
-        if progress is None or not is_filled(progress):
-            continue
-        asked = pa.array(leaves, pa.binary())
-        derived = derived_columns(project)
-        with relations(
-            project, stores, ERASURE, derived=derived, names=kept.events, leaves=asked
-        ) as connection:
-            keys = keys_in(connection, kept, kept.events)
+        if progress is not None and is_filled(progress):
+            filled.append((kept, progress))
+    if not filled:
+        return 0
+    moved = _moved(project, stores) - set(leaves)
+    marked = 0
+    for kept, progress in filled:
+        keys = _named(project, stores, kept, [*leaves, *moved])
+        if kept.entity in PEOPLE:
+            keys |= {(leaf,) for leaf in moved}
         rows = [(encoded(kept.entity, key), msgspec.msgpack.encode(key)) for key in keys]
         if kept.entity in PEOPLE:
             rows = [row for row in rows if row[0] not in leaves]
@@ -151,6 +156,51 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
         if kept.entity == SESSION:
             stores.online.erase(key for key, _ in rows)
     return marked
+
+
+def _moved(project: Project, stores: Stores) -> set[bytes]:
+    """Say who belongs together with others, once those who are being erased are gone."""
+    before, now = customers_to_erase(project, stores), customers_as_of(project, stores)
+    if before is None or now is None:
+        return set()
+    old, new = before.groups, now.groups
+    return {leaf for leaf in {*old, *new} if old.get(leaf) != new.get(leaf)}
+
+
+def _named(project: Project, stores: Stores, kept: KeptView, leaves: Sequence[bytes]) -> set[Key]:
+    """Return whom the events that name some leaves are about, and other reports of the same."""
+    derived = derived_columns(project)
+    asked = pa.array(leaves, pa.binary())
+    with relations(
+        project, stores, ERASURE, derived=derived, names=kept.events, leaves=asked
+    ) as connection:
+        found = keys_in(connection, kept, kept.events)
+    declared = known_events(project)
+    names = [name for name in kept.events if declared[name].unique]
+    if names:
+        with relations(project, stores, ERASURE, derived=derived, names=names) as connection:
+            found |= reports_beside(connection, project, kept, names, leaves)
+    return found
+
+
+def reports_beside(
+    connection: duckdb.DuckDBPyConnection,
+    project: Project,
+    kept: KeptView,
+    names: Sequence[str],
+    leaves: Iterable[bytes],
+) -> set[Key]:
+    """Return whom reports are about of conversions of which another report names some leaves."""
+    declared = known_events(project)
+    asked = pa.table({"leaf": pa.array(sorted(leaves), pa.binary())})
+    connection.register("_touched", asked)
+    set_aside(connection, names)
+    theirs = named_sql(project, "_touched")
+    for name in names:
+        keys = ", ".join(map(quoted, declared[name].unique))
+        every = quoted(f"_all_{name}")
+        narrow(connection, name, f"({keys}) IN (SELECT ({keys}) FROM {every} WHERE {theirs})")
+    return keys_in(connection, kept, names)
 
 
 def _put(

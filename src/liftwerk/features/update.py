@@ -34,9 +34,9 @@ from liftwerk.features.concerned import (
     Key,
     derived_columns,
     keys_in,
-    named_sql,
     narrow,
     narrow_to_keys,
+    reports_beside,
     set_aside,
 )
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
@@ -293,10 +293,16 @@ class _Step:
         before, now = self._before, self.groups
         if self.filling:
             return Changes(self.members_progress, now.items(), clear=True)
-        if before is now:
+        # What an erasure changed is marked: the log tells no longer what it said before.
+        marked = {key[0] for key in self._stale}
+        if before is now and not marked:
             return Changes(self.members_progress)
-        puts = {leaf: group for leaf, group in now.items() if before.get(leaf) != group}
-        drops = [leaf for leaf in before if leaf not in now]
+        puts = {
+            leaf: group
+            for leaf, group in now.items()
+            if before.get(leaf) != group or leaf in marked
+        }
+        drops = [leaf for leaf in {*before, *marked} if leaf not in now]
         return Changes(self.members_progress, puts.items(), drops)
 
     def _news(self, names: Iterable[str]) -> bool:
@@ -380,16 +386,7 @@ class _Step:
                 found = keys_in(connection, self.kept, names)
         if names and leaves:
             with self._relations(AUDIT, names) as connection:
-                asked = pa.table({"leaf": pa.array(sorted(leaves), pa.binary())})
-                connection.register("_touched", asked)
-                set_aside(connection, names)
-                theirs = named_sql(self.project, "_touched")
-                for name in names:
-                    keys = ", ".join(map(quoted, declared[name].unique))
-                    every = quoted(f"_all_{name}")
-                    same = f"({keys}) IN (SELECT ({keys}) FROM {every} WHERE {theirs})"
-                    narrow(connection, name, same)
-                found |= keys_in(connection, self.kept, names)
+                found |= reports_beside(connection, self.project, self.kept, names, leaves)
         return found
 
     def _new_rows(self, touched: set[Key]) -> Iterable[tuple[bytes, Row]]:
