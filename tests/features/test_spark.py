@@ -13,13 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pysail.spark import SparkConnectServer
-from pyspark.sql import SparkSession
 
 from liftwerk.features.compile import compile_features
 from liftwerk.features.join import finalised, values_as_of
 
 from . import naive
+from .spark import spark_connect
 from .test_join import EVENTS, HOUR, IN_CONTEXT, connect, event_table, spine
 from .test_join import FEATURES as EVERY
 
@@ -31,14 +30,8 @@ FEATURES = {**EVERY, **IN_CONTEXT}
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start(background=True)
-    _, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    yield session
-    session.stop()
-    server.stop()
+    with spark_connect() as session:
+        yield session
 
 
 def history(
