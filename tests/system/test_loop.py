@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 import rfc8785
 
+import liftwerk
+from liftwerk.features.as_of import current
+from liftwerk.features.serve import Server
+from liftwerk.identity.resolve import leaf_of
+from liftwerk.models.definition import MODELS
 from tests.system.conftest import call, copy_example, small_example
 
 POLICIES = ["learned", "mens_to_all", "womens_to_all", "control", "uniform", "logged"]
@@ -119,6 +124,32 @@ def test_fresh_another_folder_and_more_threads_keep_the_hash(
         check=True,
     )
     assert other.stdout.strip() == finished[1]["reproducible_hash"]
+
+
+@pytest.mark.slow
+def test_the_view_knows_of_every_customer_what_a_decision_is_told(copied: Path) -> None:
+    filled = call("features", "backfill", "--json", cwd=copied)
+    assert filled.returncode == 0, filled.stderr
+    assert json.loads(filled.stdout)["views"][0]["rows"] == 32026
+    with liftwerk.open(copied) as project:
+        model = project.definitions.get(MODELS)["email_uplift"]
+        leaves = [leaf_of(project.definitions, str(number)) for number in range(1, 64000, 13)]
+        view = Server(project.definitions, project.stores, "campaign", project.clock)
+        served = view.get_many(leaves)
+        stores, now = project.stores, served[0].as_of
+        told = current(
+            project.definitions, stores, leaves, model.features, model.purpose, now
+        ).select(model.features)
+        known = sum(one.values["history"] is not None for one in served)
+        assert 0 < known < len(leaves)
+        assert [one.values for one in served] == told.to_pylist()
+
+        # And what was told then, in the decision's own words.
+        (release,) = json.loads(call("release", "list", "--json", cwd=copied).stdout)
+        decided = project.decide("3", release=release["id"])
+        snapshot = project.decision(decided["id"])["features"]
+        values = view.get(leaf_of(project.definitions, "3")).values
+        assert {one["name"]: one["value"] for one in snapshot} == values
 
 
 @pytest.mark.slow

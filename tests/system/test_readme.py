@@ -32,7 +32,17 @@ def environment() -> dict[str, str]:
 
 def test_the_tour_shows_what_the_package_does() -> None:
     text = "".join(block for _, block in tour())
-    for command in ("demo", "status", "policies", "decide", "decisions", "release", "sql", "init"):
+    for command in (
+        "demo",
+        "status",
+        "policies",
+        "decide",
+        "decisions",
+        "release",
+        "sql",
+        "init",
+        "features",
+    ):
         assert f"liftwerk {command}" in text
     assert {kind for kind, _ in tour()} == {"bash", "python"}
 
