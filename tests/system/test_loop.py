@@ -135,7 +135,7 @@ def test_the_view_knows_of_every_customer_what_a_decision_is_told(copied: Path) 
         model = project.definitions.get(MODELS)["email_uplift"]
         leaves = [leaf_of(project.definitions, str(number)) for number in range(1, 64000, 13)]
         view = Server(project.definitions, project.stores, "campaign", project.clock)
-        served = view.get_many(leaves)
+        served = view.get_many([(leaf,) for leaf in leaves])
         stores, now = project.stores, served[0].as_of
         told = current(
             project.definitions, stores, leaves, model.features, model.purpose, now
