@@ -18,6 +18,10 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark that the arguments name."""
     quick = "--quick" in arguments
     names = [argument for argument in arguments if argument != "--quick"]
+    part = []
+    if "--part" in names:
+        at = names.index("--part")
+        names, part = names[:at] + names[at + 2 :], names[at + 1 : at + 2]
     if len(names) != 1:
         known = ", ".join(BENCHMARKS)
         print(f"usage: python -m benchmarks NAME [--quick]; NAME: {known}", file=sys.stderr)
@@ -28,7 +32,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: no such benchmark: {name}: {hint}", file=sys.stderr)
         return 2
     began = time.perf_counter()
-    found = importlib.import_module(BENCHMARKS[name]).run(quick)
+    found = importlib.import_module(BENCHMARKS[name]).run(quick, *part)
     ours = {each: version(each) for each in ("numpy", "scipy", "lightgbm")}
     document = {
         **found,

@@ -43,11 +43,11 @@ def prepared(folder: Path, events: int) -> Path:
         building.rename(kept)
     project = folder / "project"
     # Tables are files that nobody changes; databases are copied.
-    shutil.copytree(kept, project, copy_function=_link_or_copy)
+    shutil.copytree(kept, project, copy_function=link_or_copy)
     return project
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
     if "/tables/" in source:
         try:
             os.link(source, target)
@@ -94,20 +94,23 @@ def server(project: Path, *options: str) -> Iterator[tuple[int, str, dict[str, l
     try:
         port = int(process.stdout.readline().strip().rstrip("/").rpartition(":")[2])
         time.sleep(1)  # both workers are up
-        yield port, KEY, _processes(process.pid)
+        yield port, KEY, processes_of(process.pid)
     finally:
         process.terminate()
         process.wait(90)
 
 
-def _processes(server_pid: int) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {"collecting": [server_pid], "sequencer": []}
+def processes_of(server_pid: int) -> dict[str, list[int]]:
+    """Say which processes a server has, and what they do."""
+    found: dict[str, list[int]] = {"collecting": [server_pid], "sequencer": [], "follower": []}
     children = Path(f"/proc/{server_pid}/task")
     for task in children.iterdir():
         for pid in (task / "children").read_text().split():
             said = Path(f"/proc/{pid}/cmdline").read_bytes()
             if b"\0compact\0" in said:
                 found["sequencer"].append(int(pid))
+            elif b"\0follow\0" in said:
+                found["follower"].append(int(pid))
             elif b"resource_tracker" not in said:
                 found["collecting"].append(int(pid))
     return found
@@ -127,7 +130,7 @@ class Footprint:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look until the work is done."""
-        before = {kind: sum(map(_cpu, pids)) for kind, pids in self._pids.items()}
+        before = {kind: sum(map(cpu_seconds, pids)) for kind, pids in self._pids.items()}
         thread = threading.Thread(target=self._watch)
         thread.start()
         try:
@@ -136,7 +139,7 @@ class Footprint:
             self._ended.set()
             thread.join()
             for kind, pids in self._pids.items():
-                self._cpu[kind] = sum(map(_cpu, pids)) - before[kind]
+                self._cpu[kind] = sum(map(cpu_seconds, pids)) - before[kind]
             self._stores.close()
 
     def _watch(self) -> None:
@@ -165,7 +168,8 @@ class Footprint:
         }
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process took so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
