@@ -19,7 +19,8 @@ from liftwerk.features.compile import compile_features
 from liftwerk.features.definition import AggregateName, FeatureDefinition, PriorDefinition
 from liftwerk.features.join import values_as_of, with_keys
 from liftwerk.features.kinds import AGGREGATES
-from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row, read_values
+from liftwerk.features.reading import Reader
+from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
 from liftwerk.features.tiles import compile_view, tiles_of
 
 from . import naive
@@ -231,7 +232,7 @@ def test_tiles_that_are_kept_give_the_same_values(ahead: int) -> None:
                     kept[key] = decode_row(encode_row(old))
         for customer in (ALICE, BOB, CAROL):
             rows = [kept[customer]] if customer in kept else []
-            found = read_values(view.grids, view.readings, rows, as_of)
+            found, _ = Reader(view.grids, view.readings).read(rows, as_of)
             for name, feature in FEATURES.items():
                 type_ = TYPES.get(feature.property or "", "")
                 wanted = naive.value(
@@ -377,7 +378,7 @@ def test_items_of_a_list_count_each_where_a_condition_holds() -> None:
         rows = tiles_of(connection, view, 9, "USD")
     assert found.to_pylist() == list(wanted.values())
     for customer, values in wanted.items():
-        assert read_values(view.grids, view.readings, [rows[(customer,)]], 9) == values
+        assert Reader(view.grids, view.readings).read([rows[(customer,)]], 9)[0] == values
 
 
 def test_a_key_is_what_the_event_says_it_is() -> None:
@@ -429,9 +430,12 @@ def test_a_key_is_what_the_event_says_it_is() -> None:
         found = values_as_of(connection, plans, with_keys(asked, plans), "USD").to_pydict()
         rows = tiles_of(connection, view, 9, "USD")
     assert found == {"sold": [3.0, 1.0, 1.0, 0.0], "in_session": [2.0, 3.0, 0.0, 2.0]}
-    assert {
-        key: read_values(view.grids, view.readings, [row], 9)["sold"] for key, row in rows.items()
-    } == {("a", "DE"): 3.0, ("b", "DE"): 1.0, ("a", "AT"): 1.0}
+    reader = Reader(view.grids, view.readings)
+    assert {key: reader.read([row], 9)[0]["sold"] for key, row in rows.items()} == {
+        ("a", "DE"): 3.0,
+        ("b", "DE"): 1.0,
+        ("a", "AT"): 1.0,
+    }
 
 
 def test_a_spine_has_to_say_whom_it_is_about() -> None:

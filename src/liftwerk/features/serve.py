@@ -22,8 +22,9 @@ from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
+from liftwerk.features.reading import Reader
 from liftwerk.features.served import Missing, Served
-from liftwerk.features.states import Row, decode_row, read_values, was_seen
+from liftwerk.features.states import Row, decode_row
 from liftwerk.identity.resolve import leaf_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import from_microseconds, to_microseconds
@@ -56,6 +57,7 @@ class Server:
         self._stores = stores
         self._clock = clock
         every = with_inputs(project, self.kept.declared.features)
+        self._reader = Reader(self.kept.view.grids, self.kept.view.readings)
         self._expressions: dict[str, Expression] = {
             feature: parsed(project, declared)
             for feature, declared in every.items()
@@ -225,14 +227,10 @@ class Server:
     def _values(
         self, rows: Sequence[Row], now: int, beside: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Missing]]:
-        view = self.kept.view
-        values = read_values(view.grids, view.readings, rows, now)
-        missing: dict[str, Missing] = {}
-        for reading in view.readings:
-            if values[reading.name] is None:
-                every = (row[reading.grid] for row in rows)
-                is_old = was_seen(view.grids[reading.grid], reading.slot, every, now)
-                missing[reading.name] = "expired" if is_old else "never"
+        values, seen = self._reader.read(rows, now)
+        missing: dict[str, Missing] = {
+            feature: "expired" if is_old else "never" for feature, is_old in seen.items()
+        }
         values |= beside
         missing |= {name: "not_given" for name in self._requests if values[name] is None}
         for name, expression in self._expressions.items():

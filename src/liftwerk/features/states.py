@@ -7,15 +7,13 @@ clock was ahead), by its own time, until that has passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from liftwerk.features.finalise import value_of
 from liftwerk.features.kinds.aggregate import Merge, Ratio
-from liftwerk.features.kinds.decayed_sum import weight_of_age
 from liftwerk.features.rows import Slot
 
 State: TypeAlias = Any
@@ -148,37 +146,12 @@ def add(grid: Grid, tiles: Tiles, new: Tiles, now: int) -> None:
         tiles.whole[tile] = states
     if grid.keep is not None:
         for start in [start for start in tiles.whole if start < now - grid.keep]:
-            tiles.spent |= _said(tiles.whole.pop(start))
+            tiles.spent |= said(tiles.whole.pop(start))
 
 
-def _said(states: Sequence[State]) -> int:
+def said(states: Sequence[State]) -> int:
+    """Give a bit for each state of which something is known."""
     return sum(1 << place for place, state in enumerate(states) if state is not None)
-
-
-def was_seen(grid: Grid, slot: Slot, every: Iterable[Tiles], as_of: int) -> bool:
-    """Say whether anything that counts for a slot happened before a time, however long ago.
-
-    Parameters
-    ----------
-    grid : Grid
-    slot : Slot
-    every : iterable of Tiles
-        Those of an entity's rows.
-    as_of : int
-        Microseconds since 1970.
-    """
-    bits = ((1 << len(slot.kind.merges)) - 1) << grid.place(slot)
-    return any(bits & (tiles.spent | _said_before(tiles, as_of)) for tiles in every)
-
-
-def _said_before(tiles: Tiles, as_of: int) -> int:
-    found = 0
-    for states in tiles.whole.values():
-        found |= _said(states)
-    for time, states in tiles.pending.items():
-        if time < as_of:
-            found |= _said(states)
-    return found
 
 
 class Reading(Struct, frozen=True):
@@ -203,109 +176,6 @@ class Reading(Struct, frozen=True):
     slot: Slot
     window: int | None
     ratio: Ratio | None
-
-
-def read_values(
-    grids: Sequence[Grid], readings: Sequence[Reading], rows: Sequence[Row], as_of: int
-) -> dict[str, Any]:
-    """Make the values of one entity, which may have several rows.
-
-    Parameters
-    ----------
-    grids : sequence of Grid
-    readings : sequence of Reading
-    rows : sequence of Row
-        What is kept of the entity: of a customer, a row for each leaf.
-    as_of : int
-        Microseconds since 1970, no earlier than when the rows were last added to.
-
-    Returns
-    -------
-    dict of str to float, or to what a property holds
-        Feature -> value; None for what is unknown. Instants are microseconds.
-    """
-    seen = [_before(grid, (row[place] for row in rows), as_of) for place, grid in enumerate(grids)]
-    values: dict[str, Any] = {}
-    for (place, slot), group in _grouped(readings):
-        values |= _slot_values(grids[place], slot, group, seen[place], as_of)
-    return {reading.name: values[reading.name] for reading in readings}
-
-
-def _grouped(
-    readings: Sequence[Reading],
-) -> Iterable[tuple[tuple[int, Slot], list[Reading]]]:
-    groups: dict[tuple[int, Slot], list[Reading]] = {}
-    for reading in readings:
-        groups.setdefault((reading.grid, reading.slot), []).append(reading)
-    return groups.items()
-
-
-def _before(grid: Grid, every: Iterable[Tiles], as_of: int) -> list[tuple[int, list[State]]]:
-    """List what happened before a time, the latest first."""
-    found: list[tuple[int, list[State]]] = []
-    for tiles in every:
-        found.extend(tiles.whole.items())
-        found.extend(
-            (grid.tile(time), states) for time, states in tiles.pending.items() if time < as_of
-        )
-    found.sort(key=lambda one: one[0], reverse=True)
-    return found
-
-
-def _slot_values(
-    grid: Grid,
-    slot: Slot,
-    readings: list[Reading],
-    seen: list[tuple[int, list[State]]],
-    as_of: int,
-) -> dict[str, Any]:
-    """Go back through the tiles once, and stop at the head of each window on the way."""
-    first = grid.place(slot)
-    names = list(slot.kind.merges)
-    merges = list(slot.kind.merges.values())
-    by_head = sorted(((_head(one, slot, as_of), one) for one in readings), key=lambda one: -one[0])
-    states: list[State] = [None] * len(names)
-    values: dict[str, Any] = {}
-    place = 0
-    for head, reading in by_head:
-        while place < len(seen) and seen[place][0] >= head:
-            start, kept = seen[place]
-            more = kept[first : first + len(names)]
-            if slot.kind.decays and more[0] is not None:
-                age = (as_of // slot.hop * slot.hop - start) // slot.hop
-                more = [more[0] * weight_of_age(age, slot.halving)]
-            states = merged(merges, states, more)
-            place += 1
-        values[reading.name] = _value(reading, dict(zip(names, states, strict=True)), as_of)
-    return values
-
-
-_FIRST = -(2**63)
-
-
-def _head(reading: Reading, slot: Slot, as_of: int) -> int:
-    if reading.window is None:
-        return _FIRST
-    return (as_of - reading.window) // slot.hop * slot.hop
-
-
-def _value(reading: Reading, states: dict[str, State], as_of: int) -> Any:
-    kind = reading.slot.kind
-    if kind.by_value:
-        states = _reduced(states["values"])
-    elif "value" in states and kind.merges["value"] in ("earliest", "latest"):
-        pair = states["value"]
-        states = {"value": None if pair is None else pair[1]}
-    if reading.ratio is None:
-        return states["value"]
-    return value_of(reading.ratio, states, as_of, kind.empty)
-
-
-def _reduced(pairs: list[list[Any]] | None) -> dict[str, State]:
-    if not pairs:
-        return {"n": None, "top": None, "total": None}
-    weights = [weight for _, weight in pairs]
-    return {"n": len(pairs), "top": max(weights), "total": sum(weights)}
 
 
 encode_row: Callable[[Row], bytes] = msgspec.json.Encoder().encode
