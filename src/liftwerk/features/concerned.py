@@ -58,6 +58,12 @@ def set_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> No
         connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
 
 
+def hold(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Set events aside with all their rows, where these are few and are read again and again."""
+    for name in names:
+        connection.execute(f"CREATE TABLE {quoted(f'_all_{name}')} AS SELECT * FROM {quoted(name)}")
+
+
 def narrow(connection: duckdb.DuckDBPyConnection, name: str, condition: str) -> None:
     """Let a view that was set aside hold only the rows for which a condition holds."""
     connection.execute(

@@ -9,6 +9,7 @@ import copy
 import functools
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -87,6 +88,18 @@ class Customers:
             members.setdefault(row["customer"], [row["customer"]]).append(row["leaf"])
         together = (sorted(leaves) for leaves in members.values())
         return {leaf: b"".join(group) for group in together for leaf in group}
+
+    def groups_of(self, leaves: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the groups of some leaves, as in ``groups``; of each leaf that is in one."""
+        groups = {self.groups[leaf] for leaf in leaves if leaf in self.groups}
+        return {g[at : at + 16]: g for g in groups for at in range(0, len(g), 16)}
+
+    def regrouped_since(self, before: Customers) -> dict[bytes, bytes | None]:
+        """Return the leaves whose group is another than before, each with its group now."""
+        was, now = before.groups, self.groups
+        if was is now:
+            return {}
+        return {leaf: now.get(leaf) for leaf in {**was, **now} if was.get(leaf) != now.get(leaf)}
 
     @cached_property
     def changes(self) -> Changes:

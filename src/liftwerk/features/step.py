@@ -1,0 +1,363 @@
+"""One view's step: from what its rows know of the log to what is known now.
+
+A plain new event is prepared by the same compiled SQL as everywhere, and merged into its leaf's
+tiles: one reading for all of them. Whatever else happened (a consent that was withdrawn or given, a
+better report of a conversion, leaves that became one customer and share their withdrawals now)
+makes the rows that it touches anew, from the log up to the same offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from functools import cached_property
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.events.definition import known_events
+from liftwerk.events.read import relations
+from liftwerk.events.schema import schema_of
+from liftwerk.events.tail import Behind
+from liftwerk.features.concerned import (
+    Key,
+    derived_columns,
+    hold,
+    keys_in,
+    narrow,
+    narrow_to_keys,
+    reports_beside,
+    set_aside,
+)
+from liftwerk.features.consented import CONSENT, Consented
+from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
+from liftwerk.features.kept import UNFILLED, KeptView, is_filled, leaves_of
+from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
+from liftwerk.features.tiles import tiles_of
+from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.instants import to_microseconds
+from liftwerk.store.online import Changes
+from liftwerk.store.stores import Stores
+
+AUDIT = "audit"
+
+PART = 500_000
+"""Events whose tiles are held in memory at once while a space is filled."""
+
+
+class Step:
+    """One view's way from the offset where it stands to that of a state of the log.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    kept : KeptView
+    behind : Behind
+        The state.
+    now : int
+        Microseconds since 1970.
+    who : tuple of int and Customers or None
+        An offset, and the customers as they were known up to it.
+    consented : Consented
+        Of the view's purpose.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        stores: Stores,
+        kept: KeptView,
+        behind: Behind,
+        now: int,
+        who: tuple[int, Customers | None],
+        consented: Consented,
+    ) -> None:
+        self.project = project
+        self.stores = stores
+        self.kept = kept
+        self.behind = behind
+        self.who = who
+        self.consented = consented
+        self.progress = stores.online.progress(kept.space)
+        self.members_progress = stores.online.progress(kept.members)
+        self.stale_progress = stores.online.progress(kept.stale)
+        self.filling = not is_filled(self.progress)
+        self.now = now
+        if self.progress is not None:
+            self.now = max(now, to_microseconds(self.progress.at))
+
+    @property
+    def needed(self) -> bool:
+        """Whether the log goes on behind what the rows know, or some are to be made anew."""
+        if self.progress is None or self.progress.offset < self.behind.offset:
+            return True
+        return bool(self._stale)
+
+    def write(self, clock: Clock) -> None:
+        """Write the rows, who is who, and the offset."""
+        at = clock.now()
+        if self.progress is not None:
+            at = max(at, self.progress.at)
+        if self.filling:
+            self._fill(at)
+        else:
+            self._follow(at)
+
+    def _fill(self, at: datetime) -> None:
+        """Make every row from the log, a part of the keys after another: all may be too many.
+
+        Until the last part is there, the space stands at an offset that no reader takes. A fill
+        that was killed begins anew.
+        """
+        events, progress = self.kept.events, self.progress
+        with self._relations(self.kept.declared.purpose, events) as connection:
+            set_aside(connection, events)
+            for place, keys in enumerate(self._parts()):
+                for name in events:
+                    narrow(connection, name, keys)
+                made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+                puts = [(self._written(key), encode_row(row)) for key, row in made.items()]
+                changes = Changes(progress, puts, clear=place == 0)
+                progress = self.stores.online.apply({self.kept.space: changes}, UNFILLED, at)
+        changed = {self.kept.space: Changes(progress)} | self._beside()
+        self.stores.online.apply(changed, self.behind.offset, at)
+
+    def _parts(self) -> list[str]:
+        """Cut what a fill makes into parts; what items are about is not seen in a row."""
+        part = self.kept.view.plans[0].source.key[0]
+        if self.kept.entity in PEOPLE:
+            return parts(self.behind.offset, part.column)
+        return ["TRUE"]
+
+    def _written(self, key: Key) -> bytes:
+        return encoded(self.kept.entity, key)
+
+    def _follow(self, at: datetime) -> None:
+        """Merge what is new, and make anew what became untrue."""
+        new, touched = self._new(self._touched())
+        puts = {key: encode_row(row) for key, row in self._added(new)}
+        drops = []
+        for key, row in self._made_anew(touched):
+            if row is None:
+                drops.append(key)
+            else:
+                puts[key] = encode_row(row)
+        changes = {self.kept.space: Changes(self.progress, puts.items(), drops)}
+        self.stores.online.apply(changes | self._beside(), self.behind.offset, at)
+
+    def _beside(self) -> dict[str, Changes]:
+        """Move on what is kept beside the rows: who is who, and what was to be made anew."""
+        changes = {}
+        if self.kept.entity == CUSTOMER:
+            changes[self.kept.members] = self._members()
+        if self._stale:
+            changes[self.kept.stale] = Changes(self.stale_progress, clear=True)
+        return changes
+
+    @cached_property
+    def _stale(self) -> set[Key]:
+        """What was marked to be made anew."""
+        found: set[Key] = set()
+        if self.stale_progress is None:
+            return found
+        after = b""
+        while rows := self.stores.online.rows(self.kept.stale, after):
+            found.update(tuple(msgspec.msgpack.decode(row.body)) for row in rows)
+            after = rows[-1].key
+        return found
+
+    @cached_property
+    def _since(self) -> int:
+        if self.progress is None:
+            return UNFILLED
+        return self.progress.offset
+
+    @cached_property
+    def customers(self) -> Customers | None:
+        """Who is which customer; None where nothing can be linked."""
+        return customers_as_of(self.project, self.stores, tail=self.behind)
+
+    @cached_property
+    def _before(self) -> Customers | None:
+        """Who was which customer by what the rows know."""
+        offset, customers = self.who
+        if offset == self._since:
+            return customers
+        known = AsOf(offset=self._since)
+        return customers_as_of(self.project, self.stores, known, tail=self.behind)
+
+    @cached_property
+    def _regrouped(self) -> Mapping[bytes, bytes | None]:
+        """Leaf -> all leaves of its customer, where these are others than the rows know."""
+        if self.customers is None:
+            return {}
+        if self._before is None:
+            return dict(self.customers.groups)
+        return self.customers.regrouped_since(self._before)
+
+    def _members(self) -> Changes:
+        if self.filling:
+            groups = {} if self.customers is None else self.customers.groups
+            return Changes(self.members_progress, groups.items(), clear=True)
+        groups = dict(self._regrouped)
+        # What an erasure changed is marked: the log tells no longer what it said before.
+        marked = {key[0] for key in self._stale}
+        if marked:
+            known = {} if self.customers is None else self.customers.groups_of(marked)
+            groups |= {leaf: known.get(leaf) for leaf in marked}
+        puts = [(leaf, group) for leaf, group in groups.items() if group is not None]
+        drops = [leaf for leaf, group in groups.items() if group is None]
+        return Changes(self.members_progress, puts, drops)
+
+    def _news(self, names: Iterable[str], after: int) -> bool:
+        """Say whether there may be rows of some events behind an offset."""
+        if after < self.behind.since:
+            return True  # they are in the tables by now
+        schema = schema_of(self.project)
+        kinds = [kind.table for name in names for kind in schema.versions(name)]
+        tables = [self.behind.tables[kind] for kind in kinds if kind in self.behind.tables]
+        return any(table.column("offset")[-1].as_py() > after for table in tables)
+
+    def _relations(
+        self,
+        purpose: str,
+        names: Sequence[str],
+        leaves: Iterable[bytes] | None = None,
+        after_offset: int | None = None,
+        superseded: bool = False,
+    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return relations(
+            self.project,
+            self.stores,
+            purpose,
+            AsOf(offset=self.behind.offset),
+            derived_columns(self.project),
+            names,
+            one_customer=self._one_customer(),
+            superseded=superseded,
+            tail=self.behind,
+            leaves=None if leaves is None else pa.array(list(leaves), pa.binary()),
+            after_offset=after_offset,
+        )
+
+    def _one_customer(self) -> pa.Table | None:
+        """Say which leaves are one customer, as far as a change of consent may be about them."""
+        if self.customers is None:
+            return None
+        if self.filling:
+            return self.customers.merged
+        return self.consented.one_customer(self.customers)
+
+    def _touched(self) -> set[Key]:
+        """Say whose rows cannot be merely added to."""
+        changed = self.consented.news(self._consents, self._since, self.behind.offset)
+        leaves = {leaf for leaf in self._regrouped if self._shares_another_consent(leaf)}
+        leaves |= changed
+        if self.customers is not None:
+            leaves.update(self.customers.groups_of(changed))
+        found = set(self._stale)
+        if not leaves:
+            return found
+        if self.kept.entity in PEOPLE:
+            found.update((leaf,) for leaf in leaves)
+        # Rows name several identifiers: what is said of one is about rows of another's.
+        with self._relations(AUDIT, self.kept.events, leaves=leaves) as connection:
+            found |= keys_in(connection, self.kept, self.kept.events)
+        return found | self._may_count_again(leaves)
+
+    def _consents(self, after: int) -> AbstractContextManager[duckdb.DuckDBPyConnection] | None:
+        if not self._news([CONSENT], after):
+            return None
+        derived = derived_columns(self.project)
+        known = AsOf(offset=self.behind.offset)
+        return relations(
+            self.project,
+            self.stores,
+            AUDIT,
+            known,
+            derived,
+            [CONSENT],
+            tail=self.behind,
+            after_offset=after,
+        )
+
+    def _shares_another_consent(self, leaf: bytes) -> bool:
+        """Say whether somebody said of a consent what a regrouped leaf shares now, or no longer."""
+        together = {leaf, *leaves_of(self._regrouped[leaf] or b"")}
+        if self._before is not None:
+            together.update(self._before.groups_of([leaf]))
+        return self.consented.among(together)
+
+    def _may_count_again(self, leaves: set[bytes]) -> set[Key]:
+        """Say whose report of a conversion may count, or count no longer, for another's consent."""
+        declared = known_events(self.project)
+        names = [name for name in self.kept.events if declared[name].unique]
+        if not names:
+            return set()
+        with self._relations(AUDIT, names) as connection:
+            return reports_beside(connection, self.project, self.kept, names, leaves)
+
+    def _new(self, touched: set[Key]) -> tuple[Mapping[bytes, Row], set[Key]]:
+        """Return what is to be added to rows that were not touched, and all that were."""
+        if not self._news(self.kept.events, self._since):
+            return {}, touched
+        purpose, since = self.kept.declared.purpose, self._since
+        with self._relations(
+            purpose, self.kept.events, after_offset=since, superseded=True
+        ) as connection:
+            hold(connection, self.kept.events)
+            for name in self.kept.events:
+                narrow(connection, name, f'"offset" <= {since} AND superseded_by IS NOT NULL')
+            touched = touched | keys_in(connection, self.kept, self.kept.events)
+            for name in self.kept.events:
+                narrow(connection, name, f'"offset" > {since} AND superseded_by IS NULL')
+            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+        return {self._written(key): row for key, row in made.items() if key not in touched}, touched
+
+    def _added(self, new: Mapping[bytes, Row]) -> Iterable[tuple[bytes, Row]]:
+        """Merge what is new into what is kept."""
+        bodies, _ = self.stores.online.get(self.kept.space, list(new))
+        for (key, more), body in zip(new.items(), bodies, strict=True):
+            row = self._empty() if body is None else decode_row(body)
+            for grid, tiles, added in zip(self.kept.view.grids, row, more, strict=True):
+                add(grid, tiles, added, self.now)
+            yield key, row
+
+    def _made_anew(self, touched: set[Key]) -> Iterable[tuple[bytes, Row | None]]:
+        if not touched:
+            return
+        leaves = None
+        if self.kept.entity in PEOPLE:
+            leaves = [leaf for (leaf,) in touched]
+        with self._relations(
+            self.kept.declared.purpose, self.kept.events, leaves=leaves
+        ) as connection:
+            if leaves is None:
+                narrow_to_keys(connection, self.kept, touched)
+            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+        for key in touched:
+            yield self._written(key), made.get(key)
+
+    def _empty(self) -> Row:
+        return [Tiles({}, {}) for _ in self.kept.view.grids]
+
+
+def parts(events: int, column: str) -> list[str]:
+    """Cut leaf keys into parts that hold about `PART` events each, as SQL conditions.
+
+    Examples
+    --------
+    >>> parts(1_000_000, "customer")
+    ["customer < unhex('80')", "customer >= unhex('80')"]
+    """
+    count = min(256, -(-events // PART))
+    bounds = [256 * place // max(count, 1) for place in range(1, count)]
+    low = ["", *(f"{column} >= unhex('{bound:02X}')" for bound in bounds)]
+    high = [*(f"{column} < unhex('{bound:02X}')" for bound in bounds), ""]
+    return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]
