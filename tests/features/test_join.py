@@ -20,7 +20,7 @@ from liftwerk.features.definition import AggregateName, FeatureDefinition, Prior
 from liftwerk.features.join import values_as_of, with_keys
 from liftwerk.features.kinds import AGGREGATES
 from liftwerk.features.reading import Reader
-from liftwerk.features.states import Row, Tiles, add, decode_row, encode_row
+from liftwerk.features.states import Adder, Row, Tiles, decode_row, encode_row
 from liftwerk.features.tiles import compile_view, tiles_of
 
 from . import naive
@@ -227,8 +227,7 @@ def test_tiles_that_are_kept_give_the_same_values(ahead: int) -> None:
             with connect(part) as connection:
                 for (key,), row in tiles_of(connection, view, now, "USD").items():
                     old = kept.setdefault(key, [Tiles({}, {}) for _ in view.grids])
-                    for grid, tiles, new in zip(view.grids, old, row, strict=True):
-                        add(grid, tiles, new, now)
+                    Adder(view.grids).add(old, row, now)
                     kept[key] = decode_row(encode_row(old))
         for customer in (ALICE, BOB, CAROL):
             rows = [kept[customer]] if customer in kept else []

@@ -7,6 +7,7 @@ clock was ahead), by its own time, until that has passed.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -43,7 +44,7 @@ def _by_value(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
 
 
 MERGES: Mapping[Merge, Callable[[State, State], State]] = {
-    "add": lambda one, other: one + other,
+    "add": operator.add,
     "least": min,
     "greatest": max,
     "earliest": lambda one, other: min(one, other, key=lambda pair: pair[0]),
@@ -52,13 +53,17 @@ MERGES: Mapping[Merge, Callable[[State, State], State]] = {
 }
 
 
-def merged(merges: Sequence[Merge], one: Sequence[State], other: Sequence[State]) -> list[State]:
+def merged(
+    merges: Sequence[Callable[[State, State], State]],
+    one: Sequence[State],
+    other: Sequence[State],
+) -> list[State]:
     """Merge the states of disjoint rows.
 
     Parameters
     ----------
-    merges : sequence of Merge
-        How each is merged.
+    merges : sequence of callable
+        How each is merged, from `MERGES`.
     one, other : sequence of State
 
     Returns
@@ -67,18 +72,14 @@ def merged(merges: Sequence[Merge], one: Sequence[State], other: Sequence[State]
 
     Examples
     --------
-    >>> merged(["add", "greatest", "latest"], [1, None, [10, "a"]], [2, 5, [11, "b"]])
+    >>> hows = [MERGES[merge] for merge in ("add", "greatest", "latest")]
+    >>> merged(hows, [1, None, [10, "a"]], [2, 5, [11, "b"]])
     [3, 5, [11, 'b']]
     """
-    together = []
-    for merge, left, right in zip(merges, one, other, strict=True):
-        if left is None:
-            together.append(right)
-        elif right is None:
-            together.append(left)
-        else:
-            together.append(MERGES[merge](left, right))
-    return together
+    return [
+        right if left is None else left if right is None else merge(left, right)
+        for merge, left, right in zip(merges, one, other, strict=True)
+    ]
 
 
 class Grid(Struct, frozen=True):
@@ -119,34 +120,55 @@ class Grid(Struct, frozen=True):
         raise KeyError(slot)
 
 
-def add(grid: Grid, tiles: Tiles, new: Tiles, now: int) -> None:
-    """Merge new tiles into kept ones, let pending rows go whose time has come, drop spent tiles.
+class Adder:
+    """Merges new tiles into kept ones.
 
     Parameters
     ----------
-    grid : Grid
-    tiles : Tiles
-        Kept; changed in place.
-    new : Tiles
-        Of rows that were not added before.
-    now : int
-        Microseconds since 1970; rows before it are no longer pending.
+    grids : sequence of Grid
+        Those of a row.
     """
-    merges = grid.merges
-    for kept, more in ((tiles.whole, new.whole), (tiles.pending, new.pending)):
-        for start, states in more.items():
-            if start in kept:
-                kept[start] = merged(merges, kept[start], states)
-            else:
-                kept[start] = list(states)
-    for time in [time for time in tiles.pending if time < now]:
-        states, tile = tiles.pending.pop(time), grid.tile(time)
-        if tile in tiles.whole:
-            states = merged(merges, tiles.whole[tile], states)
-        tiles.whole[tile] = states
-    if grid.keep is not None:
-        for start in [start for start in tiles.whole if start < now - grid.keep]:
-            tiles.spent |= said(tiles.whole.pop(start))
+
+    def __init__(self, grids: Sequence[Grid]) -> None:
+        self._grids = grids
+        self._merges = [tuple(MERGES[merge] for merge in grid.merges) for grid in grids]
+
+    def add(self, row: Row, new: Row, now: int) -> None:
+        """Merge new tiles, let pending rows go whose time has come, drop spent tiles.
+
+        Parameters
+        ----------
+        row : Row
+            Kept; changed in place.
+        new : Row
+            Of events that were not added before.
+        now : int
+            Microseconds since 1970; events before it are no longer pending.
+        """
+        for grid, merges, tiles, more in zip(self._grids, self._merges, row, new, strict=True):
+            size = len(tiles.whole)
+            _merge(merges, tiles.whole, more.whole)
+            if tiles.pending or more.pending:
+                _merge(merges, tiles.pending, more.pending)
+                passed = [time for time in tiles.pending if time < now]
+                for time in passed:
+                    _merge(merges, tiles.whole, {grid.tile(time): tiles.pending.pop(time)})
+            # What lies behind every window is read by none, and may wait until a tile comes in.
+            if grid.keep is not None and len(tiles.whole) > size:
+                for start in [start for start in tiles.whole if start < now - grid.keep]:
+                    tiles.spent |= said(tiles.whole.pop(start))
+
+
+def _merge(
+    merges: Sequence[Callable[[State, State], State]],
+    kept: dict[int, list[State]],
+    more: Mapping[int, list[State]],
+) -> None:
+    for start, states in more.items():
+        if start in kept:
+            kept[start] = merged(merges, kept[start], states)
+        else:
+            kept[start] = states
 
 
 def said(states: Sequence[State]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -217,8 +218,9 @@ def tiles_of(
     found: dict[tuple[Any, ...], Row] = {}
     connection.register("_clock", pa.table({"now": pa.array([now], pa.int64())}))
     try:
+        for event, money in dict.fromkeys((p.source.event, p.source.money) for p in view.plans):
+            check_currency(connection, event, money, currency)
         for place, plan in enumerate(view.plans):
-            check_currency(connection, plan.source.event, plan.source.money, currency)
             _add_states(connection, view, place, found)
             for state, counted in plan.by_value:
                 table = exact_states(connection, plan.source.event, counted.duckdb)
@@ -269,6 +271,10 @@ def _keys(table: pa.Table) -> tuple[list[Any], list[int], list[int | None]]:
     return list(zip(*entity, strict=True)), starts, pending
 
 
+_NOTHING = Tiles({}, {})
+"""What new rows, which nobody changes, have of grids that nothing is in."""
+
+
 def _tiles(
     view: View,
     place: int,
@@ -276,9 +282,12 @@ def _tiles(
     key: tuple[Any, ...],
     time: int | None,
 ) -> dict[int, list[Any]]:
-    if key not in found:
-        found[key] = [Tiles({}, {}) for _ in view.plans]
-    tiles = found[key][place]
+    row = found.get(key)
+    if row is None:
+        row = found[key] = [_NOTHING] * len(view.plans)
+    if row[place] is _NOTHING:
+        row[place] = Tiles({}, {})
+    tiles = row[place]
     if time is None:
         return tiles.whole
     return tiles.pending
@@ -287,7 +296,10 @@ def _tiles(
 def _plain(column: pa.ChunkedArray) -> list[Any]:
     """Return Python's own values: whole numbers of any length are integers."""
     if pa.types.is_decimal(column.type):
-        return [None if number is None else int(number) for number in column.to_pylist()]
+        try:
+            column = pc.cast(column, pa.int64())
+        except pa.ArrowInvalid:  # one has more than 64 bits
+            return [None if number is None else int(number) for number in column.to_pylist()]
     plain: list[Any] = column.to_pylist()
     return plain
 
