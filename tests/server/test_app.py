@@ -272,7 +272,7 @@ def test_faults_are_told_without_their_insides(caplog: pytest.LogCaptureFixture)
     assert "process 17 holds it" in html.unescape(in_use.text)
 
 
-def test_source_is_closed_when_the_application_ends() -> None:
+def test_sources_are_closed_when_the_application_ends() -> None:
     opened: list[trial.TrialSource] = []
 
     def open_source() -> trial.TrialSource:
@@ -282,8 +282,7 @@ def test_source_is_closed_when_the_application_ends() -> None:
     with TestClient(app=create_app(open_source), base_url="http://127.0.0.1") as client:
         assert client.get("/health/ready").json() == {"status": "ready"}
         client.get("/")
-    (source,) = opened
-    assert source.closed
+    assert [source.closed for source in opened] == [True, True]
 
 
 def test_schema_describes_every_program_address(client: TestClient) -> None:

@@ -528,8 +528,11 @@ class TrialSource:
             "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
         }
 
-    def features(self, view: str, customer: str) -> Served:
-        raise UnknownName(f"no [feature_views.{view}] is declared", "liftwerk.toml", customer)
+    def features(self, view: str, entity: str, key: str) -> Served:
+        raise UnknownName(f"no [feature_views.{view}] is declared", "liftwerk.toml", key)
+
+    def compile_views(self) -> None:
+        return None
 
     def close(self) -> None:
         self.closed = True

@@ -129,7 +129,7 @@ FEATURES = "/v1/features/"
 )
 async def features(
     request: Request[Any, Any, Any],
-    reader: NamedDependency[Reader],
+    values: NamedDependency[Reader],
     entity: OfEntity,
     key: WhoseFeatures,
     view: OfView,
@@ -140,7 +140,7 @@ async def features(
     """
     written = quoted_in(request.scope["raw_path"], f"{FEATURES}{entity}/")
     given = {name: value for name, value in request.query_params.items() if name != "view"}
-    return await reader.ask(lambda source: source.features(view, entity, written, given))
+    return await values.ask(lambda source: source.features(view, entity, written, given))
 
 
 @get("/health/live", summary="The process answers", sync_to_thread=False)

@@ -77,7 +77,8 @@ def create_app(
     Parameters
     ----------
     open_source : callable
-        Opens a `ReportSource`; it is opened, asked and closed in one thread of its own.
+        Opens a `ReportSource`; it is opened, asked and closed in one thread of its own. Called
+        twice: kept values are asked for in another thread than the rest.
     token : str, optional
         Asked of everybody: as a bearer token, or once in a browser.
     hosts : iterable of str, optional
@@ -90,28 +91,38 @@ def create_app(
     Guard
         An ASGI application.
     """
-    return guard(Reader(open_source), token=token, hosts=hosts, opened=opened)
+    reader, values = Reader(open_source), Reader(open_source)
+    return guard(reader, values, token=token, hosts=hosts, opened=opened)
 
 
 def guard(
     reader: Reader,
+    values: Reader,
     *,
     token: str | None = None,
     hosts: Iterable[str] | None = LOOPBACK_NAMES,
     opened: OpenDoor | None = None,
 ) -> Guard:
-    """Build the application over a reader that may be open already."""
+    """Build the application over a reader that may be open already, and one for kept values.
+
+    Who asks for values decides something meanwhile, and waits for no page.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await reader.open()
+        await values.ask(lambda source: source.compile_views())
         try:
             yield
         finally:
+            await values.close()
             await reader.close()
 
     async def give_reader() -> Reader:
         return reader
+
+    async def give_values() -> Reader:
+        return values
 
     static = create_static_files_router(
         path="/static",
@@ -120,7 +131,7 @@ def guard(
         cache_control=CacheControlHeader(max_age=31_536_000, immutable=True),
     )
     handlers: list[Any] = [*HANDLERS, static]
-    dependencies = {"reader": Provide(give_reader)}
+    dependencies = {"reader": Provide(give_reader), "values": Provide(give_values)}
     lifespans: list[Any] = [lifespan]
     project = None
     if opened is not None:

@@ -20,6 +20,7 @@ from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
+from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
@@ -55,9 +56,7 @@ class LiveSource:
 
     def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         """Return what is known of one entity now, from a view's kept values."""
-        if view not in self._served:
-            self._served[view] = Server(self.project, self.stores, view, self.clock)
-        server = self._served[view]
+        server = self._server(view)
         if server.kept.entity != entity:
             what = f"no view {view!r} about a {entity}"
             hint = f"it is about a {server.kept.entity}"
@@ -67,6 +66,16 @@ class LiveSource:
             written = key.split("/")
         found = server.key([unquote(part) for part in written])
         return server.get(*found, request=server.request(request))
+
+    def compile_views(self) -> None:
+        """Be ready to be asked for the values of every declared feature view."""
+        for view in self.project.get(FEATURE_VIEWS):
+            self._server(view)
+
+    def _server(self, view: str) -> Server:
+        if view not in self._served:
+            self._served[view] = Server(self.project, self.stores, view, self.clock)
+        return self._served[view]
 
     def close(self) -> None:
         """Close the stores."""

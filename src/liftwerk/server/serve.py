@@ -67,7 +67,8 @@ def serve(
     hosts = None
     if is_loopback(host):
         hosts = LOOPBACK_NAMES | {host_name(name) for name in names}
-    uvloop.run(_serve(Reader(open_source), host, port, token, hosts, tell, opened))
+    readers = Reader(open_source), Reader(open_source)
+    uvloop.run(_serve(readers, host, port, token, hosts, tell, opened))
 
 
 def _print(address: str) -> None:
@@ -118,7 +119,7 @@ def address_of(host: str, port: int) -> str:
 
 
 async def _serve(
-    reader: Reader,
+    readers: tuple[Reader, Reader],
     host: str,
     port: int,
     token: str | None,
@@ -127,9 +128,9 @@ async def _serve(
     opened: OpenDoor | None,
 ) -> None:
     logging.getLogger("_granian").setLevel(logging.ERROR)
-    await reader.open()
+    await readers[0].open()
     server = Server(
-        guard(reader, token=token, hosts=hosts, opened=opened),
+        guard(*readers, token=token, hosts=hosts, opened=opened),
         address=host,
         port=port,
         interface=Interfaces.ASGI,

@@ -367,6 +367,10 @@ class ReportSource(Protocol):
         """
         ...
 
+    def compile_views(self) -> None:
+        """Be ready to be asked for the values of every declared feature view."""
+        ...
+
     def close(self) -> None:
         """Let go of stores and files."""
         ...
