@@ -32,6 +32,7 @@ SILENT = 0.1
 
 _POOL = 5_000
 _TAIL = 0.025
+_CONSENT = '"consent"'
 _ID, _ORDER, _DEVICE, _CUSTOMER, _TIME = "@id@", "@order@", "@device@", "@customer@", "@time@"
 
 
@@ -64,7 +65,10 @@ class Shop:
     def take(
         self, source: str, count: int, since: datetime, until: datetime, name: str = ""
     ) -> list[bytes]:
-        """Return a source's events as JSON, with times between two moments; of one customer."""
+        """Return a source's events as JSON, with times between two moments.
+
+        Of one customer, who is named and agreed to everything, or of all.
+        """
         drawn = os.urandom(16 * count).hex()
         pool, rng, length = self._pools[source], self._rng, (until - since).total_seconds()
         found = []
@@ -80,6 +84,8 @@ class Shop:
                 _TIME: at.isoformat(),
             }
             pieces = pool[rng.randrange(_POOL)]
+            while name and _CONSENT not in pieces[-1]:
+                pieces = pool[rng.randrange(_POOL)]
             found.append("".join([given.get(piece, piece) for piece in pieces]).encode())
         return found
 
@@ -114,7 +120,7 @@ def _template(rng: random.Random, source: str) -> Sequence[str]:
         "properties": _properties(rng, name),
     }
     if rng.random() >= SILENT:
-        event["consent"] = {"granted": ["analytics"], "source": "api"}
+        event["consent"] = {"granted": ["analytics"], "source": "api"}  # the last of its keys
     text = msgspec.json.encode(event).decode()
     pieces = [text]
     for mark in (_ID, _ORDER, _DEVICE, _CUSTOMER, _TIME):
