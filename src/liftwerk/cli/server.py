@@ -27,7 +27,7 @@ else:
 EVERY = "5s"
 """How often what was collected is sorted into tables."""
 
-FRESH = "1s"
+FRESH = "250ms"
 """How often kept features take in what was collected."""
 
 

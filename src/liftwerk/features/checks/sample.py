@@ -13,7 +13,8 @@ from liftwerk.features.as_of import with_expressions, with_inputs
 from liftwerk.features.definition import value_type
 from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.kept import KeptView, leaves_of
-from liftwerk.features.states import Row, decode_row, read_values
+from liftwerk.features.reading import Reader
+from liftwerk.features.states import Row, decode_row
 from liftwerk.store.online import Online, Reading
 
 MOST = 5_000
@@ -103,7 +104,8 @@ def _values(
 ) -> pa.Table:
     features = with_inputs(project, kept.declared.features)
     view = kept.view
-    found = [read_values(view.grids, view.readings, rows, now) for rows in customers]
+    reader = Reader(view.grids, view.readings)
+    found = [reader.read(rows, now)[0] for rows in customers]
     columns: dict[str, Any] = {}
     for reading in view.readings:
         type_ = _ARROW.get(value_type(project, features[reading.name]), pa.float64())
