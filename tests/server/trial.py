@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
@@ -528,7 +529,7 @@ class TrialSource:
             "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
         }
 
-    def features(self, view: str, entity: str, key: str) -> Served:
+    def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         raise UnknownName(f"no [feature_views.{view}] is declared", "liftwerk.toml", key)
 
     def compile_views(self) -> None:

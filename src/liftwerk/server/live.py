@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from liftwerk.clock import Clock, SystemClock
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Duration
-from liftwerk.errors import UnknownName
+from liftwerk.errors import DefinitionError, UnknownName
 from liftwerk.events.inventory.shapes import Inventory
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
@@ -70,7 +71,8 @@ class LiveSource:
     def compile_views(self) -> None:
         """Be ready to be asked for the values of every declared feature view."""
         for view in self.project.get(FEATURE_VIEWS):
-            self._server(view)
+            with suppress(DefinitionError):  # it is said to who asks for that view
+                self._server(view)
 
     def _server(self, view: str) -> Server:
         if view not in self._served:
