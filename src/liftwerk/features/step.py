@@ -198,21 +198,21 @@ class Step:
         if self.customers is None:
             return {}
         if self._before is None:
-            return dict(self.customers.groups)
+            return self.customers.groups
         return self.customers.regrouped_since(self._before)
 
     def _members(self) -> Changes:
         if self.filling:
             groups = {} if self.customers is None else self.customers.groups
             return Changes(self.members_progress, groups.items(), clear=True)
-        groups = dict(self._regrouped)
+        moved = {**self._regrouped}
         # What an erasure changed is marked: the log tells no longer what it said before.
         marked = {key[0] for key in self._stale}
         if marked:
             known = {} if self.customers is None else self.customers.groups_of(marked)
-            groups |= {leaf: known.get(leaf) for leaf in marked}
-        puts = [(leaf, group) for leaf, group in groups.items() if group is not None]
-        drops = [leaf for leaf, group in groups.items() if group is None]
+            moved |= {leaf: known.get(leaf) for leaf in marked}
+        puts = [(leaf, group) for leaf, group in moved.items() if group is not None]
+        drops = [leaf for leaf, group in moved.items() if group is None]
         return Changes(self.members_progress, puts, drops)
 
     def _news(self, names: Iterable[str], after: int) -> bool:
