@@ -191,7 +191,7 @@ class _Life:
         for name, stores in self.stores.items():
             self.updaters[name].catch_up()
             server = Server(self.project, stores, "kept", FixedClock(time))
-            served = server.get_many(keys)
+            served = server.get_many([(key,) for key in keys])
             assert {(one.as_of, one.offset) for one in served} == {(time, self.offset)}
             answers[name] = [dict(one.values) for one in served]
         compact(self.project, self.home, self.now)
