@@ -19,7 +19,7 @@ from liftwerk.features.asked import opened
 from liftwerk.features.brought import brought
 from liftwerk.features.checks.values import check_features
 from liftwerk.features.compile import Plan, compile_features
-from liftwerk.features.definition import FEATURES, FeatureDefinition, parsed
+from liftwerk.features.definition import FEATURES, FeatureDefinition, features_read, parsed
 from liftwerk.features.expression import evaluate
 from liftwerk.features.join import values_as_of, with_keys
 from liftwerk.features.own import own_values
@@ -91,7 +91,7 @@ def training_set(
             found = values_as_of(connection, group, asked, project.currency)
         columns |= dict(zip(found.column_names, found.columns, strict=True))
     columns |= own_values(project, stores, wanted, keyed, purpose, as_of)
-    columns |= brought(project, stores, wanted, keyed, purpose, as_of)
+    columns |= brought(project, stores, wanted, keyed, columns, purpose, as_of)
     values = with_expressions(project, wanted, pa.table(columns))
     check_features(project, stores, values, features)
     table = spine
@@ -124,15 +124,13 @@ def events_of(project: Project, features: Iterable[str]) -> list[str]:
 def with_inputs(project: Project, features: Iterable[str]) -> dict[str, FeatureDefinition]:
     """Look features up, and those that expressions read: each before what reads it."""
     found: dict[str, FeatureDefinition] = {}
-    declared = project.get(FEATURES)
 
     def visit(name: str) -> None:
         if name not in found:
             feature = project.lookup(FEATURES, name)
             if feature.expression is not None:
-                for read in parsed(project, feature).names:
-                    if read in declared:
-                        visit(read)
+                for read in features_read(project, feature):
+                    visit(read)
             found[name] = feature
 
     for name in features:

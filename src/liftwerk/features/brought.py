@@ -31,6 +31,7 @@ def brought(
     stores: Stores,
     features: Mapping[str, FeatureDefinition],
     spine: pa.Table,
+    values: Mapping[str, pa.ChunkedArray],
     purpose: str,
     as_of: AsOf,
 ) -> dict[str, pa.ChunkedArray]:
@@ -44,6 +45,9 @@ def brought(
         With all that they read.
     spine : pyarrow.Table
         ``time``, the entities' keys, and what came with each question.
+    values : mapping of str to pyarrow.ChunkedArray
+        What is known of them by features that are made of events: their values may say which
+        other entity is meant.
     purpose : str
     as_of : AsOf
         What may be known at all.
@@ -56,7 +60,8 @@ def brought(
     found = from_request(features, spine)
     found |= from_clock(spine.column("time"), project.timezone)
     names = properties_read(project, features)
-    return found | from_entities(project, stores, spine, names, purpose, as_of)
+    said = {**values, **found}
+    return found | from_entities(project, stores, spine, said, names, purpose, as_of)
 
 
 def reading_beside(
@@ -136,6 +141,7 @@ def from_entities(
     project: Project,
     stores: Stores,
     spine: pa.Table,
+    said: Mapping[str, pa.ChunkedArray],
     names: Iterable[str],
     purpose: str,
     as_of: AsOf,
@@ -147,7 +153,9 @@ def from_entities(
     project : Project
     stores : Stores
     spine : pyarrow.Table
-        Has the columns of the entities' keys, and ``time``.
+        Has ``time``, and the key of whom it is about.
+    said : mapping of str to pyarrow.ChunkedArray
+        Values that say the keys of other entities.
     names : iterable of str
         ``ENTITY.PROPERTY``.
     purpose : str
@@ -167,7 +175,8 @@ def from_entities(
         by_entity.setdefault(entity, []).append(key)
     for entity, keys in by_entity.items():
         declared = project.get(ENTITIES)[entity]
-        rows = spine.select([*declared.key, "time"])
+        whose = {part: said[part] if part in said else spine.column(part) for part in declared.key}
+        rows = pa.table({**whose, "time": spine.column("time")})
         joined = join(project, stores, rows, entity, purpose, known="time", as_of=as_of)
         for key in keys:
             column = joined.column(key if key in declared.key else f"{entity}_{key}")

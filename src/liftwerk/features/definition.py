@@ -13,7 +13,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Duration, Share
 from liftwerk.events.definition import EventDefinition, known_events
-from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.events.entities.definition import ENTITIES, EntityDefinition
 from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Prior
 from liftwerk.lazy import LazyModule
@@ -180,21 +180,38 @@ def operand_type(definition: EventDefinition, name: str, unnest: str | None) -> 
 def readable_types(project: Project, feature: FeatureDefinition) -> dict[str, str]:
     """Return what an expression may read, and of what type that is.
 
-    The features of its entity, what the clock says (`CLOCK`), and of a declared entity what is
-    known of it, as ``ENTITY.PROPERTY``.
+    The features of its entity, what the clock says (`CLOCK`), and what is known of a declared
+    entity, as ``ENTITY.PROPERTY``: of its own, and of each other one whose key its features say.
     """
     types = {
         name: value_type(project, one)
         for name, one in project.get(FEATURES).items()
         if one.entity == feature.entity
     }
-    entities = project.find(ENTITIES) or {}
-    if feature.entity in entities:
-        types |= {
-            f"{feature.entity}.{name}": one.type
-            for name, one in entities[feature.entity].properties.items()
-        }
-    return types | dict.fromkeys(CLOCK, "integer")
+    beside: dict[str, str] = {}
+    for entity, declared in (project.find(ENTITIES) or {}).items():
+        said = {part: types[part] for part in declared.key if part in types}
+        if entity == feature.entity or said == key_types(declared):
+            beside |= {f"{entity}.{name}": one.type for name, one in declared.properties.items()}
+    return types | beside | dict.fromkeys(CLOCK, "integer")
+
+
+def key_types(entity: EntityDefinition) -> dict[str, str]:
+    """Return the type of each part of an entity's key."""
+    return {part: entity.properties[part].type for part in entity.key if part in entity.properties}
+
+
+def features_read(project: Project, feature: FeatureDefinition) -> list[str]:
+    """Name the features that an expression reads, and those that say whose properties it reads."""
+    features = project.get(FEATURES)
+    found: list[str] = []
+    for name in parsed(project, feature).names:
+        entity, dot, _ = name.partition(".")
+        if name in features:
+            found.append(name)
+        elif dot and entity != feature.entity:
+            found += project.get(ENTITIES)[entity].key
+    return list(dict.fromkeys(found))
 
 
 def parsed(project: Project, feature: FeatureDefinition) -> Expression:

@@ -101,7 +101,15 @@ def recompute(
     with relations(project, stores, purpose, as_of, names) as connection:
         spine = pa.table({**columns, **_requests(wanted, asked), "time": times})
         values = values_as_of(connection, plans, spine, project.currency)
-    beside = brought(project, stores, wanted, spine, purpose, as_of)
+    beside = brought(
+        project,
+        stores,
+        wanted,
+        spine,
+        dict(zip(values.column_names, values.columns, strict=True)),
+        purpose,
+        as_of,
+    )
     for name, column in beside.items():
         values = values.append_column(name, column)
     return with_expressions(project, wanted, values).select(list(features))

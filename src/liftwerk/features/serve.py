@@ -14,17 +14,18 @@ from msgspec import ValidationError, convert
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import InputError, UnknownName
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
-from liftwerk.features.brought import brought, reading_beside
+from liftwerk.features.brought import brought, properties_read, reading_beside
 from liftwerk.features.concerned import Key
-from liftwerk.features.definition import parsed
+from liftwerk.features.definition import key_types, parsed
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.reading import Reader
 from liftwerk.features.served import Missing, Served
-from liftwerk.features.states import Row, decode_row
+from liftwerk.features.states import decode_row
 from liftwerk.identity.resolve import leaf_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import from_microseconds, to_microseconds
@@ -66,6 +67,14 @@ class Server:
         self._beside = reading_beside(project, every)
         self._requests = {
             name: _REQUESTS[one.request] for name, one in every.items() if one.request is not None
+        }
+        # Features whose values say whose properties are read, where that is another entity.
+        others = {name.partition(".")[0] for name in properties_read(project, self._beside)}
+        self._said = {
+            part: KEY_TYPES[type_]
+            for entity in others - {self.kept.entity}
+            for part, type_ in key_types(project.get(ENTITIES)[entity]).items()
+            if every[part].from_ is not None
         }
         self._times = {
             one.name
@@ -183,11 +192,15 @@ class Server:
         fresh = progress.at
         if progress.offset >= self._stores.inbox.last_offset():
             fresh = now
-        beside = self._brought(entities, requests, now)
-        served = []
-        for group, more in zip(members, beside, strict=True):
+        at = to_microseconds(now)
+        known = []
+        for group in members:
             rows = [decode_row(body) for key in group if (body := found[key]) is not None]
-            values, missing = self._values(rows, to_microseconds(now), more)
+            known.append(self._reader.read(rows, at))
+        beside = self._brought(entities, requests, [values for values, _ in known], now)
+        served = []
+        for (plain, seen), more in zip(known, beside, strict=True):
+            values, missing = self._values(plain, seen, more)
             served.append(Served(values, missing, now, progress.offset, fresh))
         return served
 
@@ -195,6 +208,7 @@ class Server:
         self,
         entities: Sequence[Key],
         requests: Sequence[Mapping[str, Any]] | None,
+        known: Sequence[Mapping[str, Any]],
         now: datetime,
     ) -> list[dict[str, Any]]:
         """Return what is read besides events, for each entity."""
@@ -218,6 +232,10 @@ class Server:
             self._stores,
             self._beside,
             pa.table(columns),
+            {
+                name: pa.chunked_array([pa.array([one[name] for one in known], kind)])
+                for name, kind in self._said.items()
+            },
             self.kept.declared.purpose,
             AsOf(time=now),
         )
@@ -225,9 +243,8 @@ class Server:
         return rows
 
     def _values(
-        self, rows: Sequence[Row], now: int, beside: Mapping[str, Any]
+        self, values: dict[str, Any], seen: Mapping[str, bool], beside: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Missing]]:
-        values, seen = self._reader.read(rows, now)
         missing: dict[str, Missing] = {
             feature: "expired" if is_old else "never" for feature, is_old in seen.items()
         }

@@ -20,6 +20,7 @@ from liftwerk.features.definition import (
     CLOCK,
     FEATURES,
     FeatureDefinition,
+    features_read,
     operand_type,
     parsed,
     readable_types,
@@ -85,12 +86,11 @@ def feature_version(project: Project, name: str) -> str:
     if feature.expression is not None:
         expression = parsed(project, feature)
         definition["expression"] = expression.text
-        read = [name for name in expression.names if name in project.get(FEATURES)]
         return _hash(
             {
                 "algebra": ALGEBRA,
                 "feature": definition,
-                "features": feature_versions(project, read),
+                "features": feature_versions(project, features_read(project, feature)),
                 **_beside(project, feature, expression.names),
             }
         )

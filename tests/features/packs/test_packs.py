@@ -27,6 +27,25 @@ engagement = { events = ["visit", "order"], half_life = "7d" }
 channel = { from = "message_sent", opened = "visit", clicked = "visit", unsubscribed = "visit" }
 lifecycle = { from = "order", returned = "visit", active = "30d", lapsed = "90d" }
 session = { from = "order", property = "note", events = ["visit", "order"], where = "revenue > 0" }
+
+[entities.market]
+description = "People of a country"
+key = ["country"]
+properties.country = { type = "string" }
+properties.customers = { type = "integer" }
+properties.open_rate = { type = "number" }
+
+[features.country]
+entity = "customer"
+from = "order"
+aggregate = "last"
+property = "note"
+
+[feature_packs.cohort]
+entity = "market"
+size = "customers"
+values = ["open_rate"]
+
 [feature_packs.affinity]
 from = "order"
 property = "items.sku"
@@ -37,6 +56,7 @@ prior = { share = "10%", weight = 2 }
 """
 GIVEN = {
     "EVENT": ["visit", "order"],
+    "PROPERTY": ["open_rate"],
     "VALUE": ["a_1", "b"],
     "SIGNAL": ["opened", "clicked", "unsubscribed"],
 }

@@ -117,6 +117,8 @@ def _problems(project: Project, name: str, pack: FeaturePack) -> Iterator[Proble
             yield project.problem((*path, key), _wanted(kind), what=what)
     yield from _unknown_events(project, path, pack)
     yield from _wrong_properties(project, path, pack, kind)
+    if kind.check is not None and all(key in pack.given for key in kind.needs):
+        yield from kind.check(project, path, pack)
     if pack.saturation is not None and not 0 < pack.saturation < float("inf"):
         yield project.problem((*path, "saturation"), "write a number above 0", pack.saturation)
 

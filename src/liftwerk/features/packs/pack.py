@@ -9,10 +9,13 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
+from liftwerk.definitions.lines import Path
+from liftwerk.definitions.problem import Problem
+from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Duration
 from liftwerk.features.definition import FeatureDefinition, PriorDefinition
 
-PackName = Literal["rfm", "engagement", "affinity", "channel", "session", "lifecycle"]
+PackName = Literal["rfm", "engagement", "affinity", "channel", "session", "lifecycle", "cohort"]
 """Every kind of pack; ``kinds`` holds one file each."""
 
 
@@ -54,7 +57,8 @@ class FeaturePack(Struct, frozen=True):
         For ``affinity`` what is preferred, for ``session`` what is looked at, such as
         ``items.category`` or ``page``.
     values : tuple of str
-        For ``affinity``: the values that get a share each.
+        For ``affinity`` the values that get a share each, for ``cohort`` the properties that are
+        told.
     events : tuple of str
         For ``engagement`` and ``session``: the events that are counted.
     opened, clicked, unsubscribed : Signal or None
@@ -74,6 +78,13 @@ class FeaturePack(Struct, frozen=True):
     active, lapsed : Duration or None
         For ``lifecycle``: up to which time since the last event a customer is active, and from
         which time lapsed.
+    entity : str or None
+        For ``cohort``: the declared entity that is a cohort; the features of the customer that are
+        named like the parts of its key say which.
+    size : str or None
+        For ``cohort``: the property that says how many customers are in it.
+    minimum : int or None
+        For ``cohort``: how many there must be at least.
     owner : str
         Who answers for the features.
     """
@@ -95,6 +106,9 @@ class FeaturePack(Struct, frozen=True):
     saturation: float | None = None
     active: Duration | None = None
     lapsed: Duration | None = None
+    entity: str | None = None
+    size: str | None = None
+    minimum: int | None = None
     owner: str = ""
 
     @builtins.property  # the field `property` hides the short name here
@@ -138,6 +152,8 @@ class Pack(Struct, frozen=True):
         Keys that name a property of the event of ``from``, and the types it may have.
     entity : str
         Whom the features are about.
+    check : callable or None
+        Yields what else is wrong with a pack.
     """
 
     name: str
@@ -148,6 +164,7 @@ class Pack(Struct, frozen=True):
     make: Callable[[FeaturePack, str], Made]
     types: Mapping[str, tuple[str, ...]] = {}
     entity: str = "customer"
+    check: Callable[[Project, Path, FeaturePack], Iterable[Problem]] | None = None
 
 
 def in_name(text: str) -> str:
