@@ -258,6 +258,9 @@ def test_the_erased_are_left_out_and_counted(stores: Stores, tmp_path: Path) -> 
     assert (done.same, done.again.erased, done.erasures) == (True, 2, 1)
     assert done.again.table.column("spend").to_pylist() == [0.0, 7.0, 0.0]
     assert done.again.sha256 != load_training_set(file).sha256
+    erase_one(SHOP, stores, "email:bob@x.org")
+    done = rebuild(SHOP, stores, load_training_set(file), "set")
+    assert (done.same, done.again.erased, done.differing) == (True, 3, 0)  # nobody is left
 
 
 def test_what_is_kept_no_longer_is_counted(stores: Stores, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from liftwerk.definitions import Project
 from liftwerk.errors import UnknownName
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
-from liftwerk.features import step as steps
+from liftwerk.features import fill
 from liftwerk.features.as_of import current, training_set
 from liftwerk.features.serve import Server
 from liftwerk.features.update import Updater
@@ -388,7 +388,7 @@ def test_a_fill_in_parts_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyP
             if isinstance(step, Comes):
                 put(shop, stores, step.body, source=step.source, at=at(step.hour))
         compact(shop, stores, FixedClock(END))
-        monkeypatch.setattr(steps, "PART", 4)
+        monkeypatch.setattr(fill, "PART", 4)
         with pytest.raises(UnknownName, match="were never made"):
             Server(shop, stores, "ads", FixedClock(at(40))).get(next(iter(LEAVES)))
         Updater(shop, stores, FixedClock(at(40))).catch_up()

@@ -22,6 +22,9 @@ MEMBERS = "members"
 STALE = "stale"
 """The space of keys whose rows are to be made anew, whatever comes."""
 
+FILLING = "filling"
+"""The space that says how far a fill has come, while it is under way."""
+
 UNFILLED = 0
 """Where a space stands while it is being filled; no event has this offset."""
 
@@ -64,6 +67,11 @@ class KeptView(Struct, frozen=True):
     def stale(self) -> str:
         """The space of keys whose rows are to be made anew."""
         return f"{self.space}/{STALE}"
+
+    @property
+    def filling(self) -> str:
+        """The space that says how far a fill has come."""
+        return f"{self.space}/{FILLING}"
 
 
 @lru_cache(maxsize=16)

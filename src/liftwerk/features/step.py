@@ -31,11 +31,10 @@ from liftwerk.features.concerned import (
     narrow,
     narrow_to_keys,
     reports_beside,
-    set_aside,
 )
 from liftwerk.features.consented import CONSENT, Consented
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
-from liftwerk.features.kept import UNFILLED, KeptView, is_filled, leaves_of
+from liftwerk.features.kept import UNFILLED, KeptView, leaves_of
 from liftwerk.features.states import Adder, Row, Tiles, decode_row, encode_row
 from liftwerk.features.tiles import tiles_of
 from liftwerk.identity.mapping import Customers, customers_as_of
@@ -45,9 +44,6 @@ from liftwerk.store.online import Changes
 from liftwerk.store.stores import Stores
 
 AUDIT = "audit"
-
-PART = 500_000
-"""Events whose tiles are held in memory at once while a space is filled."""
 
 
 class Step:
@@ -87,7 +83,6 @@ class Step:
         self.progress = stores.online.progress(kept.space)
         self.members_progress = stores.online.progress(kept.members)
         self.stale_progress = stores.online.progress(kept.stale)
-        self.filling = not is_filled(self.progress)
         self.now = now
         if self.progress is not None:
             self.now = max(now, to_microseconds(self.progress.at))
@@ -104,36 +99,7 @@ class Step:
         at = clock.now()
         if self.progress is not None:
             at = max(at, self.progress.at)
-        if self.filling:
-            self._fill(at)
-        else:
-            self._follow(at)
-
-    def _fill(self, at: datetime) -> None:
-        """Make every row from the log, a part of the keys after another: all may be too many.
-
-        Until the last part is there, the space stands at an offset that no reader takes. A fill
-        that was killed begins anew.
-        """
-        events, progress = self.kept.events, self.progress
-        with self._relations(self.kept.declared.purpose, events) as connection:
-            set_aside(connection, events)
-            for place, keys in enumerate(self._parts()):
-                for name in events:
-                    narrow(connection, name, keys)
-                made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
-                puts = [(self._written(key), encode_row(row)) for key, row in made.items()]
-                changes = Changes(progress, puts, clear=place == 0)
-                progress = self.stores.online.apply({self.kept.space: changes}, UNFILLED, at)
-        changed = {self.kept.space: Changes(progress)} | self._beside()
-        self.stores.online.apply(changed, self.behind.offset, at)
-
-    def _parts(self) -> list[str]:
-        """Cut what a fill makes into parts; what items are about is not seen in a row."""
-        part = self.kept.view.plans[0].source.key[0]
-        if self.kept.entity in PEOPLE:
-            return parts(self.behind.offset, part.column)
-        return ["TRUE"]
+        self._follow(at)
 
     def _written(self, key: Key) -> bytes:
         return encoded(self.kept.entity, key)
@@ -202,9 +168,6 @@ class Step:
         return self.customers.regrouped_since(self._before)
 
     def _members(self) -> Changes:
-        if self.filling:
-            groups = {} if self.customers is None else self.customers.groups
-            return Changes(self.members_progress, groups.items(), clear=True)
         moved = {**self._regrouped}
         # What an erasure changed is marked: the log tells no longer what it said before.
         marked = {key[0] for key in self._stale}
@@ -250,8 +213,6 @@ class Step:
         """Say which leaves are one customer, as far as a change of consent may be about them."""
         if self.customers is None:
             return None
-        if self.filling:
-            return self.customers.merged
         return self.consented.one_customer(self.customers)
 
     def _touched(self) -> set[Key]:
@@ -347,18 +308,3 @@ class Step:
 
     def _empty(self) -> Row:
         return [Tiles({}, {}) for _ in self.kept.view.grids]
-
-
-def parts(events: int, column: str) -> list[str]:
-    """Cut leaf keys into parts that hold about `PART` events each, as SQL conditions.
-
-    Examples
-    --------
-    >>> parts(1_000_000, "customer")
-    ["customer < unhex('80')", "customer >= unhex('80')"]
-    """
-    count = min(256, -(-events // PART))
-    bounds = [256 * place // max(count, 1) for place in range(1, count)]
-    low = ["", *(f"{column} >= unhex('{bound:02X}')" for bound in bounds)]
-    high = [*(f"{column} < unhex('{bound:02X}')" for bound in bounds), ""]
-    return [" AND ".join(filter(None, pair)) or "TRUE" for pair in zip(low, high, strict=True)]

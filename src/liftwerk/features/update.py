@@ -3,7 +3,7 @@
 Rows are kept by leaf key, and a customer is read as all leaves that are known as one now: whether
 identifiers are told to be one customer, or two, no value is written anew for it. Rows and offset
 are one transaction, so that a kill anywhere neither loses an event nor counts one twice. How one
-view gets from one offset to another is `liftwerk.features.step`.
+view is filled, and gets from one offset to another, is `liftwerk.features.fill` and `step`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import Conflict
 from liftwerk.events.tail import MOST, Tail
 from liftwerk.features.consented import Consented
+from liftwerk.features.fill import Fill, Tell
 from liftwerk.features.kept import kept_view
 from liftwerk.features.step import Step
 from liftwerk.features.views import FEATURE_VIEWS
@@ -35,6 +36,8 @@ class Updater:
         Only these views.
     most : int
         Rows that wait to be sorted into tables and are held in memory.
+    filled : callable, optional
+        Told how far a view that is filled has come.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Updater:
         clock: Clock,
         names: Sequence[str] | None = None,
         most: int = MOST,
+        filled: Tell | None = None,
     ) -> None:
         if names is None:
             names = list(project.get(FEATURE_VIEWS))
@@ -51,6 +55,7 @@ class Updater:
         self._project = project
         self._stores = stores
         self._clock = clock
+        self._filled = filled
         self._tail = Tail(project, stores, most)
         self._who: tuple[int, Customers | None] = (-1, None)
         purposes = {kept.declared.purpose for kept in self.views}
@@ -72,6 +77,10 @@ class Updater:
         with self._tail.reading() as behind:
             now = to_microseconds(self._clock.now())
             for kept in self.views:
+                fill = Fill(self._project, self._stores, kept, behind)
+                if fill.needed:
+                    offset = fill.write(now, self._clock.now(), self._filled)
+                    self._who = (offset, fill.customers)
                 consented = self._consented[kept.declared.purpose]
                 step = Step(self._project, self._stores, kept, behind, now, self._who, consented)
                 if step.needed:
@@ -111,7 +120,7 @@ class Updater:
     def forget(self) -> None:
         """Forget what is kept of the views: the next step makes it from the whole log."""
         for kept in self.views:
-            for space in (kept.space, kept.members, kept.stale):
+            for space in (kept.space, kept.members, kept.stale, kept.filling):
                 self._stores.online.drop(space)
 
     def rows(self) -> list[tuple[str, int, int]]:
