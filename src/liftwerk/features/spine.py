@@ -189,24 +189,25 @@ def _times(
 ) -> tuple[pa.ChunkedArray, int]:
     """Read times in the project's zone, and count those that do not name theirs."""
     kind = column.type
+    hint = "write it in ISO 8601, such as 2026-03-01T09:30:00Z"
     if pa.types.is_timestamp(kind):
         column = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+        if kind.tz is not None:
+            _refuse_first(column, label, lambda _: _no_time(None), hint)
+            return column.cast(pa.timestamp("us", "UTC")), 0
     elif not (pa.types.is_string(kind) or pa.types.is_date(kind)):
         what = f"the column {name!r} is of type {kind} and holds no times"
-        raise InputError(what, label, "write times in ISO 8601, such as 2026-03-01T09:30:00Z")
+        raise InputError(what, label, hint)
     connection = connect()
     connection.execute(f"SET TimeZone = {text(project.timezone.key)}")
     connection.register("_rows", pa.table({"said": column}))
     naive = "said IS NOT NULL"
     if pa.types.is_string(kind):
         naive += f" AND NOT regexp_matches(trim(said), {text(_ZONED)})"
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        naive = "FALSE"
     read = connection.sql(
         f"SELECT epoch_us(try_cast(said AS TIMESTAMPTZ)) AS at, {naive} AS naive FROM _rows"
     ).to_arrow_table()
     connection.close()
-    hint = "write it in ISO 8601, such as 2026-03-01T09:30:00Z"
     _refuse_first(read.column("at"), label, lambda row: _no_time(column[row].as_py()), hint)
     without_zone = pc.sum(pc.cast(read.column("naive"), pa.int64())).as_py()
     return read.column("at").cast(pa.timestamp("us", "UTC")), without_zone or 0

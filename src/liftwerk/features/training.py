@@ -192,15 +192,39 @@ def take_training_set(
         `liftwerk.features.as_of.training_set`.
     """
     known = _snapshot(stores, snapshot)
-    people = _people(project, features)
+    spine = _spine(project, rows, features, label, time, customer)
+    return _taken(project, stores, spine, features, purpose, known, customer)
+
+
+def _spine(
+    project: Project,
+    rows: pa.Table,
+    features: Sequence[str],
+    label: str,
+    time: str,
+    customer: str | None,
+) -> Spine:
+    about = {project.lookup(FEATURES, name).entity for name in features}
     for name in features:
         if name in rows.column_names:
             hint = "leave the column out, or call it otherwise"
             raise InputError(f"a column is called like the feature {name!r}", label, hint)
-    spine = spine_of(project, rows, label, people, time, customer)
+    people = [name for name in PEOPLE if name in about]
+    return spine_of(project, rows, label, people, time, customer)
+
+
+def _taken(
+    project: Project,
+    stores: Stores,
+    spine: Spine,
+    features: Sequence[str],
+    purpose: str,
+    known: Snapshot,
+    customer: str | None,
+) -> TrainingSet:
     as_of = AsOf(offset=known.inbox_offset)
     made = training_set(project, stores, spine.asked, features, purpose, as_of)
-    table = rows
+    table = spine.rows
     for name in features:
         table = table.append_column(name, made.column(name))
     origin = Origin(
@@ -208,8 +232,8 @@ def take_training_set(
         known.inbox_offset,
         purpose,
         feature_versions(project, features),
-        _settings(project),
-        time,
+        project.section_hash(PURPOSES, IDENTIFIERS, IDENTITY),
+        spine.time,
         customer,
         project.timezone.key,
     )
@@ -217,7 +241,7 @@ def take_training_set(
         table,
         origin,
         table_hash(table),
-        pc.sum(pc.cast(is_erased(stores, spine), pa.int64())).as_py() or 0,
+        _count(is_erased(stores, spine)),
         _expired(project, stores, known, features),
         spine.without_zone,
         max(0, stores.inbox.last_offset() - known.inbox_offset),
@@ -227,7 +251,7 @@ def take_training_set(
 def is_erased(stores: Stores, spine: Spine) -> pa.ChunkedArray:
     """Say of each row whether it is about somebody who is erased."""
     buried = pa.array(sorted(stores.ledger.buried()), pa.binary())
-    found = pa.chunked_array([pa.array([False] * spine.rows.num_rows)])
+    found = pa.chunked_array([pa.array([False] * spine.rows.num_rows, pa.bool_())])
     for name in spine.people:
         found = pc.or_(found, pc.is_in(spine.asked.column(name), value_set=buried))
     return found
@@ -314,24 +338,16 @@ def rebuild(project: Project, stores: Stores, before: TrainingSet, label: str) -
     UnknownName
         If its snapshot is not of this home, or a feature is declared no more.
     """
-    origin = before.origin
-    rows = before.table.drop_columns(list(origin.features))
-    again = take_training_set(
-        project,
-        stores,
-        rows,
-        list(origin.features),
-        origin.purpose,
-        label=label,
-        time=origin.time,
-        customer=origin.customer,
-        snapshot=origin.snapshot,
-    )
-    people = _people(project, origin.features)
-    spine = spine_of(project, rows, label, people, origin.time, origin.customer)
+    origin, features = before.origin, list(before.origin.features)
+    known = _snapshot(stores, origin.snapshot)
+    rows = before.table.drop_columns(features)
+    spine = _spine(project, rows, features, label, origin.time, origin.customer)
+    again = _taken(project, stores, spine, features, origin.purpose, known, origin.customer)
     kept = pc.invert(is_erased(stores, spine))
     then, now = before.table.filter(kept), again.table.filter(kept)
-    same = table_hash(then) == table_hash(now)
+    same = before.sha256 == again.sha256
+    if again.erased:
+        same = table_hash(then) == table_hash(now)
     versions = {
         name: (version, again.origin.features[name])
         for name, version in origin.features.items()
@@ -340,20 +356,24 @@ def rebuild(project: Project, stores: Stores, before: TrainingSet, label: str) -
     return Rebuilt(
         again,
         same,
-        0 if same else _differing(then, now, list(origin.features)),
+        _differing(then, now, features),
         versions,
         origin.settings != again.origin.settings,
-        _erasures_since(stores, _snapshot(stores, origin.snapshot)),
+        _erasures_since(stores, known),
     )
 
 
 def _differing(then: pa.Table, now: pa.Table, features: Sequence[str]) -> int:
-    differs = pa.chunked_array([pa.array([False] * then.num_rows)])
+    differs = pa.chunked_array([pa.array([False] * then.num_rows, pa.bool_())])
     for name in features:
         equal = pc.equal(then.column(name), now.column(name))
         missing = pc.and_(pc.is_null(then.column(name)), pc.is_null(now.column(name)))
         differs = pc.or_(differs, pc.invert(pc.coalesce(equal, missing)))
-    return pc.sum(pc.cast(differs, pa.int64())).as_py() or 0
+    return _count(differs)
+
+
+def _count(flags: pa.ChunkedArray) -> int:
+    return pc.sum(pc.cast(flags, pa.int64())).as_py() or 0
 
 
 def _snapshot(stores: Stores, snapshot: str | None) -> Snapshot:
@@ -368,16 +388,6 @@ def _snapshot(stores: Stores, snapshot: str | None) -> Snapshot:
         hint = "a training set names the one that it was made from"
         raise UnknownName(f"no snapshot {snapshot!r}", "training-set", hint)
     return known
-
-
-def _people(project: Project, features: Sequence[str] | dict[str, str]) -> list[str]:
-    """Say which of customer and visitor features are about."""
-    about = {project.lookup(FEATURES, name).entity for name in features}
-    return [name for name in PEOPLE if name in about]
-
-
-def _settings(project: Project) -> str:
-    return project.section_hash(PURPOSES, IDENTIFIERS, IDENTITY)
 
 
 def _expired(
