@@ -8,7 +8,9 @@ import random
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -160,7 +162,9 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
             assert unfilled.value.headers["content-type"] == "application/problem+json"
             unfilled.value.close()
     done = call("features", "backfill", "visitors", "--json", cwd=project)
-    assert json.loads(done.stdout) == {"views": [{"view": "visitors", "rows": 2, "offset": 3}]}
+    assert json.loads(done.stdout) == {
+        "views": [{"view": "visitors", "rows": 2, "offset": 3, "flagged": None}]
+    }
     got = json.loads(
         call("features", "get", "visitors", "visitor:v1", "--json", cwd=project).stdout
     )
@@ -187,3 +191,66 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
     sql = call("features", "show", "views_1h", "--sql", "--dialect", "pyspark", cwd=project)
     assert "unix_micros(`time`)" in sql.stdout
     assert "_history AS (" in sql.stdout
+
+
+CHECKED = """
+[features.seen]
+entity = "customer"
+from = "page_viewed"
+aggregate = "count"
+checks = { maximum = 3 }
+
+[feature_views.checked]
+purpose = "measurement"
+features = ["seen"]
+"""
+
+
+def test_a_failing_view_is_flagged_wherever_it_is_asked(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "shop")
+    with (project / "liftwerk.toml").open("a") as file:
+        file.write(CHECKED)
+    with serving(project) as server:
+
+        def seen(many: int) -> None:
+            for _ in range(many):
+                body = json.dumps(view(str(uuid.uuid4()), 1)).encode()
+                assert post(server.port, body)[0] == 200
+
+        def served(is_there: Callable[[Any], bool]) -> Any:
+            """Ask until it is so; whoever keeps the view may need a moment."""
+            address = f"http://127.0.0.1:{server.port}/v1/features/customer/visitor%3Av1"
+            deadline = time.monotonic() + SECONDS
+            while True:
+                assert time.monotonic() < deadline
+                try:
+                    with urlopen(f"{address}?view=checked") as answer:
+                        found = json.load(answer)
+                except HTTPError as unfilled:
+                    unfilled.close()
+                    found = None
+                if found is not None and is_there(found):
+                    return found
+                time.sleep(0.1)
+
+        seen(2)
+        served(lambda found: found["values"]["seen"] == 2)
+        seen(3)
+        held = served(lambda found: found["flagged"] is not None)
+        assert held["values"]["seen"] == 2
+        assert held["flagged"]["reason"].startswith("seen should be at most 3: 1 of 1 are not")
+        with urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
+            assert b'liftwerk_feature_view_flagged{view="checked"} 1.0' in answer.read()
+        told = call("features", "get", "checked", "visitor:v1", cwd=project)
+        assert "checked stays as it was: seen should be at most 3" in told.stdout
+        failing = call("features", "check", "checked", cwd=project)
+        assert failing.returncode == 1
+        assert "failed" in failing.stdout
+        assert call("features", "backfill", cwd=project).returncode == 1
+        accepted = call("features", "accept", "checked", cwd=project)
+        assert accepted.returncode == 0, accepted.stderr
+        assert served(lambda found: found["flagged"] is None)["values"]["seen"] == 5
+        nothing = call("features", "accept", "checked", cwd=project)
+        assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
+        kept = call("features", "baseline", "checked", "--json", cwd=project)
+        assert json.loads(kept.stdout)["features"]["seen"]["ends"][-1] == 5.0

@@ -15,11 +15,18 @@ from liftwerk.server import format as fmt
 if TYPE_CHECKING:
     from liftwerk.features import catalogue, serve, update
     from liftwerk.features import views as declared_views
+    from liftwerk.features.checks import accept as acceptance
     from liftwerk.features.checks import check as data_checks
+    from liftwerk.features.checks import flags, kinds
+    from liftwerk.features.checks.definition import FeatureChecks
     from liftwerk.features.fixtures import run as fixtures
     from liftwerk.features.packs import kinds as packs
+    from liftwerk.features.served import Flag
 else:
     catalogue = LazyModule("liftwerk.features.catalogue")
+    acceptance = LazyModule("liftwerk.features.checks.accept")
+    flags = LazyModule("liftwerk.features.checks.flags")
+    kinds = LazyModule("liftwerk.features.checks.kinds")
     data_checks = LazyModule("liftwerk.features.checks.check")
     declared_views = LazyModule("liftwerk.features.views")
     fixtures = LazyModule("liftwerk.features.fixtures.run")
@@ -105,7 +112,7 @@ def show_(
                 "privacy": entry.privacy,
                 "kept in": ", ".join(entry.views) or "-",
                 "for": ", ".join(entry.purposes) or "-",
-                "bounds": _bounds(entry.checks.minimum, entry.checks.maximum),
+                "checks": _checks(entry.name, entry.checks),
                 "version": entry.version,
             },
         )
@@ -184,13 +191,9 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _bounds(minimum: float | None, maximum: float | None) -> str:
-    known = [
-        f"{word} {bound:g}"
-        for word, bound in (("at least", minimum), ("at most", maximum))
-        if bound is not None
-    ]
-    return ", ".join(known) or "-"
+def _checks(name: str, declared: FeatureChecks) -> str:
+    every = kinds.checks_of_values(name, declared)
+    return "; ".join(one.expected for one in every) or "-"
 
 
 @features.command
@@ -200,10 +203,11 @@ def backfill(
     *,
     fresh: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
-) -> None:
+) -> int:
     """Bring kept values up to the end of the log; those of a new view are made from all of it.
 
-    It may be run beside a server, be killed at any point, and be run again.
+    It may be run beside a server, be killed at any point, and be run again. Exit 1 when a view
+    stays at its last good state because a check fails.
 
     Parameters
     ----------
@@ -221,7 +225,12 @@ def backfill(
         with progress.steps() as tell:
             updater.catch_up(lambda offset: tell("features", f"{fmt.number(offset)} of the log"))
         rows = updater.rows()
-        found = [{"view": name, "rows": many, "offset": offset} for name, many, offset in rows]
+        standing = flags.read_flags(project.stores.online)
+        held = {one.name: standing.get(one.space) for one in updater.views}
+        found = [
+            {"view": name, "rows": many, "offset": offset, "flagged": held[name]}
+            for name, many, offset in rows
+        ]
         seconds = time.monotonic() - began
 
     def render() -> None:
@@ -230,8 +239,19 @@ def backfill(
             return
         cells = [[name, fmt.number(many), fmt.number(offset)] for name, many, offset in rows]
         show.table(f"Up to date in {seconds:.1f} s", ("view", "rows#", "offset#"), cells)
+        for name, flag in held.items():
+            if flag is not None:
+                _flagged(name, flag)
 
     emit(common, {"views": found}, render)
+    return int(any(held.values()))
+
+
+def _flagged(view: str, flag: Flag) -> None:
+    said = f"{view} stays as it was: {flag.reason} (since {flag.since:%Y-%m-%d %H:%M:%S} UTC)"
+    out.print(said, style="yellow", markup=False, soft_wrap=True)
+    hint = f"mend the events or the feature, or run liftwerk features accept {view}"
+    out.print(hint, style="dim", markup=False, soft_wrap=True)
 
 
 @features.command
@@ -306,13 +326,15 @@ def get(
             f" brought up to date {age:.0f} s before",
             style="dim",
         )
+        if served.flagged is not None:
+            _flagged(view, served.flagged)
 
     emit(common, served, render)
 
 
 @features.command
-def check(views: list[str] | None = None, /, *, common: Common = DEFAULTS) -> None:
-    """Run all checks now: of features, views and events; exits 1 when one fails.
+def check(views: list[str] | None = None, /, *, common: Common = DEFAULTS) -> int:
+    """Run all checks now, of features, views and events; exit 1 when one fails.
 
     Parameters
     ----------
@@ -336,8 +358,30 @@ def check(views: list[str] | None = None, /, *, common: Common = DEFAULTS) -> No
         show.table(f"{len(findings)} checks, {failed} failed", columns, rows)
 
     emit(common, {"checks": findings, "failed": failed}, render)
-    if failed:
-        raise SystemExit(1)
+    return int(failed > 0)
+
+
+@features.command
+def accept(view: str, /, *, common: Common = DEFAULTS) -> None:
+    """Let a view go on that stays at its last good state: what was found is right as it is.
+
+    Values no worse than those that were found pass from now on. The ledger keeps who said so.
+
+    Parameters
+    ----------
+    view
+        The view.
+    """
+    with open_project(common) as project:
+        given = (project.definitions, project.stores, project.clock, project.actor)
+        accepted = acceptance.accept(*given, view)
+
+    def render() -> None:
+        for one in accepted:
+            name = one.subject.rpartition(".")[2]
+            out.print(f"accepted: {name}: {one.found}", markup=False, soft_wrap=True)
+
+    emit(common, {"view": view, "accepted": accepted}, render)
 
 
 @features.command

@@ -103,6 +103,16 @@ def narrow_to_keys(
         narrow(connection, name, " OR ".join(dict.fromkeys(same)))
 
 
+def narrow_to_offset(connection: duckdb.DuckDBPyConnection, kept: KeptView, offset: int) -> None:
+    """Leave out what came behind an offset."""
+    for name in kept.events:
+        later = quoted(f"_later_{name}")
+        connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {later}")
+        connection.execute(
+            f'CREATE VIEW {quoted(name)} AS SELECT * FROM {later} WHERE "offset" <= {offset}'
+        )
+
+
 def _key_sql(source: Source) -> str:
     tests = []
     for place, part in enumerate(source.key):

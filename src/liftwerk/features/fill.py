@@ -4,7 +4,8 @@ Until the last part is there, its space stands at an offset that no reader takes
 come is kept beside the rows and written with them. So a fill that was killed goes on with the part
 that it was at, and what it knows of the log is what it knew when it began: whatever has come in
 since is taken in by the steps after it, as by any other. If somebody was erased meanwhile it begins
-anew, since a row that is there may tell of them.
+anew, since a row that is there may tell of them. Values that fail a check that stops are not
+published: whoever fills the view next begins anew.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.engine import quoted
 from liftwerk.events.read import relations
 from liftwerk.events.tail import Behind
+from liftwerk.features.checks.flags import flag_changes, read_held
+from liftwerk.features.checks.sample import Changed
+from liftwerk.features.checks.watch import Watch
 from liftwerk.features.concerned import derived_columns, narrow, set_aside
 from liftwerk.features.entity import CONTEXT, CUSTOMER, PEOPLE, encoded
 from liftwerk.features.kept import UNFILLED, KeptView, is_filled
@@ -79,13 +83,18 @@ class Fill:
     kept : KeptView
     behind : Behind
         A state of the log.
+    watch : Watch
+        Judges what is to be published.
     """
 
-    def __init__(self, project: Project, stores: Stores, kept: KeptView, behind: Behind) -> None:
+    def __init__(
+        self, project: Project, stores: Stores, kept: KeptView, behind: Behind, watch: Watch
+    ) -> None:
         self.project = project
         self.stores = stores
         self.kept = kept
         self.behind = behind
+        self.watch = watch
         self.progress = stores.online.progress(kept.space)
         self._beside = stores.online.progress(kept.filling)
 
@@ -101,7 +110,8 @@ class Fill:
         """Where to begin, or to go on."""
         buried = len(self.stores.ledger.buried())
         (body,), _ = self.stores.online.get(self.kept.filling, [_PLACE])
-        if body is not None and self.progress is not None:
+        is_held = read_held(self.stores.online, self.kept.space) is not None
+        if body is not None and self.progress is not None and not is_held:
             place = msgspec.msgpack.decode(body, type=Place)
             is_same = place.parts == parts_of(self.kept, place.offset) and place.buried == buried
             if is_same and place.offset <= self.behind.offset:
@@ -130,7 +140,7 @@ class Fill:
         Returns
         -------
         int
-            The offset that the view knows of now.
+            The offset that the view knows of now; `UNFILLED` where it is held back.
 
         Raises
         ------
@@ -168,7 +178,13 @@ class Fill:
                 }
                 progress = beside = self.stores.online.apply(changes, UNFILLED, at)
         _tell(tell, self.kept.name, place)
-        changes = {self.kept.space: Changes(progress)} | self._others()
+        held = self.watch.judge_filled(self.kept, Changed({}, self.customers), now)
+        flag = flag_changes(self.stores.online, self.kept.space, held, is_new=True)
+        changes = {self.kept.space: Changes(progress)} | flag
+        if held is not None:
+            self.stores.online.apply(changes, UNFILLED, at)
+            return UNFILLED
+        changes |= self._others()
         changes[self.kept.filling] = Changes(beside, clear=True)
         self.stores.online.apply(changes, place.offset, at)
         return place.offset

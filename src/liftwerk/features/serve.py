@@ -17,6 +17,7 @@ from liftwerk.errors import InputError, UnknownName
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.brought import brought, properties_read, reading_beside
+from liftwerk.features.checks.flags import read_held
 from liftwerk.features.concerned import Key
 from liftwerk.features.definition import key_types, parsed
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
@@ -24,11 +25,12 @@ from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.reading import Reader
-from liftwerk.features.served import Missing, Served
+from liftwerk.features.served import Flag, Missing, Served
 from liftwerk.features.states import decode_row
 from liftwerk.identity.resolve import leaf_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import from_microseconds, to_microseconds
+from liftwerk.store.online import Progress, Reading
 from liftwerk.store.stores import Stores
 
 _TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
@@ -57,6 +59,7 @@ class Server:
         self._project = project
         self._stores = stores
         self._clock = clock
+        self._flag: tuple[int, Flag | None] = (-1, None)
         every = with_inputs(project, self.kept.declared.features)
         self._reader = Reader(self.kept.view.grids, self.kept.view.readings)
         self._expressions: dict[str, Expression] = {
@@ -183,10 +186,9 @@ class Server:
                 members = [leaves_of(group or leaf) for leaf, group in together]
             asked = list(dict.fromkeys(key for group in members for key in group))
             bodies, progress = reading.get(self.kept.space, asked)
+            flag = self._flagged(reading, progress)
         if progress is None or not is_filled(progress):
-            what = f"the values of {self.kept.name!r} were never made"
-            hint = f"run liftwerk features backfill {self.kept.name}"
-            raise UnknownName(what, f"feature_views.{self.kept.name}", hint)
+            raise self._unfilled(flag)
         found = dict(zip(asked, bodies, strict=True))
         now = max(self._clock.now(), progress.at)
         fresh = progress.at
@@ -201,8 +203,30 @@ class Server:
         served = []
         for (plain, seen), more in zip(known, beside, strict=True):
             values, missing = self._values(plain, seen, more)
-            served.append(Served(values, missing, now, progress.offset, fresh))
+            served.append(Served(values, missing, now, progress.offset, fresh, flag))
         return served
+
+    def _flagged(self, reading: Reading, progress: Progress | None) -> Flag | None:
+        """Say why the view is held: looked up anew when something of it was written."""
+        if progress is None:
+            return None
+        revision, flag = self._flag
+        if revision != progress.revision:
+            held = read_held(reading, self.kept.space)
+            flag = None
+            if held is not None:
+                flag = held.flag
+            self._flag = (progress.revision, flag)
+        return flag
+
+    def _unfilled(self, flag: Flag | None) -> UnknownName:
+        name = self.kept.name
+        what = f"the values of {name!r} were never made"
+        hint = f"run liftwerk features backfill {name}"
+        if flag is not None:
+            what = f"the values of {name!r} fail a check: {flag.reason}"
+            hint = f"mend the events or the feature, or run liftwerk features accept {name}"
+        return UnknownName(what, f"feature_views.{name}", hint)
 
     def _brought(
         self,

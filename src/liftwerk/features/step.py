@@ -4,6 +4,8 @@ A plain new event is prepared by the same compiled SQL as everywhere, and merged
 tiles: one reading for all of them. Whatever else happened (a consent that was withdrawn or given, a
 better report of a conversion, leaves that became one customer and share their withdrawals now)
 makes the rows that it touches anew, from the log up to the same offset.
+
+A step whose rows fail a check that stops is not taken: see `liftwerk.features.checks.watch`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
 from liftwerk.events.tail import Behind
+from liftwerk.features.checks.flags import Held, flag_changes
+from liftwerk.features.checks.sample import Changed
+from liftwerk.features.checks.watch import Watch
 from liftwerk.features.concerned import (
     Key,
     derived_columns,
@@ -30,6 +35,7 @@ from liftwerk.features.concerned import (
     keys_in,
     narrow,
     narrow_to_keys,
+    narrow_to_offset,
     reports_beside,
 )
 from liftwerk.features.consented import CONSENT, Consented
@@ -62,6 +68,8 @@ class Step:
         An offset, and the customers as they were known up to it.
     consented : Consented
         Of the view's purpose.
+    watch : Watch
+        Judges what is to be written.
     """
 
     def __init__(
@@ -73,6 +81,7 @@ class Step:
         now: int,
         who: tuple[int, Customers | None],
         consented: Consented,
+        watch: Watch,
     ) -> None:
         self.project = project
         self.stores = stores
@@ -80,6 +89,7 @@ class Step:
         self.behind = behind
         self.who = who
         self.consented = consented
+        self.watch = watch
         self.progress = stores.online.progress(kept.space)
         self.members_progress = stores.online.progress(kept.members)
         self.stale_progress = stores.online.progress(kept.stale)
@@ -106,25 +116,45 @@ class Step:
 
     def _follow(self, at: datetime) -> None:
         """Merge what is new, and make anew what became untrue."""
-        new, touched = self._new(self._touched())
-        puts = {key: encode_row(row) for key, row in self._added(new)}
-        drops = []
-        for key, row in self._made_anew(touched):
-            if row is None:
-                drops.append(key)
-            else:
-                puts[key] = encode_row(row)
-        changes = {self.kept.space: Changes(self.progress, puts.items(), drops)}
-        self.stores.online.apply(changes | self._beside(), self.behind.offset, at)
+        concerned = self._touched()
+        new, touched = self._new(concerned)
+        rows = dict(self._added(new)) | dict(self._made_anew(touched))
+        held = self.watch.judge(self.kept, Changed(rows, self.customers), self.now)
+        if held is not None:
+            self._hold(held, concerned)
+            return
+        changes = self._rows(rows) | self._beside() | self._flag(None)
+        self.stores.online.apply(changes, self.behind.offset, at)
+
+    def _hold(self, held: Held, concerned: set[Key]) -> None:
+        """Stay at the last good state, but for what may not be kept any more.
+
+        A consent that was withdrawn, or an erasure, waits for nobody: the rows that it is about are
+        made anew from what was known at the offset where the values stay.
+        """
+        assert self.progress is not None
+        rows = dict(self._made_anew(concerned, until=self._since))
+        changes = self._rows(rows) | self._marks() | self._flag(held)
+        self.stores.online.apply(changes, self._since, self.progress.at)
+
+    def _rows(self, rows: Mapping[bytes, bytes | None]) -> dict[str, Changes]:
+        puts = [(key, row) for key, row in rows.items() if row is not None]
+        drops = [key for key, row in rows.items() if row is None]
+        return {self.kept.space: Changes(self.progress, puts, drops)}
+
+    def _flag(self, held: Held | None) -> dict[str, Changes]:
+        return flag_changes(self.stores.online, self.kept.space, held)
 
     def _beside(self) -> dict[str, Changes]:
         """Move on what is kept beside the rows: who is who, and what was to be made anew."""
-        changes = {}
         if self.kept.entity == CUSTOMER:
-            changes[self.kept.members] = self._members()
-        if self._stale:
-            changes[self.kept.stale] = Changes(self.stale_progress, clear=True)
-        return changes
+            return {self.kept.members: self._members()} | self._marks()
+        return self._marks()
+
+    def _marks(self) -> dict[str, Changes]:
+        if not self._stale:
+            return {}
+        return {self.kept.stale: Changes(self.stale_progress, clear=True)}
 
     @cached_property
     def _stale(self) -> set[Key]:
@@ -282,16 +312,18 @@ class Step:
             made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
         return {self._written(key): row for key, row in made.items() if key not in touched}, touched
 
-    def _added(self, new: Mapping[bytes, Row]) -> Iterable[tuple[bytes, Row]]:
+    def _added(self, new: Mapping[bytes, Row]) -> Iterable[tuple[bytes, bytes]]:
         """Merge what is new into what is kept."""
         adder = Adder(self.kept.view.grids)
         bodies, _ = self.stores.online.get(self.kept.space, list(new))
         for (key, more), body in zip(new.items(), bodies, strict=True):
             row = self._empty() if body is None else decode_row(body)
             adder.add(row, more, self.now)
-            yield key, row
+            yield key, encode_row(row)
 
-    def _made_anew(self, touched: set[Key]) -> Iterable[tuple[bytes, Row | None]]:
+    def _made_anew(
+        self, touched: set[Key], until: int | None = None
+    ) -> Iterable[tuple[bytes, bytes | None]]:
         if not touched:
             return
         leaves = None
@@ -302,9 +334,12 @@ class Step:
         ) as connection:
             if leaves is None:
                 narrow_to_keys(connection, self.kept, touched)
+            if until is not None:
+                narrow_to_offset(connection, self.kept, until)
             made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
         for key in touched:
-            yield self._written(key), made.get(key)
+            row = made.get(key)
+            yield self._written(key), None if row is None else encode_row(row)
 
     def _empty(self) -> Row:
         return [Tiles({}, {}) for _ in self.kept.view.grids]

@@ -14,9 +14,11 @@ from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import Conflict
 from liftwerk.events.tail import MOST, Tail
+from liftwerk.features.checks.flags import lower
+from liftwerk.features.checks.watch import Watch
 from liftwerk.features.consented import Consented
 from liftwerk.features.fill import Fill, Tell
-from liftwerk.features.kept import kept_view
+from liftwerk.features.kept import UNFILLED, kept_view
 from liftwerk.features.step import Step
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.mapping import Customers
@@ -58,6 +60,7 @@ class Updater:
         self._filled = filled
         self._tail = Tail(project, stores, most)
         self._who: tuple[int, Customers | None] = (-1, None)
+        self._watch = Watch(project, stores)
         purposes = {kept.declared.purpose for kept in self.views}
         self._consented = {purpose: Consented(project, purpose) for purpose in purposes}
 
@@ -77,12 +80,17 @@ class Updater:
         with self._tail.reading() as behind:
             now = to_microseconds(self._clock.now())
             for kept in self.views:
-                fill = Fill(self._project, self._stores, kept, behind)
+                if not self._watch.is_due(kept, now):
+                    continue
+                fill = Fill(self._project, self._stores, kept, behind, self._watch)
                 if fill.needed:
                     offset = fill.write(now, self._clock.now(), self._filled)
+                    if offset == UNFILLED:
+                        continue
                     self._who = (offset, fill.customers)
                 consented = self._consented[kept.declared.purpose]
-                step = Step(self._project, self._stores, kept, behind, now, self._who, consented)
+                given = (behind, now, self._who, consented, self._watch)
+                step = Step(self._project, self._stores, kept, *given)
                 if step.needed:
                     step.write(self._clock)
                     self._who = (behind.offset, step.customers)
@@ -122,6 +130,7 @@ class Updater:
         for kept in self.views:
             for space in (kept.space, kept.members, kept.stale, kept.filling):
                 self._stores.online.drop(space)
+            lower(self._stores.online, kept.space, self._clock.now())
 
     def rows(self) -> list[tuple[str, int, int]]:
         """Return each view that was filled, with its number of rows and its offset."""

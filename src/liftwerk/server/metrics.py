@@ -24,6 +24,8 @@ from liftwerk.clock import Clock
 from liftwerk.connectors.destinations.definition import DESTINATIONS
 from liftwerk.definitions.project import Project
 from liftwerk.errors import LiftwerkError, Unauthenticated
+from liftwerk.features.checks.flags import read_flags
+from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.server.guard import same
 from liftwerk.server.measures import REGISTRY
 from liftwerk.server.measuring import FOLDER_VARIABLE
@@ -54,7 +56,7 @@ class Stock:
     def collect(self) -> Iterator[Metric]:
         """Yield the figures; where the stores cannot be read, only that."""
         try:
-            figures = [*self._inbox(), self._quarantine(), *self._outbox()]
+            figures = [*self._inbox(), self._quarantine(), *self._outbox(), self._views()]
         except LiftwerkError:
             figures = []
         yield GaugeMetricFamily(
@@ -102,6 +104,17 @@ class Stock:
             opened.add_metric([name], is_open)
         yield waiting
         yield opened
+
+    def _views(self) -> Metric:
+        flagged = GaugeMetricFamily(
+            "liftwerk_feature_view_flagged",
+            "1 where a view stays at its last good state because a check fails",
+            labels=["view"],
+        )
+        standing = {space.partition("@")[0] for space in read_flags(self._stores.online)}
+        for name in self._project.get(FEATURE_VIEWS):
+            flagged.add_metric([name], name in standing)
+        return flagged
 
 
 class _Processes:

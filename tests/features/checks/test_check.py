@@ -36,6 +36,11 @@ FEATURES: dict[str, Any] = {
         "property": "again",
         "checks": {"distribution": 0.2},
     },
+    "by_hour": {
+        "entity": "customer",
+        "expression": "views / (hour_of_day + 1)",
+        "checks": {"minimum": 0},
+    },
     "per_view": {
         "entity": "customer",
         "expression": "10 / views",
@@ -146,6 +151,7 @@ def test_a_view_is_checked_as_it_is_kept(stores: Stores) -> None:
     assert found(findings, "features.mood", "null_share").verdict == "unknown"  # 16 of 30
     assert found(findings, "features.per_view", "minimum").found == "all of 30"
     assert found(findings, "features.per_view", "maximum").verdict == "passed"
+    assert "not kept" in found(findings, "features.by_hour", "minimum").found
     assert found(findings, "feature_views.crm", "freshness").verdict == "passed"
     assert "no reference" in found(findings, "features.again", "distribution").found
     sketches = take_baseline(shop, stores, clock, "crm")

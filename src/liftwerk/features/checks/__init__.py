@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Finding", "Flag", "Scan", "check_features", "run_checks", "take_baseline"]
+__all__ = ["Finding", "Flag", "Scan", "accept", "check_features", "run_checks", "take_baseline"]
 
 _WHERE = {
     "Finding": "liftwerk.features.checks.finding",
     "Flag": "liftwerk.features.served",
     "Scan": "liftwerk.features.checks.scan",
+    "accept": "liftwerk.features.checks.accept",
     "check_features": "liftwerk.features.checks.values",
     "run_checks": "liftwerk.features.checks.check",
     "take_baseline": "liftwerk.features.checks.check",

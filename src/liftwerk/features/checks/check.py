@@ -16,14 +16,16 @@ from liftwerk.events.engine import quoted
 from liftwerk.events.read import relations
 from liftwerk.events.tail import MOST, Behind, Tail
 from liftwerk.features.checks.finding import Finding
+from liftwerk.features.checks.flags import read_held
 from liftwerk.features.checks.keep import keep_sketches, read_accepted, references
 from liftwerk.features.checks.kinds import checks_of_arrival
-from liftwerk.features.checks.sample import sampled, values_of
+from liftwerk.features.checks.sample import kept_features, sampled, values_of
 from liftwerk.features.checks.scan import RELATION, Asked, Scan
 from liftwerk.features.checks.sketch import Sketch
-from liftwerk.features.checks.values import Plan
+from liftwerk.features.checks.values import Plan, asked_of
 from liftwerk.features.kept import KeptView, is_filled, kept_view
 from liftwerk.features.views import FEATURE_VIEWS
+from liftwerk.stats.estimate import Unknown
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.online import Progress
 from liftwerk.store.stores import Stores
@@ -126,6 +128,9 @@ def _of_view(
 ) -> list[Finding]:
     subject = f"feature_views.{kept.name}"
     progress = stores.online.progress(kept.space)
+    held = read_held(stores.online, kept.space)
+    if held is not None and not is_filled(progress):
+        return list(held.findings)
     if progress is None or not is_filled(progress):
         found = (
             f"unknown: its values were never made (needs liftwerk features backfill {kept.name})"
@@ -141,12 +146,23 @@ def _of_view(
             findings += _arrivals(connection, kept.events, scan)
     leaves = sampled(stores.online, kept)
     values = values_of(project, stores.online, kept, leaves, to_microseconds(now))
-    return findings + plan_of(project, stores, kept).run(values)
+    by_check = {one.where: one for one in plan_of(project, stores, kept).run(values)}
+    if held is not None:  # what is kept is good: it stays so because of what is not
+        by_check |= {one.where: one for one in held.findings}
+    return [*findings, *by_check.values(), *_of_others(project, kept)]
+
+
+def _of_others(project: Project, kept: KeptView) -> Iterator[Finding]:
+    """Tell of checks that only a training set can judge."""
+    names = set(kept.declared.features) - set(kept_features(project, kept.name))
+    why = Unknown("it is reckoned for each question and not kept", "a training set")
+    for one in asked_of(project, [name for name in kept.declared.features if name in names]):
+        yield Finding(one.subject, one.check.name, one.severity, "unknown", one.expected, str(why))
 
 
 def plan_of(project: Project, stores: Stores, kept: KeptView, stopping: bool = False) -> Plan:
-    """Return the checks of a view's features, with what was accepted of them."""
-    names = kept.declared.features
+    """Return the checks of what a view keeps, with what was accepted of it."""
+    names = kept_features(project, kept.name)
     known = references(project, stores, names)
     sketches = tuple((name, one.sketch) for name, one in known.items())
     return Plan(project, names, sketches, read_accepted(stores.online, kept.space), stopping)

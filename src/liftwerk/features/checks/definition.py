@@ -15,6 +15,9 @@ from liftwerk.definitions.typed import Share
 Severity = Literal["stop", "warn"]
 """What a check does that fails: it keeps the values from being used, or tells of it."""
 
+Verdict = Literal["passed", "failed", "unknown"]
+"""What comes of a check; unknown where there is too little to tell."""
+
 NUMBERS = ("number", "integer", "money")
 """Types of values that have bounds."""
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from liftwerk.features.checks.definition import Severity
-from liftwerk.features.checks.kinds.check import Verdict
+from liftwerk.features.checks.definition import Severity, Verdict
 
 
 class Finding(Struct, frozen=True):

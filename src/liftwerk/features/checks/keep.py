@@ -1,7 +1,6 @@
-"""What checks keep: references to compare with, flags of views that are held, what was accepted.
+"""What checks keep: references to compare with, and what was accepted.
 
-All three are small documents in the store of online values: a flag has to change in the same
-transaction as the values that it is about. None of them says anything about one person.
+Both are small documents in the store of online values, and neither says anything about one person.
 """
 
 from __future__ import annotations
@@ -20,13 +19,9 @@ from liftwerk.features.checks.definition import SPREAD
 from liftwerk.features.checks.finding import Finding
 from liftwerk.features.checks.sketch import Sketch, sketch
 from liftwerk.features.definition import FEATURES, value_type
-from liftwerk.features.served import Flag
 from liftwerk.features.version import feature_version
-from liftwerk.store.online import Changes, Online, Reading
+from liftwerk.store.online import Changes, Online
 from liftwerk.store.stores import Stores
-
-FLAGS = "checks/flags"
-"""Space of a view's values -> its flag, while it is held."""
 
 ACCEPTED = "checks/accepted"
 """Space of a view's values -> what somebody accepted of them."""
@@ -69,61 +64,7 @@ class Accepted(Struct, frozen=True):
     observed: Any
 
 
-class Held(Struct, frozen=True):
-    """Why a view stays at its last good state.
-
-    Attributes
-    ----------
-    flag : Flag
-    findings : tuple of Finding
-        All that stops it.
-    """
-
-    flag: Flag
-    findings: tuple[Finding, ...]
-
-
 T = TypeVar("T")
-
-
-def read_flags(online: Online) -> dict[str, Flag]:
-    """Return the flags that stand, by the space of the values that they are about."""
-    return {row.key.decode(): _HELD.decode(row.body).flag for row in online.rows(FLAGS)}
-
-
-def read_held(reading: Online | Reading, space: str) -> Held | None:
-    """Return why a view is held; None where it is not.
-
-    Parameters
-    ----------
-    reading : Online or Reading
-    space : str
-        Of the view's values.
-    """
-    (body,), _ = reading.get(FLAGS, [space.encode()])
-    if body is None:
-        return None
-    return _HELD.decode(body)
-
-
-def flag_changes(online: Online, space: str, held: Held | None) -> dict[str, Changes]:
-    """Return what raises or lowers a view's flag, to be applied together with its values.
-
-    Parameters
-    ----------
-    online : Online
-    space : str
-        Of the view's values.
-    held : Held or None
-        None to lower it.
-    """
-    key = space.encode()
-    (body,), progress = online.get(FLAGS, [key])
-    if held is not None:
-        return {FLAGS: Changes(progress, puts=[(key, msgspec.json.encode(held))])}
-    if body is None:
-        return {}
-    return {FLAGS: Changes(progress, drops=[key])}
 
 
 def read_accepted(online: Online, space: str) -> list[Accepted]:
@@ -208,6 +149,3 @@ def _keep(online: Online, space: str, kept: Mapping[str, Any], at: datetime) -> 
         except Conflict:
             continue  # somebody else kept something, or erased: ours does not rest on it
         return
-
-
-_HELD = msgspec.json.Decoder(Held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -10,11 +11,13 @@ from msgspec import Struct
 
 from liftwerk.definitions.project import Project
 from liftwerk.features.as_of import with_expressions, with_inputs
+from liftwerk.features.brought import reading_beside
 from liftwerk.features.definition import value_type
 from liftwerk.features.entity import CUSTOMER
-from liftwerk.features.kept import KeptView, leaves_of
+from liftwerk.features.kept import KeptView, kept_view, leaves_of
 from liftwerk.features.reading import Reader
 from liftwerk.features.states import Row, decode_row
+from liftwerk.identity.mapping import Customers
 from liftwerk.store.online import Online, Reading
 
 MOST = 5_000
@@ -28,12 +31,12 @@ class Changed(Struct, frozen=True):
     ----------
     rows : mapping of bytes to bytes or None
         Key -> its row; None for one that goes.
-    groups : mapping of bytes to bytes
-        Leaf -> all leaves of its customer, where they are several.
+    customers : Customers or None
+        Who is which customer by then.
     """
 
     rows: Mapping[bytes, bytes | None]
-    groups: Mapping[bytes, bytes]
+    customers: Customers | None
 
 
 _ARROW: Mapping[str, pa.DataType] = {
@@ -46,6 +49,20 @@ _ARROW: Mapping[str, pa.DataType] = {
 def sampled(online: Online, kept: KeptView, most: int = MOST) -> list[bytes]:
     """Return the first keys of a view that have rows."""
     return [row.key for row in online.rows(kept.space, limit=most)]
+
+
+@lru_cache(maxsize=16)
+def kept_features(project: Project, view: str) -> tuple[str, ...]:
+    """Name the features of a view that its rows tell, without request, clock or reference data."""
+    kept = kept_view(project, view)
+    made = {reading.name for reading in kept.view.readings}
+    found = []
+    for name in kept.declared.features:
+        inputs = with_inputs(project, [name])
+        told = all(one in made or inputs[one].expression is not None for one in inputs)
+        if told and not reading_beside(project, inputs):
+            found.append(name)
+    return tuple(found)
 
 
 def values_of(
@@ -72,7 +89,7 @@ def values_of(
     Returns
     -------
     pyarrow.Table
-        One column a feature of the view.
+        One column a feature of the view, of `kept_features`.
     """
     with online.reading() as reading:
         members = [[key] for key in keys]
@@ -93,22 +110,27 @@ def values_of(
 def _groups(
     reading: Reading, kept: KeptView, keys: Sequence[bytes], step: Changed | None
 ) -> list[bytes]:
-    if step is not None:
-        return [step.groups.get(key, key) for key in keys]
-    groups, _ = reading.get(kept.members, keys)
-    return [group or key for key, group in zip(keys, groups, strict=True)]
+    if step is None:
+        groups, _ = reading.get(kept.members, keys)
+        return [group or key for key, group in zip(keys, groups, strict=True)]
+    if step.customers is None:
+        return list(keys)
+    known = step.customers.groups_of(keys)
+    return [known.get(key, key) for key in keys]
 
 
 def _values(
     project: Project, kept: KeptView, customers: Sequence[Sequence[Row]], now: int
 ) -> pa.Table:
-    features = with_inputs(project, kept.declared.features)
-    view = kept.view
+    names = kept_features(project, kept.name)
+    features, view = with_inputs(project, names), kept.view
     reader = Reader(view.grids, view.readings)
     found = [reader.read(rows, now)[0] for rows in customers]
     columns: dict[str, Any] = {}
     for reading in view.readings:
+        if reading.name not in features:
+            continue
         type_ = _ARROW.get(value_type(project, features[reading.name]), pa.float64())
         columns[reading.name] = pa.array([one[reading.name] for one in found], type_)
     values = with_expressions(project, features, pa.table(columns))
-    return values.select(list(kept.declared.features))
+    return values.select(list(names))

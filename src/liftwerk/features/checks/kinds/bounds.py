@@ -5,6 +5,7 @@ A missing value breaks no bound; a NaN breaks every one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -55,7 +56,10 @@ class Bound(Struct, frozen=True):
             return unknown(Unknown("no value is known", "a value"))
         if not rows:
             return Judged("passed", f"all of {known:,}")
-        return Judged("failed", f"{rows:,} of {known:,} are not, the worst {worst:g}", worst)
+        words = f"{rows:,} of {known:,} are not, the worst {worst:g}"
+        if math.isnan(worst):
+            return Judged("failed", words)  # no bound would let it pass
+        return Judged("failed", words, worst)
 
     def _beyond(self, value: Any) -> Any:
         raise NotImplementedError

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
-from liftwerk.features.checks.definition import Severity
+from liftwerk.features.checks.definition import Severity, Verdict
 from liftwerk.stats.estimate import Unknown
-
-Verdict = Literal["passed", "failed", "unknown"]
 
 
 class Judged(Struct, frozen=True):
