@@ -12,6 +12,8 @@ from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.events.read import identifier_values, read
 from liftwerk.events.retain import expired, retain
+from liftwerk.events.state import has_same_rows
+from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 from tests.events import shop as shops
 from tests.events.shop import SHOP, event, order, put
@@ -110,3 +112,30 @@ def test_without_a_declaration_all_stays(shop: Project, stores: Stores, clock: F
     compact(shop, stores, clock)
     assert retain(shop, stores, clock) == []
     assert read(shop, stores, "page_viewed", "audit").num_rows == 1
+
+
+def test_a_snapshot_that_rows_were_taken_out_of_does_not_go_on_from_the_one_before(
+    kept: Project, stores: Stores, clock: FixedClock
+) -> None:
+    snapshots = [stores.ledger.latest_snapshot()]
+    for number, time in enumerate((OLD, RECENT, RECENT)):
+        put(kept, stores, event(number=number, time=time))
+        compact(kept, stores, clock)
+        snapshots.append(stores.ledger.latest_snapshot())
+        if number == 1:
+            assert retain(kept, stores, clock)
+            snapshots.append(stores.ledger.latest_snapshot())
+    nothing, first, second, without, last = snapshots
+
+    def is_same(one: Snapshot | None, other: Snapshot | None) -> bool:
+        found = [has_same_rows(stores.ledger, *pair) for pair in ((one, other), (other, one))]
+        assert found[0] == found[1]
+        return found[0]
+
+    assert is_same(first, second)
+    assert is_same(without, last)
+    assert is_same(last, last)
+    assert not is_same(nothing, first)
+    assert not is_same(second, without)
+    assert not is_same(second, last)
+    assert not is_same(first, last)

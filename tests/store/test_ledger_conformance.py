@@ -141,10 +141,15 @@ def test_the_latest_snapshot_is_the_one_readers_see(reopen: Open) -> None:
     assert ledger.latest_snapshot() == two
     assert ledger.snapshot(one.id) == one
     assert ledger.snapshot("nothing") is None
+    assert ledger.snapshots_since(one.id) == [one, two]
+    assert ledger.snapshots_since(two.id) == [two]
+    assert ledger.snapshots_since("nothing") == []
     # what was restored from a backup may be current again
     with ledger.change("run", "snapshot", one.id, {}, AT) as tx:
         ledger.put_snapshot(tx, one)
     assert ledger.latest_snapshot() == one
+    assert ledger.snapshots_since(one.id) == [one]
+    assert ledger.snapshots_since(two.id) == [two, one]
     ledger.close()
 
 

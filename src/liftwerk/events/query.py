@@ -17,7 +17,7 @@ from liftwerk.errors import InputError, UnknownName, did_you_mean
 from liftwerk.events.engine import connect, quoted
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.entities.read import demand_purpose, readable_for, timelines
-from liftwerk.events.read import relations
+from liftwerk.events.read import OneCustomer, relations
 from liftwerk.events.schema import schema_of
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES
 from liftwerk.privacy.permitted import NOW, AsOf
@@ -35,7 +35,7 @@ def query(
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
-    one_customer: pyarrow.Table | None = None,
+    one_customer: OneCustomer | None = None,
 ) -> pyarrow.Table:
     """Run one reading statement over the events that a purpose may read.
 
@@ -54,7 +54,7 @@ def query(
         Further columns of every table, as SQL over the event's own.
     beside : mapping of str to pyarrow.Table, optional
         Relations that this SQL may read.
-    one_customer : pyarrow.Table, optional
+    one_customer : callable, optional
         As `liftwerk.events.read.relations` takes it.
 
     Returns

@@ -17,8 +17,9 @@ hold over what is compacted and what is not yet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import duckdb
 import pyarrow
@@ -26,7 +27,7 @@ import pyarrow
 from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.columns import leaf_columns
-from liftwerk.events.engine import connect, quoted
+from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.scan import BURIED, GRANTS, LEAVES, WITHDRAWALS, Scans
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import identifiers
@@ -39,6 +40,8 @@ from liftwerk.store.stores import Stores
 ERASURE = "erasure"
 """The one purpose for which those are still found who are being erased."""
 
+OneCustomer: TypeAlias = Callable[[pyarrow.ChunkedArray], pyarrow.Table]
+
 
 def read(
     project: Project,
@@ -49,7 +52,7 @@ def read(
     as_of: AsOf = NOW,
     derived: Mapping[str, str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
-    one_customer: pyarrow.Table | None = None,
+    one_customer: OneCustomer | None = None,
 ) -> pyarrow.Table:
     """Read the events of one kind that may be read.
 
@@ -69,9 +72,9 @@ def read(
         Further columns, as SQL over the event's own.
     beside : mapping of str to pyarrow.Table, optional
         Relations that this SQL may read.
-    one_customer : pyarrow.Table, optional
-        ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
-        a customer is about all of them.
+    one_customer : callable, optional
+        Given leaf keys, returns ``leaf`` and ``other``: each with the others that are one customer
+        with it. A change of consent that names one leaf of a customer is about all of them.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def relations(
     derived: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
     beside: Mapping[str, pyarrow.Table] | None = None,
-    one_customer: pyarrow.Table | None = None,
+    one_customer: OneCustomer | None = None,
     superseded: bool = False,
     tail: Behind | None = None,
     leaves: pyarrow.Array | pyarrow.ChunkedArray | None = None,
@@ -128,9 +131,9 @@ def relations(
         Only these events; all known ones by default.
     beside : mapping of str to pyarrow.Table, optional
         Further relations of the connection, which ``derived`` may read; name them with a ``_``.
-    one_customer : pyarrow.Table, optional
-        ``leaf`` and ``customer``, where the two differ: a change of consent that names one leaf of
-        a customer is about all of them.
+    one_customer : callable, optional
+        Given leaf keys, returns ``leaf`` and ``other``: each with the others that are one customer
+        with it. A change of consent that names one leaf of a customer is about all of them.
     superseded : bool
         Keep every report of a conversion, with ``superseded_at`` and ``superseded_by`` (when a
         better one was known, and the best one's id): for reading as of many times, each of which
@@ -170,7 +173,8 @@ def relations(
     with stores.tables.reading():
         connection = connect()
         state = State(stores, connection, tail)
-        _prepare(connection, schema, stores, state, purpose, one_customer)
+        _bury(connection, stores, purpose)
+        _hear(connection, schema, state, purpose, basis, one_customer)
         if leaves is not None:
             connection.register("_held", pyarrow.table({"leaf": leaves}))
             connection.execute(f"CREATE TABLE {LEAVES} AS SELECT DISTINCT leaf FROM _held")
@@ -219,33 +223,8 @@ def event_named(schema: Schema, name: str) -> EventType:
     return schema.types[name]
 
 
-def _prepare(
-    connection: duckdb.DuckDBPyConnection,
-    schema: Schema,
-    stores: Stores,
-    state: State,
-    purpose: str,
-    one_customer: pyarrow.Table | None = None,
-) -> None:
-    """Make the relations that every scan is held against."""
-    for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
-        selects = [
-            "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
-            ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
-        ]
-        selects += [
-            f"SELECT {quoted(leaf)} AS leaf, unnest({purposes}) AS purpose, time, known_at,"
-            f' "offset" FROM {changes.sql}'
-            f" WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic"
-            for changes in state.relations(schema.types["consent_changed"])
-            for leaf in leaf_columns(schema)
-            if leaf in changes.present
-        ]
-        changed = " UNION ALL ".join(selects)
-        if one_customer is not None:
-            connection.register("_one_customer", one_customer)
-            changed = _about_all_leaves(changed)
-        connection.execute(f"CREATE TABLE {relation} AS {changed}")
+def _bury(connection: duckdb.DuckDBPyConnection, stores: Stores, purpose: str) -> None:
+    """Make the relation of those whom no scan finds."""
     connection.execute(f"CREATE TABLE {BURIED} (leaf BLOB)")
     buried = stores.ledger.buried()
     if purpose == ERASURE:
@@ -254,20 +233,50 @@ def _prepare(
         connection.execute(f"INSERT INTO {BURIED} SELECT unnest(?::BLOB[])", [sorted(buried)])
 
 
-def _about_all_leaves(changed: str) -> str:
+def _hear(
+    connection: duckdb.DuckDBPyConnection,
+    schema: Schema,
+    state: State,
+    name: str,
+    purpose: Purpose,
+    one_customer: OneCustomer | None,
+) -> None:
+    """Make the relations of what was said of a purpose, that every scan is held against."""
+    for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
+        selects = [
+            "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
+            ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
+        ]
+        if purpose.can_be_withdrawn:
+            selects += [
+                f"SELECT {quoted(leaf)} AS leaf, {text(name)} AS purpose, time, known_at,"
+                f' "offset" FROM {changes.sql} WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic'
+                f" AND list_contains({purposes}, {text(name)})"
+                for changes in state.relations(schema.types["consent_changed"])
+                for leaf in leaf_columns(schema)
+                if leaf in changes.present
+            ]
+        connection.execute(f"CREATE TABLE {relation} AS {' UNION ALL '.join(selects)}")
+        if one_customer is not None:
+            _about_all_leaves(connection, relation, one_customer)
+
+
+def _about_all_leaves(
+    connection: duckdb.DuckDBPyConnection, relation: str, one_customer: OneCustomer
+) -> None:
     """Let a change of consent that names one leaf of a customer name each of them."""
-    return f"""
-        WITH changed AS ({changed}),
-        whose AS (
-            SELECT leaf, customer FROM _one_customer
-            UNION SELECT customer, customer FROM _one_customer
-        )
-        SELECT * FROM changed
-        UNION
-        SELECT other.leaf, purpose, time, known_at, "offset" FROM changed
-        JOIN whose AS named ON named.leaf = changed.leaf
-        JOIN whose AS other ON other.customer = named.customer
-    """
+    named = connection.sql(f"SELECT DISTINCT leaf FROM {relation}").to_arrow_table()
+    if named.num_rows == 0:
+        return
+    connection.register("_one_customer", one_customer(named.column("leaf")))
+    connection.execute(
+        f"""
+        INSERT INTO {relation} BY NAME
+        SELECT other AS leaf, * EXCLUDE (leaf, other)
+        FROM {relation} JOIN _one_customer USING (leaf)
+        """
+    )
+    connection.unregister("_one_customer")
 
 
 def identifier_values(
@@ -291,11 +300,10 @@ def identifier_values(
         erased is not in it.
     """
     purpose_named(project, purpose)
-    schema = schema_of(project)
     with stores.tables.reading():
         connection = connect()
         state = State(stores, connection)
-        _prepare(connection, schema, stores, state, purpose)
+        _bury(connection, stores, purpose)
         asked = ""
         if leaves is not None:
             connection.register(

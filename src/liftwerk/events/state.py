@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ import pyarrow
 
 from liftwerk.events.engine import quoted
 from liftwerk.events.schema import EventType
-from liftwerk.events.sequence import parquet
+from liftwerk.events.sequence import ENTITY_TABLE, VALUES_TABLE, parquet
 from liftwerk.events.tail import Behind
+from liftwerk.store.ledger.protocol import Ledger, Snapshot
 from liftwerk.store.stores import Stores
 
 FEW = 50
@@ -96,6 +98,35 @@ class State:
         if self.snapshot is None:
             return []
         return list(self._tables.schema(kind.table, self.snapshot.tables[kind.table]).names)
+
+
+def has_same_rows(ledger: Ledger, one: Snapshot | None, other: Snapshot | None) -> bool:
+    """Say whether two snapshots hold the same events, up to where the shorter one ends.
+
+    A snapshot that goes on behind the one before it holds all of that. One that ends where the one
+    before it ends, with other versions of the events' tables, was made by who took rows out.
+    """
+    if one == other:
+        return True
+    if one is None or other is None:
+        return False
+    older, newer = sorted((one, other), key=lambda each: each.inbox_offset)
+    row = ledger.snapshots_since(older.id)
+    ids = [each.id for each in row]
+    if newer.id not in ids:
+        return False
+    return all(
+        first.inbox_offset < second.inbox_offset or _events(first) == _events(second)
+        for first, second in itertools.pairwise(row[: ids.index(newer.id) + 1])
+    )
+
+
+def _events(snapshot: Snapshot) -> dict[str, int]:
+    return {
+        table: version
+        for table, version in snapshot.tables.items()
+        if table != VALUES_TABLE and not table.endswith(ENTITY_TABLE)
+    }
 
 
 def _behind(table: str) -> str:

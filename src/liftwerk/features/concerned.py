@@ -179,8 +179,7 @@ def _moved(project: Project, stores: Stores) -> set[bytes]:
     before, now = customers_to_erase(project, stores), customers_as_of(project, stores)
     if before is None or now is None:
         return set()
-    old, new = before.groups, now.groups
-    return {leaf for leaf in {*old, *new} if old.get(leaf) != new.get(leaf)}
+    return set(now.regrouped_since(before))
 
 
 def _named(project: Project, stores: Stores, kept: KeptView, leaves: Sequence[bytes]) -> set[Key]:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 import duckdb
-import pyarrow as pa
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.columns import LEAF
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.identifiers import IDENTIFIERS
-from liftwerk.features.kept import UNFILLED, leaves_of
-from liftwerk.identity.mapping import Customers
+from liftwerk.features.kept import UNFILLED
 
 CONSENT = "consent_changed"
 
@@ -69,15 +67,3 @@ class Consented:
     def among(self, leaves: Iterable[bytes]) -> bool:
         """Say whether a change names one of some leaves."""
         return not self._leaves.isdisjoint(leaves)
-
-    def one_customer(self, customers: Customers) -> pa.Table | None:
-        """Say which leaves are one customer with one of them, as `events.read.relations` asks."""
-        groups = set(customers.groups_of(self._leaves).values())
-        rows = [
-            {"leaf": leaf, "customer": first}
-            for first, *others in map(leaves_of, groups)
-            for leaf in others
-        ]
-        if not rows:
-            return None
-        return pa.Table.from_pylist(rows, pa.schema({"leaf": pa.binary(), "customer": pa.binary()}))

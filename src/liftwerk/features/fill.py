@@ -29,7 +29,8 @@ from liftwerk.features.entity import CONTEXT, CUSTOMER, PEOPLE, encoded
 from liftwerk.features.kept import UNFILLED, KeptView, is_filled
 from liftwerk.features.states import encode_row
 from liftwerk.features.tiles import tiles_of
-from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.identity.customers import Customers
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.online import Changes
@@ -159,7 +160,7 @@ class Fill:
             AsOf(offset=place.offset),
             derived_columns(self.project),
             events,
-            one_customer=None if self.customers is None else self.customers.merged,
+            one_customer=None if self.customers is None else self.customers.others_of,
             tail=self.behind,
         ) as connection:
             set_aside(connection, events)

@@ -43,7 +43,8 @@ from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.kept import UNFILLED, KeptView, leaves_of
 from liftwerk.features.states import Adder, Row, Tiles, decode_row, encode_row
 from liftwerk.features.tiles import tiles_of
-from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.identity.customers import Customers
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.online import Changes
@@ -193,8 +194,6 @@ class Step:
         """Leaf -> all leaves of its customer, where these are others than the rows know."""
         if self.customers is None:
             return {}
-        if self._before is None:
-            return self.customers.groups
         return self.customers.regrouped_since(self._before)
 
     def _members(self) -> Changes:
@@ -225,6 +224,9 @@ class Step:
         after_offset: int | None = None,
         superseded: bool = False,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        one_customer = None
+        if self.customers is not None:
+            one_customer = self.customers.others_of
         return relations(
             self.project,
             self.stores,
@@ -232,18 +234,12 @@ class Step:
             AsOf(offset=self.behind.offset),
             derived_columns(self.project),
             names,
-            one_customer=self._one_customer(),
+            one_customer=one_customer,
             superseded=superseded,
             tail=self.behind,
             leaves=None if leaves is None else pa.array(list(leaves), pa.binary()),
             after_offset=after_offset,
         )
-
-    def _one_customer(self) -> pa.Table | None:
-        """Say which leaves are one customer, as far as a change of consent may be about them."""
-        if self.customers is None:
-            return None
-        return self.consented.one_customer(self.customers)
 
     def _touched(self) -> set[Key]:
         """Say whose rows cannot be merely added to."""

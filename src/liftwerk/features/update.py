@@ -21,7 +21,7 @@ from liftwerk.features.fill import Fill, Tell
 from liftwerk.features.kept import UNFILLED, kept_view
 from liftwerk.features.step import Step
 from liftwerk.features.views import FEATURE_VIEWS
-from liftwerk.identity.mapping import Customers
+from liftwerk.identity.customers import Customers
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.stores import Stores
 

@@ -19,6 +19,7 @@ every family is reckoned in one go, with arrays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -140,12 +141,17 @@ class Components:
         self.said = said.take(matters)
         self.apart = apart[matters]
 
+    @cached_property
+    def together(self) -> Ints:
+        """Each leaf's component by all links, whoever was told apart: its smallest leaf, (n,)."""
+        present = self.until == FOREVER
+        return _smallest(self.size, self.links.a[present], self.links.b[present])
+
     def latest(self) -> Ints:
         """Return each leaf's customer once everything is known, (n,)."""
         present = self.links.take(self.until == FOREVER)
-        customer = _smallest(self.size, present.a, present.b)
         apart = self._apart_at(np.arange(len(self.said.a)), FOREVER)
-        return self._kept_apart(np.arange(self.size), customer, present, apart)
+        return self._kept_apart(np.arange(self.size), self.together, present, apart)
 
     def changes(self) -> Changes:
         """Return every change of a leaf's customer."""

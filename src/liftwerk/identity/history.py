@@ -89,7 +89,7 @@ def histories(
         derived,
         wanted,
         beside,
-        customers.merged,
+        customers.others_of,
         superseded=True,
         tail=tail,
     ) as connection:

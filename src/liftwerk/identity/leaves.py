@@ -13,8 +13,9 @@ from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE
 from liftwerk.events.read import relations as event_relations
+from liftwerk.identity.customers import Customers
 from liftwerk.identity.links import tables_of
-from liftwerk.identity.mapping import Customers, customers_as_of, customers_to_erase
+from liftwerk.identity.mapping import customers_as_of, customers_to_erase
 from liftwerk.identity.resolve import CUSTOMER, MERGED, customer_sql
 from liftwerk.store.stores import Stores
 

@@ -25,9 +25,11 @@ from liftwerk.events.engine import quoted, text
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import relations as event_relations
 from liftwerk.events.scan import BURIED
+from liftwerk.events.schema import schema_of
 from liftwerk.events.tail import Behind
-from liftwerk.identity.components import Facts, Flags, Ints
+from liftwerk.identity.components import FOREVER, Facts, Flags, Ints
 from liftwerk.identity.definition import IDENTITY
+from liftwerk.identity.keys import Keys, distinct, in_arrow, keys_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -42,14 +44,86 @@ SINCE = "greatest(epoch_us(time) + 1, epoch_us(known_at))"
 class Links(NamedTuple):
     """What was said, with leaves as numbers in the order of their rank.
 
-    The rank goes by namespace, then by when the leaf was first linked.
+    The rank goes by namespace, then by when the leaf was first linked. A pair is linked by the
+    event that a row could know first.
     """
 
-    leaves: pyarrow.Array
+    keys: Keys
     space: Ints
     links: Facts
     said: Facts
     apart: Flags
+
+    @property
+    def leaves(self) -> pyarrow.Array:
+        """The leaf keys."""
+        return in_arrow(self.keys)
+
+    def choose(self, links: Flags | Ints, said: Flags | Ints) -> Links:
+        """Return some of what was said, with the leaves that it names."""
+        facts = self.links.take(links), self.said.take(said)
+        kept = np.unique(np.concatenate([end for fact in facts for end in (fact.a, fact.b)]))
+        chosen, told = (
+            fact._replace(a=np.searchsorted(kept, fact.a), b=np.searchsorted(kept, fact.b))
+            for fact in facts
+        )
+        return Links(self.keys[kept], self.space[kept], chosen, told, self.apart[said])
+
+
+def joined(parts: Sequence[Links]) -> Links:
+    """Take what was said here and there together."""
+    keys, place = distinct(np.concatenate([part.keys for part in parts]))
+    space = np.empty(len(keys), np.int64)
+    space[place] = np.concatenate([part.space for part in parts])
+    begins = np.cumsum([0, *(len(part.keys) for part in parts[:-1])])
+    links = _facts([part.links for part in parts], begins, place)
+    said = _facts([part.said for part in parts], begins, place)
+    apart = np.concatenate([part.apart for part in parts])
+    links = links.take(_first_of_each(links.a * len(keys) + links.b, links))
+    rank = _ranks(space, links)
+    links, said = (fact._replace(a=rank[fact.a], b=rank[fact.b]) for fact in (links, said))
+    links = links.take(np.lexsort((links.b, links.a, links.offset, links.since)))
+    once = _once(said, apart)
+    order = np.argsort(rank)
+    return Links(keys[order], space[order], links, said.take(once), apart[once])
+
+
+def _facts(parts: Sequence[Facts], begins: Ints, place: Ints) -> Facts:
+    """Put facts one after another: each part's leaves begin somewhere among all, whose place is."""
+    a, b, *times = (np.concatenate(column) for column in zip(*parts, strict=True))
+    begin = np.repeat(begins, [len(part.a) for part in parts])
+    return Facts(place[a + begin], place[b + begin], *times)
+
+
+def _first_of_each(pair: Ints, facts: Facts) -> Ints:
+    """Find the fact of each pair that a row could know first."""
+    order = np.lexsort((facts.known, facts.time, facts.offset, facts.since, pair))
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = pair[order][1:] != pair[order][:-1]
+    return order[is_first]
+
+
+def _ranks(space: Ints, links: Facts) -> Ints:
+    """Rank leaves by namespace, then by when each was first linked, then by key."""
+    first = Facts(*(np.concatenate([column, column]) for column in links))
+    end = np.concatenate([links.a, links.b])
+    which = _first_of_each(end, first)
+    since, offset = np.full(len(space), FOREVER), np.full(len(space), FOREVER)
+    since[end[which]], offset[end[which]] = first.since[which], first.offset[which]
+    rank = np.empty(len(space), np.int64)
+    rank[np.lexsort((offset, since, space))] = np.arange(len(space))
+    return rank
+
+
+def _once(said: Facts, apart: Flags) -> Ints:
+    """Find each statement once, in the order in which they could be known."""
+    columns = (apart, said.known, said.time, said.b, said.a, said.offset, said.since)
+    order = np.lexsort(columns)
+    is_first = np.zeros(len(order), bool)
+    is_first[:1] = True
+    for column in columns:
+        is_first[1:] |= column[order][1:] != column[order][:-1]
+    return order[is_first]
 
 
 def read_links(
@@ -58,6 +132,8 @@ def read_links(
     as_of: AsOf,
     purpose: str = PURPOSE,
     tail: Behind | None = None,
+    names: Sequence[str] | None = None,
+    after_offset: int | None = None,
 ) -> Links:
     """Read links and statements.
 
@@ -71,68 +147,65 @@ def read_links(
         ``erasure`` to find also those who are being erased.
     tail : Behind, optional
         What came in behind the snapshot.
-
-    Returns
-    -------
-    Links
-        One link a pair, by the event that a row could know first.
+    names : sequence of str, optional
+        The events to look into; all by default.
+    after_offset : int, optional
+        Only what was said behind this one. A statement that two events make is said by the later.
     """
-    with event_relations(project, stores, purpose, as_of, tail=tail) as connection:
-        names = [name for name in tables_of(connection) if name not in (TOGETHER, APART)]
-        connection.execute(
-            f"""
-            CREATE TABLE _said AS
-            SELECT *, FALSE AS apart FROM ({said_sql(project, TOGETHER, as_of)})
-            UNION ALL SELECT *, TRUE AS apart FROM ({said_sql(project, APART, as_of)})
-            """
-        )
-        together = "SELECT * EXCLUDE (apart) FROM _said WHERE NOT apart"
-        pairs = " UNION ALL ".join([together, *seen_sql(project, names, as_of)])
-        connection.execute(
-            f"""
-            CREATE TABLE _links AS SELECT * FROM ({pairs})
-            QUALIFY row_number() OVER (PARTITION BY a, b ORDER BY since, "offset") = 1
-            """
-        )
-        connection.execute(_LEAVES)
-        leaves = connection.sql("SELECT leaf, space FROM _leaves ORDER BY place").to_arrow_table()
-        links = connection.sql(_numbered("_links")).to_arrow_table()
-        said = connection.sql(_numbered("_said")).to_arrow_table()
-    return Links(
-        leaves.column("leaf").combine_chunks(),
-        _ints(leaves, "space"),
-        _facts(links),
-        _facts(said),
-        said.column("apart").to_numpy().astype(np.bool_),
-    )
+    if names is None:
+        names = list(schema_of(project).types)
+    found = [_nothing()]
+    told = [name for name in (TOGETHER, APART) if name in names]
+    if told:
+        # From the beginning: the other event of a pair may be any older one.
+        with event_relations(project, stores, purpose, as_of, names=told, tail=tail) as connection:
+            for name in told:
+                said = said_sql(project, name, as_of)
+                condition = "TRUE" if after_offset is None else f'"offset" > {after_offset}'
+                rows = connection.sql(f"SELECT * FROM ({said}) WHERE {condition}")
+                found.append(_told(rows.to_arrow_table(), name == APART))
+    seen = [name for name in names if name not in (TOGETHER, APART)]
+    if not seen:
+        return joined(found)
+    with event_relations(
+        project, stores, purpose, as_of, names=seen, tail=tail, after_offset=after_offset
+    ) as connection:
+        pairs = seen_sql(project, seen, as_of)
+        if pairs:
+            rows = connection.sql(
+                f"""
+                SELECT * FROM ({" UNION ALL ".join(pairs)})
+                QUALIFY row_number()
+                  OVER (PARTITION BY a, b ORDER BY since, "offset", time, known) = 1
+                """
+            )
+            found.append(_seen(rows.to_arrow_table()))
+    return joined(found)
 
 
-_LEAVES = """
-    CREATE TABLE _leaves AS
-    WITH ends AS (
-      SELECT a AS leaf, space_a AS space, since, "offset" FROM _links
-      UNION ALL SELECT b, space_b, since, "offset" FROM _links
-    ),
-    firsts AS (
-      SELECT * FROM ends
-      QUALIFY row_number() OVER (PARTITION BY leaf ORDER BY since, "offset") = 1
-    )
-    SELECT leaf, space, row_number() OVER (ORDER BY space, since, "offset", leaf) - 1 AS place
-    FROM firsts
-"""
+def _seen(rows: pyarrow.Table) -> Links:
+    """Take pairs for links."""
+    count = rows.num_rows
+    keys = np.concatenate([keys_of(rows.column(end)) for end in ("a", "b")])
+    space = np.concatenate([_ints(rows, end) for end in ("space_a", "space_b")])
+    times = (_ints(rows, name) for name in Facts._fields[2:])
+    links = Facts(np.arange(count), np.arange(count) + count, *times)
+    return Links(keys, space, links, *_nothing()[3:])
 
 
-def _numbered(table: str) -> str:
-    """Put numbers in the leaves' place; who was never linked cannot be told apart."""
-    return (
-        f"SELECT x.place AS a, y.place AS b, t.* EXCLUDE (a, b) FROM {table} AS t"
-        " JOIN _leaves AS x ON x.leaf = t.a JOIN _leaves AS y ON y.leaf = t.b"
-        ' ORDER BY since, "offset", x.place, y.place'
-    )
+def _told(rows: pyarrow.Table, is_apart: bool) -> Links:
+    """Take pairs for statements; what was told to be together is linked, too."""
+    seen = _seen(rows)
+    said = seen._replace(said=seen.links, apart=np.full(rows.num_rows, is_apart))
+    if is_apart:
+        return said._replace(links=_nothing().links)
+    return said
 
 
-def _facts(table: pyarrow.Table) -> Facts:
-    return Facts(*(_ints(table, name) for name in Facts._fields))
+def _nothing() -> Links:
+    none = np.empty(0, np.int64)
+    nothing = Facts(none, none, none, none, none, none)
+    return Links(np.empty(0, "S16"), none, nothing, nothing, np.empty(0, np.bool_))
 
 
 def _ints(table: pyarrow.Table, name: str) -> Ints:

@@ -1,18 +1,16 @@
 """``identity_map(leaf, customer, valid_from, known_from)``: who was which customer, and when.
 
-It is derived from the events alone, for one snapshot, and kept in memory while that is the newest.
+It is derived from the events alone, for one state of the log, and kept in memory: the next state's
+follows from it.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow
 import pyarrow.compute
 
@@ -20,123 +18,20 @@ from liftwerk.definitions.project import Project
 from liftwerk.events.columns import leaf_columns
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE
+from liftwerk.events.rows import gone
 from liftwerk.events.schema import schema_of
+from liftwerk.events.state import has_same_rows
 from liftwerk.events.tail import Behind
-from liftwerk.identity.components import FOREVER, Changes, Components, Ints
-from liftwerk.identity.definition import IDENTITY, shared_leaves
-from liftwerk.identity.links import APART, TOGETHER, Links, read_links
+from liftwerk.identity.customers import TIME, Customers
+from liftwerk.identity.definition import IDENTITY
+from liftwerk.identity.links import APART, TOGETHER, read_links
+from liftwerk.identity.parts import Rules
 from liftwerk.privacy.permitted import NOW, AsOf
+from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
 KEPT = 4
 """Maps that are kept in memory: a run asks for few different as-of bounds."""
-
-_TIME = pyarrow.timestamp("us", "UTC")
-
-
-class Customers:
-    """The customers of one snapshot, as of some knowledge.
-
-    Parameters
-    ----------
-    project : Project
-    links : Links
-        What was known.
-    as_of : AsOf
-        Bounds that a reader of the same snapshot has to keep.
-    """
-
-    def __init__(self, project: Project, links: Links, as_of: AsOf) -> None:
-        self.links = links
-        self.as_of = as_of
-        identity = project.get(IDENTITY)
-        declared = pyarrow.array(shared_leaves(project), pyarrow.binary())
-        leaves = links.leaves.cast(pyarrow.binary())
-        shared = pyarrow.compute.is_in(leaves, declared).to_numpy(zero_copy_only=False)
-        self.components = Components(
-            links.space,
-            links.links,
-            links.said,
-            links.apart,
-            [one.anonymous for one in project.get(IDENTIFIERS).values()],
-            identity.at_most,
-            np.flatnonzero(shared),
-        )
-
-    def up_to(self, as_of: AsOf) -> Customers:
-        """Return them with other bounds, between which nothing links."""
-        same = copy.copy(self)
-        same.as_of = as_of
-        return same
-
-    @cached_property
-    def latest(self) -> Ints:
-        """Each leaf's customer, as numbers of leaves."""
-        return self.components.latest()
-
-    @cached_property
-    def merged(self) -> pyarrow.Table:
-        """``leaf``, ``customer``: the leaves that are known by another's key."""
-        leaf = np.flatnonzero(self.latest != np.arange(len(self.latest)))
-        return pyarrow.table({"leaf": self._keys(leaf), "customer": self._keys(self.latest[leaf])})
-
-    @cached_property
-    def groups(self) -> dict[bytes, bytes]:
-        """Leaf -> the keys of all its customer's leaves in order, end to end, where several are."""
-        members: dict[bytes, list[bytes]] = {}
-        for row in self.merged.to_pylist():
-            members.setdefault(row["customer"], [row["customer"]]).append(row["leaf"])
-        together = (sorted(leaves) for leaves in members.values())
-        return {leaf: b"".join(group) for group in together for leaf in group}
-
-    def groups_of(self, leaves: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Return the groups of some leaves, as in ``groups``; of each leaf that is in one."""
-        groups = {self.groups[leaf] for leaf in leaves if leaf in self.groups}
-        return {g[at : at + 16]: g for g in groups for at in range(0, len(g), 16)}
-
-    def regrouped_since(self, before: Customers) -> dict[bytes, bytes | None]:
-        """Return the leaves whose group is another than before, each with its group now."""
-        was, now = before.groups, self.groups
-        if was is now:
-            return {}
-        return {leaf: now.get(leaf) for leaf in {**was, **now} if was.get(leaf) != now.get(leaf)}
-
-    @cached_property
-    def changes(self) -> Changes:
-        """Every change of a leaf's customer."""
-        return self.components.changes()
-
-    @cached_property
-    def states(self) -> pyarrow.Table:
-        """``leaf``, ``customer``, ``since``, ``until`` (microseconds): for as-of joins."""
-        changes = self.changes
-        return pyarrow.table(
-            {
-                "leaf": self._keys(changes.leaf),
-                "customer": self._keys(changes.customer),
-                "since": pyarrow.array(changes.since),
-                "until": pyarrow.array(changes.until),
-            }
-        )
-
-    def table(self) -> pyarrow.Table:
-        """Return the map as `identity_map` describes it."""
-        changes = self.changes
-        ends = pyarrow.array(changes.until, mask=changes.until == FOREVER)
-        return pyarrow.table(
-            {
-                "leaf": self._keys(changes.leaf),
-                "customer": self._keys(changes.customer),
-                "valid_from": pyarrow.array(changes.time).cast(_TIME),
-                "known_from": pyarrow.array(changes.known).cast(_TIME),
-                "known_offset": pyarrow.array(changes.offset),
-                "since": pyarrow.array(changes.since).cast(_TIME),
-                "until": ends.cast(_TIME),
-            }
-        )
-
-    def _keys(self, numbers: Ints) -> pyarrow.Array:
-        return self.links.leaves.take(pyarrow.array(numbers)).cast(pyarrow.binary())
 
 
 def identity_map(project: Project, stores: Stores, as_of: AsOf = NOW) -> pyarrow.Table:
@@ -168,18 +63,29 @@ _NOBODY = pyarrow.schema(
     [
         ("leaf", pyarrow.binary()),
         ("customer", pyarrow.binary()),
-        ("valid_from", _TIME),
-        ("known_from", _TIME),
+        ("valid_from", TIME),
+        ("known_from", TIME),
         ("known_offset", pyarrow.int64()),
-        ("since", _TIME),
-        ("until", _TIME),
+        ("since", TIME),
+        ("until", TIME),
     ]
 ).empty_table()
 
-_Key = tuple[str, str, int, str, AsOf]
-"""Home, snapshot, buried, definitions, and what of the log can link and is known."""
 
-_kept: OrderedDict[_Key, Customers] = OrderedDict()
+class _Kept(NamedTuple):
+    """Customers that were asked for.
+
+    ``first`` and ``last`` are the offsets of the log between which they are the customers.
+    """
+
+    of: tuple[object, ...]
+    snapshot: Snapshot | None
+    first: int
+    last: int
+    customers: Customers
+
+
+_kept: list[_Kept] = []
 _lock = threading.Lock()
 
 
@@ -195,33 +101,71 @@ def customers_as_of(
     as_of : AsOf
         What may be known.
     tail : Behind, optional
-        What came in behind its snapshot: then the customers of both. They are made anew only when
-        it has another row that can link.
+        What came in behind its snapshot: then the customers of both.
+
+    Notes
+    -----
+    Those of a later state are continued from those that were asked for last, and cost what came in
+    since. They are made anew, from the whole log, when rows were taken out of the tables (an
+    erasure, a retention): what was said of others may have stood in them, too.
     """
-    if tail is None:
-        tail = Behind.nothing(stores.ledger.latest_snapshot())
-    if not _links_at_all(project, tail):
-        return None
-    # No row beyond this state: a compaction may come between reading links and reading rows.
-    offset = tail.offset
-    if as_of.offset is not None:
-        offset = min(offset, as_of.offset)
-    bounded = AsOf(as_of.time, offset)
+    with stores.tables.reading():
+        if tail is None:
+            tail = Behind.nothing(stores.ledger.latest_snapshot())
+        if not _links_at_all(project, tail):
+            return None
+        # No row beyond this state: a compaction may come between reading links and reading rows.
+        offset = tail.offset
+        if as_of.offset is not None:
+            offset = min(offset, as_of.offset)
+        bounded = AsOf(as_of.time, offset)
+        of = _of(project, stores, as_of)
+        found = _found(project, stores, bounded, tail, of)
+    with _lock:
+        _kept[:] = [
+            one for one in _kept if one.of != of or not one.customers.is_state_of(found.customers)
+        ][-KEPT + 1 :]
+        _kept.append(found)
+    return found.customers.up_to(bounded)
+
+
+def _of(project: Project, stores: Stores, as_of: AsOf) -> tuple[object, ...]:
+    """Say what customers depend on beside the rows of the log up to an offset."""
+    schema = schema_of(project)
+    tables = frozenset(kind.table for name in schema.types for kind in schema.versions(name))
     definitions = project.section_hash(IDENTIFIERS, IDENTITY)
-    buried = len(stores.ledger.buried())
-    linked = AsOf(as_of.time, _last_link(project, tail, offset))
-    key = (str(stores.home.path), _id_of(tail), buried, definitions, linked)
+    erased = len(stores.ledger.buried()), len(gone(stores))
+    return str(stores.home.path), definitions, tables, erased, as_of.time
+
+
+def _found(
+    project: Project, stores: Stores, as_of: AsOf, tail: Behind, of: tuple[object, ...]
+) -> _Kept:
+    """Find customers among those that are kept, continue some, or make them."""
+    offset = as_of.offset
+    assert offset is not None
     with _lock:
-        if key in _kept:
-            _kept[key] = _kept[key].up_to(bounded)
-            _kept.move_to_end(key)
-            return _kept[key]
-    made = Customers(project, read_links(project, stores, bounded, tail=tail), bounded)
-    with _lock:
-        _kept[key] = made
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return made
+        kept = [one for one in _kept if one.of == of]
+    kept = [one for one in kept if has_same_rows(stores.ledger, one.snapshot, tail.snapshot)]
+    for one in kept:
+        if one.first <= offset <= one.last:
+            return one._replace(snapshot=tail.snapshot)
+    older = [one for one in kept if one.last < offset]
+    if not older:
+        links = read_links(project, stores, as_of, tail=tail)
+        made = Customers.made_of(Rules.of(project), links, as_of)
+        return _Kept(of, tail.snapshot, made.told_last, offset, made)
+    before = max(older, key=lambda one: one.last)
+    names = None
+    if tail.since <= before.last:
+        names = _linking(project, tail, before.last, offset)
+        if not names:
+            return before._replace(snapshot=tail.snapshot, last=offset)
+    more = read_links(project, stores, as_of, tail=tail, names=names, after_offset=before.last)
+    after = before.customers.continued(more, as_of)
+    if after.is_state_of(before.customers):
+        return before._replace(snapshot=tail.snapshot, last=offset)
+    return _Kept(of, tail.snapshot, after.told_last, offset, after)
 
 
 def customers_to_erase(project: Project, stores: Stores) -> Customers | None:
@@ -230,7 +174,8 @@ def customers_to_erase(project: Project, stores: Stores) -> Customers | None:
     if not _links_at_all(project, state):
         return None
     bounded = AsOf(None, state.offset)
-    return Customers(project, read_links(project, stores, bounded, ERASURE), bounded)
+    links = read_links(project, stores, bounded, ERASURE)
+    return Customers.made_of(Rules.of(project), links, bounded)
 
 
 def _links_at_all(project: Project, state: Behind) -> bool:
@@ -243,27 +188,34 @@ def _links_at_all(project: Project, state: Behind) -> bool:
     return schema_of(project).types[TOGETHER].table in held
 
 
-def _last_link(project: Project, state: Behind, offset: int) -> int:
-    """Return the offset of the last row that can link, up to one; the snapshot's own at least."""
-    told = [schema_of(project).types[name].table for name in (TOGETHER, APART)]
-    leaves = leaf_columns(schema_of(project))
+def _linking(project: Project, state: Behind, after: int, last: int) -> list[str]:
+    """Name the events that have rows behind an offset, up to another, that can link."""
+    schema = schema_of(project)
+    leaves = leaf_columns(schema)
     believed = pyarrow.array(project.get(IDENTITY).linked_by, pyarrow.string())
-    last = min(offset, state.since)
-    for name, rows in state.tables.items():
-        known = rows.select(["offset", "trust", *leaves])
-        known = known.filter(pyarrow.compute.less_equal(known.column("offset"), offset))
-        if name not in told:
-            named = [known.column(leaf).is_valid().cast(pyarrow.int8()) for leaf in leaves]
-            count = functools.reduce(pyarrow.compute.add, named, pyarrow.scalar(0, pyarrow.int8()))
-            several = pyarrow.compute.greater(count, 1)
-            links = pyarrow.compute.is_in(known.column("trust"), value_set=believed)
-            known = known.filter(pyarrow.compute.and_(several, links))
-        if known.num_rows:
-            last = max(last, known.column("offset")[-1].as_py())
-    return last
+    found = []
+    for name in schema.types:
+        for kind in schema.versions(name):
+            if kind.table not in state.tables:
+                continue
+            rows = state.tables[kind.table].select(["offset", "trust", *leaves])
+            offsets = rows.column("offset")
+            is_new = pyarrow.compute.and_(
+                pyarrow.compute.greater(offsets, after), pyarrow.compute.less_equal(offsets, last)
+            )
+            rows = rows.filter(is_new)
+            if name not in (TOGETHER, APART):
+                rows = rows.filter(_links(rows, leaves, believed))
+            if rows.num_rows:
+                found.append(name)
+    return list(dict.fromkeys(found))
 
 
-def _id_of(state: Behind) -> str:
-    if state.snapshot is None:
-        return ""
-    return state.snapshot.id
+def _links(
+    rows: pyarrow.Table, leaves: Sequence[str], believed: pyarrow.Array
+) -> pyarrow.ChunkedArray:
+    """Say which rows name several identifiers, by a source whose word links."""
+    named = [rows.column(leaf).is_valid().cast(pyarrow.int8()) for leaf in leaves]
+    count = functools.reduce(pyarrow.compute.add, named, pyarrow.scalar(0, pyarrow.int8()))
+    is_believed = pyarrow.compute.is_in(rows.column("trust"), value_set=believed)
+    return pyarrow.compute.and_(pyarrow.compute.greater(count, 1), is_believed)

@@ -21,12 +21,13 @@ from liftwerk.events.columns import LEAF
 from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS, leaf_key
 from liftwerk.events.query import query as query_events
-from liftwerk.events.read import identifier_values
+from liftwerk.events.read import OneCustomer, identifier_values
 from liftwerk.events.read import read as read_events
 from liftwerk.events.read import relations as event_relations
 from liftwerk.events.tail import Behind
+from liftwerk.identity.customers import Customers
 from liftwerk.identity.definition import VISITOR, anonymous_namespaces
-from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.stores import Stores
 
@@ -110,7 +111,15 @@ def read(
     """Read events as `liftwerk.events.read.read` does, each with its ``customer``."""
     how = _Reading(project, stores, as_of)
     return read_events(
-        project, stores, name, purpose, columns, how.as_of, how.derived, how.beside, how.merged
+        project,
+        stores,
+        name,
+        purpose,
+        columns,
+        how.as_of,
+        how.derived,
+        how.beside,
+        how.one_customer,
     )
 
 
@@ -140,7 +149,7 @@ def relations(
         how.derived,
         names,
         how.beside,
-        how.merged,
+        how.one_customer,
         superseded,
         tail,
         leaves,
@@ -155,7 +164,7 @@ def query(
     """Answer a question as `liftwerk.events.query.query` does, over rows with a ``customer``."""
     how = _Reading(project, stores, as_of)
     return query_events(
-        project, stores, sql, purpose, how.as_of, how.derived, how.beside, how.merged
+        project, stores, sql, purpose, how.as_of, how.derived, how.beside, how.one_customer
     )
 
 
@@ -167,14 +176,14 @@ class _Reading:
     ) -> None:
         self.as_of = as_of
         self.beside: dict[str, pyarrow.Table] = {}
-        self.merged: pyarrow.Table | None = None
+        self.one_customer: OneCustomer | None = None
         merged = None
         customers = customers_as_of(project, stores, as_of, tail)
         if customers is not None:
             self.as_of = customers.as_of
             if customers.merged.num_rows:
                 merged = MERGED
-                self.merged = customers.merged
+                self.one_customer = customers.others_of
                 self.beside[MERGED] = customers.merged
         self.derived = {CUSTOMER: customer_sql(project, merged)}
         visitor = visitor_sql(project)
@@ -264,15 +273,10 @@ def customers_of(
     dict of bytes to bytes
         Leaf key -> customer key; a leaf that was never linked is its own.
     """
-    found = {leaf: leaf for leaf in leaves}
     customers = customers_as_of(project, stores, as_of)
-    if customers is not None:
-        merged = customers.merged
-        asked = pyarrow.array(list(found), pyarrow.binary())
-        rows = merged.filter(pyarrow.compute.is_in(merged.column("leaf"), asked))
-        for row in rows.to_pylist():
-            found[row["leaf"]] = row["customer"]
-    return found
+    if customers is None:
+        return {leaf: leaf for leaf in leaves}
+    return customers.whose(leaves)
 
 
 def names_of(

@@ -14,9 +14,10 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import identifier_values
 from liftwerk.events.read import relations as event_relations
 from liftwerk.identity.components import FOREVER, NEVER, Facts
+from liftwerk.identity.customers import Customers
 from liftwerk.identity.definition import IDENTITY
 from liftwerk.identity.links import APART, PURPOSE, TOGETHER, seen_sql, tables_of
-from liftwerk.identity.mapping import Customers, customers_as_of
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.identity.resolve import customers_of, leaf_of
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.instants import from_microseconds

@@ -35,6 +35,11 @@ class Purpose(Struct, frozen=True):
     withdrawal: Withdrawal = "future"
     description: str = ""
 
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Whether somebody may object: nothing that a contract or a law demands."""
+        return self.basis in ("consent", "legitimate_interest")
+
 
 ACCESS = "access"
 """The purpose for which a customer's own data are given to them."""

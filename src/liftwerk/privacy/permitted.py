@@ -35,7 +35,6 @@ from msgspec import Struct
 from liftwerk.privacy.definition import Purpose
 
 _GRANTED = ("consent",)
-_WITHDRAWN = ("consent", "legitimate_interest")
 
 
 class Change(Struct, frozen=True):
@@ -148,7 +147,7 @@ def permitted(
     """
     if purpose.basis in _GRANTED and (granted is None or name not in granted):
         return False
-    if purpose.basis not in _WITHDRAWN:
+    if not purpose.can_be_withdrawn:
         return True
     consent = None
     if purpose.basis in _GRANTED:
@@ -235,7 +234,7 @@ def permitted_sql(
     if purpose.basis in _GRANTED:
         contains = f"list_contains({column(granted_column)}, {_text(name)})"
         conditions.append(f"coalesce({contains}, FALSE)")
-    if purpose.basis in _WITHDRAWN:
+    if purpose.can_be_withdrawn:
         bounds = {"known_at": as_of_time, "offset": as_of_offset}
         known = {key: bound for key, bound in bounds.items() if bound is not None}
         reach = [f"w_purpose = {_text(name)}"]

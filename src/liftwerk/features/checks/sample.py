@@ -17,7 +17,7 @@ from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.kept import KeptView, kept_view, leaves_of
 from liftwerk.features.reading import Reader
 from liftwerk.features.states import Row, decode_row
-from liftwerk.identity.mapping import Customers
+from liftwerk.identity.customers import Customers
 from liftwerk.store.online import Online, Reading
 
 MOST = 5_000

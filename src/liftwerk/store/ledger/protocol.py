@@ -210,6 +210,10 @@ class Ledger(Protocol):
         """Return a snapshot by its id."""
         ...
 
+    def snapshots_since(self, snapshot_id: str) -> list[Snapshot]:
+        """Return a snapshot and those behind it, oldest first; nothing when it isn't there."""
+        ...
+
     def readable(self) -> list[tuple[int, datetime]]:
         """Return up to which offset readers saw the log since when: offset and instant, rising."""
         ...

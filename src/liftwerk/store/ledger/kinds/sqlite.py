@@ -154,6 +154,12 @@ class SqliteLedger:
         sql = f"{_SNAPSHOT} where id = ? order by seq desc limit 1"
         return next(map(_snapshot, self.database.rows(sql, (snapshot_id,))), None)
 
+    def snapshots_since(self, snapshot_id: str) -> list[Snapshot]:
+        """Return a snapshot and those behind it, oldest first; nothing when it isn't there."""
+        first = "select max(seq) from snapshots where id = ?"
+        sql = f"{_SNAPSHOT} where seq >= ({first}) order by seq"
+        return list(map(_snapshot, self.database.rows(sql, (snapshot_id,))))
+
     def readable(self) -> list[tuple[int, datetime]]:
         """Return up to which offset readers saw the log since when: offset and instant, rising."""
         sql = "select inbox_offset, min(at) from snapshots group by inbox_offset order by 1"
