@@ -20,7 +20,19 @@ from liftwerk.server.guard import COOKIE
 from liftwerk.server.source import Report
 from tests.server import trial
 
-PAGES = ["/", "/decisions", "/releases", "/inventory", "/audit", "/status", "/docs", "/sign-in"]
+PAGES = [
+    "/",
+    "/decisions",
+    "/releases",
+    "/features",
+    "/features/spend",
+    "/lineage",
+    "/inventory",
+    "/audit",
+    "/status",
+    "/docs",
+    "/sign-in",
+]
 TOKEN = "correct-horse-battery-staple"
 
 
@@ -374,6 +386,49 @@ def test_an_inventory_tells_its_gaps_and_escapes_names(client: TestClient) -> No
         assert word in text
     assert "&lt;b&gt;1,234&lt;/b&gt;" in text
     assert "<b>1,234" not in text
+
+
+def test_features_are_searched_filtered_and_sorted(client: TestClient) -> None:
+    def names(query: str) -> list[str]:
+        return re.findall(r'href="/features/(\w+)"', client.get(f"/features?{query}").text)
+
+    assert names("") == ["spend", "local", "visits", "local_share"]
+    assert names("search=Graz") == ["local"]
+    assert names("privacy=personal&sort=-name") == ["local_share", "local"]
+    assert names("view=crm&owner=crm@shop.example") == ["spend"]
+    nothing = client.get("/features?search=<b>").text
+    assert "Nothing of the 4 declared features fits" in nothing
+    assert "&lt;b&gt;" in nothing
+
+
+def test_a_feature_tells_what_is_unknown_and_why(client: TestClient) -> None:
+    text = client.get("/features/spend").text
+    for said in (
+        "Deprecated from 2027-03-01 on",
+        "because no view that keeps it is filled",
+        "because no model was trained on this version of it",
+        "sum of order.revenue in 90d",
+        "declared, and not used yet",
+        "SELECT",
+    ):
+        assert said in text
+    assert client.get("/features/spent", headers={"accept": "text/html"}).status_code == 404
+
+
+def test_a_lineage_is_drawn_and_told_as_a_table(client: TestClient) -> None:
+    whole = client.get("/lineage").text
+    assert whole.count("<rect") == 13
+    some = client.get("/lineage?node=spend").text
+    assert "Lineage of spend" in some
+    assert "features.spend" in some
+    assert some.count("<rect") == 3
+    assert client.get("/lineage?node=order").status_code == 200
+
+
+def test_without_any_definition_the_pages_say_so() -> None:
+    with with_report(None) as client:
+        assert "No feature is declared" in client.get("/features").text
+        assert "Nothing is declared yet" in client.get("/lineage").text
 
 
 def test_an_inventory_of_nothing_says_so() -> None:

@@ -29,6 +29,11 @@ PATHS = (
     "DECISION",
     "releases",
     "RELEASE",
+    "features",
+    "features/spend",
+    "features/local_share",
+    "lineage",
+    "lineage?node=spend",
     "inventory",
     "audit",
     "status",
@@ -75,7 +80,14 @@ def test_every_page_fits(browser: Browser, serve_report: Callable[[str], str], s
 
 @pytest.mark.parametrize(
     ("size", "theme", "paths"),
-    [("phone", "light", PATHS), ("desk", "dark", ("", "DECISION", "inventory", "audit"))],
+    [
+        ("phone", "light", PATHS),
+        (
+            "desk",
+            "dark",
+            ("", "DECISION", "features", "features/spend", "lineage", "inventory", "audit"),
+        ),
+    ],
 )
 def test_every_page_is_accessible(
     browser: Browser,

@@ -30,8 +30,12 @@ from liftwerk.events.inventory.shapes import (
     SourceFacts,
 )
 from liftwerk.features.served import Served
+from liftwerk.governance.lineage import lineage
+from liftwerk.project.features import catalogue_rows, feature_document, feature_state
+from tests.governance.declared import declared
 
 Json = dict[str, Any]
+NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
 ACTIONS = ["nothing", "mens_email", "womens_email"]
 LABELS = {"nothing": "No e-mail", "mens_email": "Men's e-mail", "womens_email": "Women's e-mail"}
 POLICY_LABELS = {
@@ -433,6 +437,23 @@ class TrialSource:
 
     def inventory(self, since: str | None = None) -> Json:
         return inventory(None if self._said is None else 1)
+
+    def catalogue(self, search: str = "") -> list[Json]:
+        if self._said is None:
+            return []
+        return catalogue_rows(declared(), None, NOW, search)
+
+    def feature(self, name: str) -> Json:
+        told = (declared(features__spend__deprecated="2027-03-01"), None, NOW, name)
+        return {**feature_document(*told), **feature_state(*told)}
+
+    def lineage(self, node: str | None = None) -> Json:
+        if self._said is None:
+            return {"nodes": [], "edges": []}
+        graph = lineage(declared())
+        if node is not None:
+            graph = graph.around(graph.find(node).id)
+        return cast(Json, msgspec.to_builtins(graph))
 
     def decision(self, decision_id: str) -> Json | None:
         return next((row for row in self._decisions if row["id"] == decision_id), None)

@@ -22,6 +22,7 @@ from liftwerk.store.ledger import (
     Release,
     Snapshot,
     Step,
+    UsedDefinition,
 )
 from liftwerk.store.urls import open_url
 
@@ -66,6 +67,31 @@ def test_a_published_schema_is_kept_with_its_entry_and_replaced_by_a_later_one(
     ledger.close()
     ledger = reopen()
     assert ledger.published_schemas() == [shapes[2], shapes[3], shapes[0]]
+    ledger.close()
+
+
+# --------------------------------------------------------------------------------- definitions
+
+
+def test_a_definition_is_kept_with_when_it_was_first_used_and_last_taken_up(reopen: Open) -> None:
+    ledger = reopen()
+    used = [("spend", "v1"), ("spend", "v2"), ("visits", "v9"), ("spend", "v1")]
+    for day, (name, version) in enumerate(used):
+        at = AT + timedelta(days=day)
+        with ledger.change("ann", "features.use", "features", {}, at) as tx:
+            ledger.use_definition(tx, UsedDefinition("features", name, version, "{}", AT, AT))
+    with suppress(ZeroDivisionError), ledger.change("ann", "features.use", "lost", {}, AT) as tx:
+        ledger.use_definition(tx, UsedDefinition("features", "lost", "v1", "{}", AT, AT))
+        1 / 0  # noqa: B018
+    ledger.close()
+    ledger = reopen()
+    found = [
+        (one.name, one.version, (one.first - AT).days, (one.last - AT).days)
+        for one in ledger.used_definitions("features")
+    ]
+    assert found == [("spend", "v2", 1, 1), ("spend", "v1", 0, 3), ("visits", "v9", 2, 2)]
+    assert [one.name for one in ledger.used_definitions("features", "visits")] == ["visits"]
+    assert ledger.used_definitions("models") == []
     ledger.close()
 
 

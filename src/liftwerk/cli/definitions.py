@@ -77,17 +77,24 @@ def init(
 @app.command(group="Project")
 def check(*, common: Common = DEFAULTS) -> int:
     """Check the project's definitions, all of them; exit 2 when something is wrong."""
-    found = checking.problems(common.project)
+    checked = checking.check_project(common.project)
+    found = checked.problems
 
     def render() -> None:
         for problem in found:
             out.print(f"{problem}", markup=False, soft_wrap=True)
+        for warning in checked.warnings:
+            out.print(f"warning: {warning}", markup=False, soft_wrap=True)
         if found:
             out.print(f"{len(found)} to mend")
             return
         out.print("fine: every definition holds together")
 
-    emit(common, {"problems": [str(problem) for problem in found]}, render)
+    said = {
+        "problems": [str(problem) for problem in found],
+        "warnings": [str(warning) for warning in checked.warnings],
+    }
+    emit(common, said, render)
     if found:
         return 2
     return 0

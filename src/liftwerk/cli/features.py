@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -13,20 +13,17 @@ from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
-    from liftwerk.features import catalogue, serve, update
+    from liftwerk.features import serve, update
     from liftwerk.features import views as declared_views
     from liftwerk.features.checks import accept as acceptance
     from liftwerk.features.checks import check as data_checks
-    from liftwerk.features.checks import flags, kinds
-    from liftwerk.features.checks.definition import FeatureChecks
+    from liftwerk.features.checks import flags
     from liftwerk.features.fixtures import run as fixtures
     from liftwerk.features.packs import kinds as packs
     from liftwerk.features.served import Flag
 else:
-    catalogue = LazyModule("liftwerk.features.catalogue")
     acceptance = LazyModule("liftwerk.features.checks.accept")
     flags = LazyModule("liftwerk.features.checks.flags")
-    kinds = LazyModule("liftwerk.features.checks.kinds")
     data_checks = LazyModule("liftwerk.features.checks.check")
     declared_views = LazyModule("liftwerk.features.views")
     fixtures = LazyModule("liftwerk.features.fixtures.run")
@@ -41,84 +38,6 @@ features = App(
     group="Features",
 )
 app.command(features)
-
-
-@features.command(name="list")
-def list_(*, search: str = "", common: Common = DEFAULTS) -> None:
-    """List the declared features.
-
-    Parameters
-    ----------
-    search
-        Only those in whose name, words, owner or properties this occurs.
-    """
-    with open_project(common) as project:
-        found = catalogue.catalogue(project.definitions, search)
-
-    def render() -> None:
-        if not found:
-            said = "no feature is declared: see [features.NAME]"
-            if search:
-                said = f"nothing of {search!r} in any declared feature"
-            out.print(said, markup=False)
-            return
-        rows = [
-            [one.name, one.entity, one.says, one.privacy, ", ".join(one.views), one.owner]
-            for one in found
-        ]
-        show.table("", ("feature", "about", "what", "privacy", "kept in", "owner"), rows)
-
-    emit(common, found, render)
-
-
-@features.command(name="show")
-def show_(
-    name: str,
-    /,
-    *,
-    sql: Annotated[bool, Parameter(negative="")] = False,
-    dialect: Literal["duckdb", "pyspark"] = "duckdb",
-    common: Common = DEFAULTS,
-) -> None:
-    """Show a feature: what it is, what it reads, where it is kept.
-
-    Parameters
-    ----------
-    name
-        The feature.
-    sql
-        Print the SQL that makes it, step by step, and nothing else.
-    dialect
-        The engine that the SQL is for.
-    """
-    with open_project(common) as project:
-        entry = catalogue.entry_of(project.definitions, name)
-        made = []
-        if sql:
-            made = catalogue.statements(project.definitions, name, dialect)
-
-    def render() -> None:
-        if sql:
-            out.print(";\n\n".join(made) + ";", markup=False, soft_wrap=True)
-            return
-        show.pairs(
-            entry.name,
-            {
-                "what": entry.says,
-                "about": entry.entity,
-                "description": entry.description or "-",
-                "owner": entry.owner or "-",
-                "reads": ", ".join(entry.reads),
-                "privacy": entry.privacy,
-                "kept in": ", ".join(entry.views) or "-",
-                "for": ", ".join(entry.purposes) or "-",
-                "checks": _checks(entry.name, entry.checks),
-                "version": entry.version,
-            },
-        )
-
-    document = {"feature": entry, "sql": made} if sql else entry
-    emit(common, document, render)
 
 
 @features.command(name="packs")
@@ -191,11 +110,6 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _checks(name: str, declared: FeatureChecks) -> str:
-    every = kinds.checks_of_values(name, declared)
-    return "; ".join(one.expected for one in every) or "-"
-
-
 @features.command
 def backfill(
     views: list[str] | None = None,
@@ -218,6 +132,7 @@ def backfill(
     """
     with open_project(common) as project:
         names = views or list(project.definitions.get(declared_views.FEATURE_VIEWS))
+        project.use()
         updater = update.Updater(project.definitions, project.stores, project.clock, names)
         if fresh:
             updater.forget()
@@ -279,6 +194,7 @@ def follow(
         stopping.at_eof(ending)
     seconds = stopping.seconds(every, "features follow")
     with open_project(common) as project:
+        project.use()
         updater = update.Updater(project.definitions, project.stores, project.clock, views)
         while not ending.is_set():
             updater.catch_up()

@@ -19,6 +19,7 @@ from cyclopts import CycloptsError
 
 from liftwerk.cli import (
     access,
+    catalogue,
     decisions,
     definitions,
     entities,
@@ -50,6 +51,7 @@ COMMAND_FILES = (
     identity,
     forward,
     features,
+    catalogue,
     training,
     models,
     decisions,

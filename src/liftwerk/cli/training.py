@@ -61,6 +61,7 @@ def training_set(
     sets.demand_target(out)
     with open_project(common) as project, progress.steps() as tell:
         tell("features", f"read {rows.name}, and what was known of its rows")
+        project.use()
         told = (project.definitions, project.stores, rows, names, purpose)
         made = training.take(*told, time, customer, snapshot, delimiter)
         tell("write", out.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar
@@ -353,3 +353,36 @@ class Retention(TypedString):
         if self.days:
             return f"{self.days} days"
         return f"{self.months} months"
+
+
+class Day(TypedString):
+    """A day of the calendar.
+
+    Attributes
+    ----------
+    date : datetime.date
+        The day.
+
+    Examples
+    --------
+    >>> Day("2027-03-01").date
+    datetime.date(2027, 3, 1)
+    """
+
+    __slots__ = ("date",)
+
+    wanted = 'write a day such as "2027-03-01"'
+    pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+    date: date
+
+    def _read(self, match: re.Match[str]) -> None:
+        try:
+            self._set("date", date.fromisoformat(match[0]))
+        except ValueError:
+            raise ValueError("write a day that there is") from None
+
+    @property
+    def canonical(self) -> str:
+        """The day as it is written."""
+        return self.date.isoformat()

@@ -14,7 +14,7 @@ from liftwerk.features.as_of import with_inputs
 from liftwerk.features.checks.definition import FeatureChecks
 from liftwerk.features.compile import compile_features
 from liftwerk.features.condition import columns_of_event, parse_condition
-from liftwerk.features.definition import FEATURES, FeatureDefinition
+from liftwerk.features.definition import FEATURES, FeatureDefinition, value_type
 from liftwerk.features.files import file_of
 from liftwerk.features.version import feature_version
 from liftwerk.features.views import FEATURE_VIEWS
@@ -42,6 +42,14 @@ class Entry(Struct, frozen=True):
         What those are for.
     checks : FeatureChecks
         What values must satisfy.
+    type : str
+        Of its values, as properties name theirs.
+    refresh : str
+        How fresh served values are.
+    deprecated : str or None
+        The day from which nothing may use it.
+    use : str or None
+        What to use in its place.
     """
 
     name: str
@@ -55,6 +63,10 @@ class Entry(Struct, frozen=True):
     checks: FeatureChecks
     owner: str = ""
     description: str = ""
+    type: str = "number"
+    refresh: str = "batch"
+    deprecated: str | None = None
+    use: str | None = None
 
 
 def catalogue(project: Project, search: str = "") -> list[Entry]:
@@ -91,6 +103,9 @@ def entry_of(project: Project, name: str) -> Entry:
         if name in declared.features
     }
     order = get_args(Tag)
+    deprecated = None
+    if feature.deprecated is not None:
+        deprecated = str(feature.deprecated)
     return Entry(
         name=name,
         entity=feature.entity,
@@ -103,6 +118,10 @@ def entry_of(project: Project, name: str) -> Entry:
         checks=feature.checks,
         owner=feature.owner,
         description=feature.description,
+        type=value_type(project, feature),
+        refresh=feature.refresh,
+        deprecated=deprecated,
+        use=feature.use,
     )
 
 
@@ -154,24 +173,43 @@ def in_words(feature: FeatureDefinition) -> str:
     return words
 
 
-def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, Tag]]:
+def reads_of(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, str]]:
+    """Yield what a feature itself reads of events, and what it does with it.
+
+    Yields
+    ------
+    (str, str)
+        ``EVENT`` or ``EVENT.PROPERTY`` (``EVENT.LIST.FIELD`` of unnested items), and why; nothing
+        of an expression.
+    """
     for given in feature.inputs:
-        yield given, "none"
-        for key, one in known_events(project)[given].properties.items():
-            yield f"{given}.{key}", one.privacy
+        yield given, "is made of it"
+        for key in known_events(project)[given].properties:
+            yield f"{given}.{key}", "may read it"
     if feature.from_ is None:
         return
     event = known_events(project)[feature.from_]
-    names = [feature.property, feature.unnest]
     columns = columns_of_event(event, project.currency, feature.unnest)
-    for text in (feature.where, feature.when):
+    asked = [(feature.property, f"takes the {feature.aggregate} of it")]
+    asked += [(feature.unnest, "counts each item of it")]
+    asked += [(part, "is about it") for part in feature.by]
+    for text, why in ((feature.where, "counts where it holds"), (feature.when, "asks for it")):
         if text is not None:
-            names += parse_condition(text, columns).names
-    yield feature.from_, "none"
-    for name in names:
+            asked += [(name, why) for name in parse_condition(text, columns).names]
+    yield feature.from_, f"takes the {feature.aggregate} of it"
+    for name, why in asked:
         root = (name or "").partition(".")[0]
         if root in event.properties:
-            yield f"{feature.from_}.{name}", event.properties[root].privacy
+            yield f"{feature.from_}.{name}", why
+
+
+def _reads(project: Project, feature: FeatureDefinition) -> Iterable[tuple[str, Tag]]:
+    for read, _ in reads_of(project, feature):
+        name, *keys = read.split(".")
+        tag: Tag = "none"
+        if keys:
+            tag = known_events(project)[name].properties[keys[0]].privacy
+        yield read, tag
 
 
 def _text(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
-from liftwerk.definitions.typed import Duration, Share
+from liftwerk.definitions.typed import Day, Duration, Share
 from liftwerk.events.definition import EventDefinition, known_events
 from liftwerk.events.entities.definition import ENTITIES, EntityDefinition
 from liftwerk.features.checks.definition import FeatureChecks
@@ -118,6 +118,10 @@ class FeatureDefinition(Struct, frozen=True):
         How fresh served values are.
     checks : FeatureChecks
         What its values must satisfy.
+    deprecated : Day or None
+        From this day on nothing may use it: `check` warns before, and refuses after.
+    use : str or None
+        Which feature to use in its place.
     """
 
     entity: str
@@ -141,6 +145,8 @@ class FeatureDefinition(Struct, frozen=True):
     owner: str = ""
     refresh: Literal["batch", "streaming"] = "batch"
     checks: FeatureChecks = FeatureChecks()
+    deprecated: Day | None = None
+    use: str | None = None
 
     @builtins.property  # the field `property` hides the short name here
     def belief(self) -> Prior:

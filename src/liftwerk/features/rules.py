@@ -59,6 +59,7 @@ def check_features(project: Project) -> Iterable[Problem]:
             yield project.problem((*path, "entity"), hint, what=what)
         else:
             yield from _check_way(project, name, feature)
+        yield from _check_deprecation(project, name, feature)
         type_ = value_type(project, feature)
         yield from check_checks(project, (*path, "checks"), feature.checks, type_)
 
@@ -103,6 +104,25 @@ def _check_own(project: Project, path: Path, feature: FeatureDefinition) -> Iter
             return
         yield from _check_key(project, path, feature, events[event])
     yield from files.check_file(project, path, feature)
+
+
+def _check_deprecation(
+    project: Project, name: str, feature: FeatureDefinition
+) -> Iterable[Problem]:
+    path: Path = ("features", name, "use")
+    if feature.use is None:
+        return
+    features = project.get(FEATURES)
+    if feature.deprecated is None:
+        hint = 'add deprecated = "2027-03-01", the day from which nothing may use it'
+        yield project.problem(path, hint, feature.use)
+    if feature.use not in features:
+        yield project.unknown(path, feature.use, [one for one in features if one != name])
+    elif feature.use == name:
+        yield project.problem(path, "name another feature", feature.use)
+    elif features[feature.use].entity != feature.entity:
+        hint = f"it is about a {features[feature.use].entity}, and this about a {feature.entity}"
+        yield project.problem(path, hint, feature.use)
 
 
 def _check_expression(

@@ -32,8 +32,11 @@ from liftwerk.features.rows import DEFAULT_HOP
 ALGEBRA = 2
 """Counted up whenever an aggregate's meaning changes."""
 
-_WORDS = ("description", "owner", "refresh", "checks", "by")
-"""Parts of a definition that change no value by themselves."""
+WORDS = ("description", "owner", "refresh", "checks", "deprecated", "use")
+"""Parts of a definition that say something of a feature, and decide no value."""
+
+_APART = (*WORDS, "by")
+"""Parts that are not hashed as they are written; ``by`` is hashed as the key that it makes."""
 
 
 def feature_versions(project: Project, names: Iterable[str]) -> dict[str, str]:
@@ -81,7 +84,7 @@ def feature_version(project: Project, name: str) -> str:
     definition: dict[str, Any] = {
         word: value
         for word, value in plain_value(feature).items()
-        if word not in _WORDS and value not in (None, [])
+        if word not in _APART and value not in (None, [])
     }
     if feature.expression is not None:
         expression = parsed(project, feature)

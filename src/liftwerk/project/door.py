@@ -39,6 +39,7 @@ from liftwerk.events.quarantine import quarantined
 from liftwerk.events.replay import replay
 from liftwerk.events.versions import demand_compatible
 from liftwerk.features.training import Rebuilt, TrainingSet
+from liftwerk.features.used import put_to_use
 from liftwerk.identity.resolve import customer_of, query, read
 from liftwerk.loop import Loop, controls
 from liftwerk.operations.run import Progress, plan_steps
@@ -117,6 +118,10 @@ class Project:
         return self._opened
 
     # ------------------------------------------------------------------ run
+
+    def use(self) -> None:
+        """Keep the versions of what is declared, before it is put to use."""
+        put_to_use(self.definitions, self.stores.ledger, self.actor, self.clock.now())
 
     def run(
         self,
@@ -220,6 +225,7 @@ class Project:
         -------
         TrainingSet
         """
+        self.use()
         told = (self.definitions, self.stores, rows, features, purpose)
         return training.take(*told, time, customer, snapshot)
 
@@ -390,8 +396,6 @@ class Project:
         with self.stores.home.hold("compact"):
             self._retained, done = self.clock.now().date(), upkeep(*told)
         return done
-
-    # ------------------------------------------------------------------ names
 
     @property
     def _declared(self) -> dict[str, PolicyDefinition]:

@@ -8,6 +8,7 @@ import msgspec
 from threadpoolctl import threadpool_limits
 
 from liftwerk.clock import Clock
+from liftwerk.features.used import put_to_use
 from liftwerk.loop import Loop
 from liftwerk.operations.run import Progress, StepResult, run_steps
 from liftwerk.releases.create import Release
@@ -50,6 +51,7 @@ def run_loop(
         names = [step.name for step in steps]
         steps = steps[: names.index(until) + 1]
     with loop.stores.home.hold("run", wait=SORTING_SECONDS):
+        put_to_use(loop.project, loop.stores.ledger, loop.actor, loop.clock.now())
         if fresh:
             _forget(loop.stores, loop.clock, loop.actor)
         if force or fresh:

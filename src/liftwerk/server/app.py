@@ -25,7 +25,9 @@ from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
 from liftwerk.server.pages.docs import docs_page
+from liftwerk.server.pages.features import feature_page, features_page
 from liftwerk.server.pages.inventory import inventory_page
+from liftwerk.server.pages.lineage import lineage_page
 from liftwerk.server.pages.releases import release_page, releases_page
 from liftwerk.server.pages.report import report_page
 from liftwerk.server.pages.sign_in import sign_in, sign_in_page
@@ -43,6 +45,9 @@ HANDLERS = (
     decision_page,
     releases_page,
     release_page,
+    features_page,
+    feature_page,
+    lineage_page,
     inventory_page,
     audit_page,
     status_page,

@@ -22,10 +22,12 @@ from liftwerk.features.definition import FEATURES
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
 from liftwerk.features.views import FEATURE_VIEWS
+from liftwerk.governance.lineage import lineage
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
 from liftwerk.project.decision_log import DecisionLog
+from liftwerk.project.features import catalogue_rows, feature_document, feature_state
 from liftwerk.project.report import last_report
 from liftwerk.releases.create import Release
 from liftwerk.store.ledger import protocol
@@ -78,6 +80,22 @@ class LiveSource:
         if view not in self._served:
             self._served[view] = Server(self.project, self.stores, view, self.clock)
         return self._served[view]
+
+    def catalogue(self, search: str = "") -> list[dict[str, Any]]:
+        """Return the declared features, and how the views that keep them stand."""
+        return catalogue_rows(self.project, self.stores, self.clock.now(), search)
+
+    def feature(self, name: str) -> dict[str, Any]:
+        """Return all there is to know of one feature."""
+        told = (self.project, self.stores, self.clock.now(), name)
+        return {**feature_document(*told), **feature_state(*told)}
+
+    def lineage(self, node: str | None = None) -> dict[str, Any]:
+        """Return the lineage, or what of it is connected with a node."""
+        graph = lineage(self.project)
+        if node is not None:
+            graph = graph.around(graph.find(node).id)
+        return cast(dict[str, Any], msgspec.to_builtins(graph))
 
     def close(self) -> None:
         """Close the stores."""

@@ -371,6 +371,24 @@ class ReportSource(Protocol):
         """Be ready to be asked for the values of every declared feature view."""
         ...
 
+    def catalogue(self, search: str = "") -> list[dict[str, Any]]:
+        """Return the declared features, and how the views that keep them stand.
+
+        Parameters
+        ----------
+        search : str
+            Only those in which this occurs.
+        """
+        ...
+
+    def feature(self, name: str) -> dict[str, Any]:
+        """Return all there is to know of one feature; `UnknownName` where none is called so."""
+        ...
+
+    def lineage(self, node: str | None = None) -> dict[str, Any]:
+        """Return ``nodes`` and ``edges``: all of them, or what is connected with a node."""
+        ...
+
     def close(self) -> None:
         """Let go of stores and files."""
         ...

@@ -36,6 +36,7 @@ WORDS = {
     "no": Word("no", "=", "none", "any difference is smaller than what was called negligible"),
     "sending": Word("sending", "✓", "good", "events come as they used to"),
     "silent": Word("silent", "✕", "bad", "events that were usual at this time do not come"),
+    "held": Word("held", "!", "open", "its values stay at their last good state"),
     "warning": Word("warning", "!", "open", "look at it when there is time"),
 }
 """Every verdict, answer and state that pages and terminal show."""

@@ -146,7 +146,8 @@ def open_stores(home: Home) -> Stores:
 def _own_collections(decisions: Decisions, outbox: Outbox, online: Online) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
     audit = ("audit", "audit_head")
-    state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", "published_schemas")
+    kept = ("published_schemas", "used_definitions")
+    state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", *kept)
     return (
         Collection(
             name="ledger",

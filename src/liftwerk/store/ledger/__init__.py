@@ -2,8 +2,8 @@
 
 A change and its audit entry are one transaction, and the entries form a hash chain that names
 people only by a random key. It also keeps what must move together with such an entry: snapshots,
-steps, leases, releases, pointers, keys, published schemas, erasures and their tombstones. What a
-release or a step means is left to the rooms that make them.
+steps, leases, releases, pointers, keys, published schemas, definitions that were put to use,
+erasures and their tombstones. What a release or a step means is left to the rooms that make them.
 """
 
 from liftwerk.store.ledger.protocol import (
@@ -19,6 +19,7 @@ from liftwerk.store.ledger.protocol import (
     Snapshot,
     Step,
     Transaction,
+    UsedDefinition,
 )
 
 LEDGERS = {"sqlite": "liftwerk.store.ledger.kinds.sqlite:SqliteLedger"}
@@ -38,4 +39,5 @@ __all__ = [
     "Snapshot",
     "Step",
     "Transaction",
+    "UsedDefinition",
 ]

@@ -120,6 +120,21 @@ class PublishedSchema(Struct, frozen=True):
     at: datetime
 
 
+class UsedDefinition(Struct, frozen=True):
+    """A version of something declared that the project has put to use.
+
+    ``body`` is its canonical JSON. ``first`` is when it was first used, ``last`` when it was last
+    taken up, which is later where another version was in use between.
+    """
+
+    section: str
+    name: str
+    version: str
+    body: str
+    first: datetime
+    last: datetime
+
+
 class Erasure(Struct, frozen=True):
     """A customer's erasure, which does not say whose; ``receipt`` is empty until it is finished."""
 
@@ -314,6 +329,14 @@ class Ledger(Protocol):
 
     def published_schemas(self) -> list[PublishedSchema]:
         """Return the shape of every published version, by name and version."""
+        ...
+
+    def use_definition(self, tx: Transaction, definition: UsedDefinition) -> None:
+        """Keep a version of a definition, first and last used at the change's time."""
+        ...
+
+    def used_definitions(self, section: str, name: str | None = None) -> list[UsedDefinition]:
+        """Return the versions of a section's definitions, or of one; the one in use comes last."""
         ...
 
     def queue_erasure(self, tx: Transaction, erasure: str, leaves: Sequence[bytes]) -> None:

@@ -17,6 +17,7 @@ from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
+from liftwerk.store.ledger.kinds import sqlite_definitions as definitions
 from liftwerk.store.ledger.kinds import sqlite_erasures as erasures
 from liftwerk.store.ledger.kinds import sqlite_keys as keys
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
@@ -33,6 +34,7 @@ from liftwerk.store.ledger.protocol import (
     Snapshot,
     Step,
     Transaction,
+    UsedDefinition,
 )
 from liftwerk.store.sqlite import Connect, Connection, Database, connect_sqlite
 
@@ -58,6 +60,7 @@ SCHEMA = (
     *releases.SCHEMA,
     keys.SCHEMA,
     schemas.SCHEMA,
+    definitions.SCHEMA,
     *erasures.SCHEMA,
 )
 
@@ -278,6 +281,18 @@ class SqliteLedger:
         """Return the shape of every published version, by name and version."""
         sql = f"{schemas.SELECT} order by name, version"
         return [schemas.from_row(row) for row in self.database.rows(sql)]
+
+    # ------------------------------------------------------------------------------- definitions
+
+    def use_definition(self, tx: Transaction, definition: UsedDefinition) -> None:
+        """Keep a version of a definition, first and last used at the change's time."""
+        definitions.use(_connection(tx), definition, tx.at)
+
+    def used_definitions(self, section: str, name: str | None = None) -> list[UsedDefinition]:
+        """Return the versions of a section's definitions, or of one; the one in use comes last."""
+        sql = f"{definitions.SELECT} where section = ?1 and (?2 is null or name = ?2)"
+        rows = self.database.rows(f"{sql} order by name, last, first", (section, name))
+        return [definitions.from_row(row) for row in rows]
 
     # ------------------------------------------------------------------------------------ erasures
 

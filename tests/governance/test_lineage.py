@@ -1,0 +1,78 @@
+"""The graph of all that is declared, from what happened to where a decision is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftwerk.errors import UnknownName
+from liftwerk.governance.lineage import lineage
+from tests.governance.declared import declared
+
+
+def ids(graph) -> set[str]:
+    return {one.id for one in graph.nodes}
+
+
+def test_a_placement_is_traced_to_the_properties_that_decide_it() -> None:
+    graph = lineage(declared()).up("placements.mail")
+    assert ids(graph) == {
+        "events.order",
+        "events.order.city",
+        "events.order.revenue",
+        "events.visit",
+        "features.local",
+        "features.visits",
+        "features.local_share",
+        "metrics.margin",
+        "models.voucher",
+        "policies.win_back",
+        "placements.mail",
+    }
+
+
+def test_a_property_is_followed_to_all_that_is_made_of_it() -> None:
+    graph = lineage(declared())
+    assert ids(graph.down("events.order.city")) == {
+        "events.order.city",
+        "features.local",
+        "features.local_share",
+        "feature_views.crm",
+        "models.voucher",
+        "policies.win_back",
+        "placements.mail",
+    }
+    assert "features.spend" not in ids(graph.around("events.order.city"))
+    assert "events.order.unread" not in ids(graph)
+
+
+def test_each_edge_says_why() -> None:
+    why = {(one.source, one.target): one.why for one in lineage(declared()).edges}
+    assert why["events.order.revenue", "features.spend"] == "takes the sum of it"
+    assert why["events.order.city", "features.local"] == "counts where it holds"
+    assert why["events.visit", "features.visits"] == "takes the count of it"
+    assert why["metrics.margin", "policies.win_back"] == "increases it: its reward"
+    assert ("events.order", "features.spend") not in why
+
+
+def test_a_privacy_tag_is_the_strongest_of_all_that_it_is_made_of() -> None:
+    tags = {one.id: one.privacy for one in lineage(declared()).nodes}
+    assert tags["features.spend"] == tags["metrics.margin"] == "none"
+    for name in ("features.local_share", "models.voucher", "placements.mail"):
+        assert tags[name] == "personal"
+    assert tags["feature_views.crm"] == "personal"
+
+
+def test_a_node_is_found_by_its_name_where_only_one_is_called_so() -> None:
+    graph = lineage(declared(features__win_back={"entity": "customer", "expression": "visits"}))
+    assert graph.find("spend").id == graph.find("features.spend").id == "features.spend"
+    assert graph.find("order.city").kind == "property"
+    with pytest.raises(UnknownName, match=r"write features\.win_back or policies\.win_back"):
+        graph.find("win_back")
+    with pytest.raises(UnknownName, match="did you mean 'spend'"):
+        graph.find("spent")
+
+
+def test_edges_go_one_way() -> None:
+    graph = lineage(declared())
+    for node in graph.nodes:
+        assert ids(graph.up(node.id)) & ids(graph.down(node.id)) == {node.id}

@@ -1,0 +1,102 @@
+"""The catalogue and the lineage of a real project: by command, and in a real browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.server.browser import SIZES, chromium_at, overflow, page_in, tab_to, violations
+from tests.system.collector import serving
+from tests.system.conftest import call
+from tests.system.test_features import project_in
+from tests.system.test_training import see
+
+pytestmark = pytest.mark.slow
+
+
+def change(project: Path, old: str, new: str) -> None:
+    file = project / "liftwerk.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_versions_are_kept_compared_and_deprecated(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    once = call("features", "diff", "views_1h", cwd=project)
+    assert (once.returncode, "has one version" in once.stdout) == (0, True)
+    assert not (project / ".liftwerk").exists()  # looking makes nothing
+    assert call("features", "backfill", cwd=project).returncode == 0
+    change(project, 'window = "1h"', 'window = "2h"')
+    changed = call("features", "diff", "recent_share", cwd=project)
+    assert changed.returncode == 1
+    assert "values change" in changed.stdout
+    assert "features.views_1h.window" in changed.stdout
+    assert call("features", "backfill", cwd=project).returncode == 0
+    change(project, 'window = "2h"', 'window = "2h"\nowner = "bob"\ndeprecated = "2199-01-01"')
+    words = call("features", "diff", "views_1h", "--json", cwd=project)
+    assert words.returncode == 0
+    assert [one["key"] for one in json.loads(words.stdout)["changes"]] == ["deprecated", "owner"]
+    (row,) = json.loads(
+        call("features", "list", "--search", "views_1h", "--json", cwd=project).stdout
+    )
+    assert (row["deprecated"], row["short"]) == ("2199-01-01", row["version"][:8])
+    shown = call("features", "show", "views_1h", cwd=project)
+    assert shown.stdout.count("values change") == 1
+    warned = call("check", cwd=project)
+    assert warned.returncode == 0
+    assert "warning: feature_views.visitors reads views_1h, which is deprecated" in warned.stdout
+    change(project, "2199-01-01", "2001-01-01")
+    refused = call("check", cwd=project)
+    assert refused.returncode == 2
+    assert "features.recent_share reads views_1h" in refused.stdout
+    assert call("features", "backfill", cwd=project).returncode == 0  # what serves goes on
+
+
+def test_a_lineage_is_told_by_command(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    told = call("lineage", "views_1h", "--down", "--json", cwd=project)
+    found = json.loads(told.stdout)
+    assert [one["id"] for one in found["nodes"]] == [
+        "features.views_1h",
+        "features.recent_share",
+        "feature_views.visitors",
+    ]
+    wrong = call("lineage", "views_2h", cwd=project)
+    assert wrong.returncode == 2
+    assert "error: nothing 'views_2h' is declared: lineage: did you mean" in wrong.stderr
+    assert call("lineage", "--up", cwd=project).returncode == 2
+
+
+@pytest.mark.parametrize(("size", "theme"), [("phone", "light"), ("desk", "dark")])
+def test_a_feature_is_found_and_followed_by_keyboard(
+    chromium: str, tmp_path: Path, size: str, theme: str
+) -> None:
+    project = project_in(tmp_path / "shop")
+    see(project, ["v1", "v1", "v2"], "/shoes")
+    assert call("features", "backfill", cwd=project).returncode == 0
+    with (
+        serving(project, "--only", "pages") as server,
+        chromium_at(chromium) as browser,
+        page_in(browser, server.address, SIZES[size], theme) as (page, _),
+    ):
+        page.goto(server.address + "features")
+        tab_to(page, "input[type=search]")
+        page.keyboard.type("recent_share")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/features?search=recent_share*")
+        tab_to(page, "table.features tbody th a")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/features/recent_share")
+        main = page.locator("main")
+        expect(main).to_contain_text("missing")
+        expect(main).to_contain_text("visitors")
+        assert (overflow(page), violations(page)) == ([], [])
+        tab_to(page, "a[href='/lineage?node=features.recent_share']")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/lineage?node=features.recent_share")
+        expect(page.locator("tr.on")).to_contain_text("recent_share")
+        assert (overflow(page), violations(page)) == ([], [])
