@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
-from liftwerk.features.checks.keep import read_flags
+from liftwerk.features.checks.flags import read_flags
 from liftwerk.features.kept import is_filled
 from liftwerk.features.used import view_version
 from liftwerk.features.views import FEATURE_VIEWS

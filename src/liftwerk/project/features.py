@@ -146,7 +146,7 @@ def spread(found: Sketch) -> Json:
     --------
     >>> told = spread(Sketch((0.5, 1.0, 2.0, 9.0), (), (0, 6, 3, 1, 0), 10))
     >>> told["values"], told["missing"], told["quantiles"]
-    (10, 0.5, [1.0, 1.0, 1.0, 9.0, 9.0])
+    (10, 0.5, [1.0, 1.0, 1.0, 2.0, 9.0])
     """
     known = sum(found.counts)
     told: Json = {"values": known, "missing": found.missing / max(1, known + found.missing)}
