@@ -13,21 +13,20 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 import liftwerk
-from liftwerk.identity.resolve import leaf_of
 
 HERE = Path(__file__).parent
 CALIBRATED = datetime(1997, 10, 1, tzinfo=UTC)
 """The end of the calibration period's last day, September 30."""
-DAY = 86_400_000_000
-"""In microseconds."""
 PUBLISHED = {
     "cdnow_customers_summary.csv.gz": ("frequency", "recency", "T"),
     "cdnow_customers_summary_with_transactions.csv.gz": ("x", "t_x", "T", "zbar"),
 }
 """Files of the published table, and their columns beside the customer's number."""
+
+FEATURES = ("frequency", "recency", "age", "repeat_value")
+"""The features that make them, in the order of the table's columns."""
 
 Row = tuple[Decimal, ...]
 """Frequency, recency in weeks, T in weeks and, last, the mean value of a repeat purchase."""
@@ -46,21 +45,12 @@ def table(customers: list[str]) -> dict[str, Row]:
     """Make the table of the log, by the project's definitions alone: customer -> columns."""
     with liftwerk.open(HERE) as project:
         project.import_file()
-        keys = [leaf_of(project.definitions, f"customer_id:{number}") for number in customers]
-        end = pa.array([CALIBRATED] * len(keys), pa.timestamp("us", "UTC"))
-        spine = pa.table({"customer": keys, "time": end})
-        features = ["frequency", "recency", "age", "spent", "days_since_first"]
-        known = project.training_set(spine, features, purpose="measurement")
-        # The same definition, asked as of the end of each customer's first day.
-        later = pc.cast(pc.subtract(known["days_since_first"], 1.0), pa.int64())
-        first = pc.subtract(end, pc.cast(pc.multiply(later, DAY), pa.duration("us")))
-        spine = spine.set_column(1, "time", first)
-        at_first = project.training_set(spine, ["spent"], purpose="measurement")
-    repeated = pc.subtract(known["spent"], at_first["spent"])
-    mean = pc.divide(repeated, pc.max_element_wise(known["frequency"], 1.0))
-    columns = [known["frequency"], known["recency"], known["age"], mean]
-    rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    return {number: tuple(map(rounded, row)) for number, row in zip(customers, rows, strict=True)}
+        rows = pa.table({"customer_id": customers, "time": [CALIBRATED] * len(customers)})
+        known = project.training_set(rows, FEATURES, purpose="measurement").table
+    columns = [known[feature].to_pylist() for feature in FEATURES]
+    return {
+        number: tuple(map(rounded, row)) for number, *row in zip(customers, *columns, strict=True)
+    }
 
 
 def rounded(value: float) -> Decimal:
