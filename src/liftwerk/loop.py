@@ -1,6 +1,6 @@
 """The whole loop on one page, and the only place that wires the rooms.
 
-    import -> compact -> features -> uplift -> evaluate -> release -> report
+    import -> compact -> features -> uplift -> evaluate -> verify -> release -> report
 
 Each step is named by the hash of what it reads; `liftwerk.operations` runs it once. What a step
 does stands in its room, under the name of the verb; here is only what it reads and gives.
@@ -34,6 +34,7 @@ from liftwerk.decisions.report import (
 )
 from liftwerk.decisions.spine import learning_spine
 from liftwerk.decisions.value import seed_of, value_policy
+from liftwerk.decisions.verify import verify_told
 from liftwerk.definitions import PROJECT, Project
 from liftwerk.errors import InputError
 from liftwerk.events.compact import compact
@@ -58,7 +59,7 @@ from liftwerk.releases.create import Release, create
 from liftwerk.releases.gate import Verdict, judge
 from liftwerk.store.stores import Stores
 
-STEPS = ("import", "compact", "features", "uplift", "evaluate", "release", "report")
+STEPS = ("import", "compact", "features", "uplift", "evaluate", "verify", "release", "report")
 
 Tell = Callable[[str], None]
 
@@ -108,6 +109,7 @@ class Loop:
             ("what was known at each decision", self._log, self._features),
             ("learn what each action adds", self._rows, self._uplift),
             ("what the policy would earn", self._learned, self._evaluate),
+            ("make again what was told of features", self._told, self._verify),
             ("bundle the policy", self._evaluated, self._release),
             ("write the report", self._released, self._report),
         )
@@ -277,6 +279,21 @@ class Loop:
             "gate": msgspec.to_builtins(verdict),
         }
 
+    # ------------------------------------------------------------------ verify
+
+    def _told(self, outputs: Outputs) -> dict[str, Any]:
+        views = {
+            space.name: [space.progress.offset, space.rows] for space in self.stores.online.spaces()
+        }
+        return {**self._log(outputs), "views": views}
+
+    def _verify(self, outputs: Outputs, tell: Tell) -> dict[str, Any]:
+        rng = np.random.default_rng(seed_of("features", "verify"))
+        found = verify_told(self.project, self.stores, self.clock, rng)
+        tell(found.sentence)
+        plain: dict[str, Any] = msgspec.to_builtins(found)
+        return {**plain, "holds": found.holds, "sentence": found.sentence}
+
     # ------------------------------------------------------------------ release
 
     def _bundle(self, outputs: Outputs) -> Release:
@@ -304,6 +321,7 @@ class Loop:
             "features": outputs["features"],
             "uplift": outputs["uplift"],
             "evaluate": outputs["evaluate"],
+            "verify": outputs["verify"],
             "counts": self._counts(),
             "project": self.project.section_hash(PROJECT, ACTIONS, POLICIES),
         }
@@ -329,6 +347,7 @@ class Loop:
             "labels": {a: self.project.lookup(ACTIONS, a).label for a in self.actions},
             "policies": self._policy_labels(evaluated["figures"]["policies"]),
             "gate": evaluated["gate"],
+            "proof": {key: outputs["verify"][key] for key in ("holds", "sentence")},
             **self._charts(outputs["uplift"]),
             **self._charts(evaluated),
         }

@@ -9,10 +9,16 @@ from cyclopts import App, Parameter
 
 from liftwerk.cli import progress, show, stopping
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.since import since_when
+from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
+    import msgspec
+    import numpy as np
+
+    from liftwerk.decisions import verify as verification
     from liftwerk.features import serve, update
     from liftwerk.features import views as declared_views
     from liftwerk.features.checks import accept as acceptance
@@ -28,8 +34,14 @@ else:
     declared_views = LazyModule("liftwerk.features.views")
     fixtures = LazyModule("liftwerk.features.fixtures.run")
     packs = LazyModule("liftwerk.features.packs.kinds")
+    msgspec = LazyModule("msgspec")
+    np = LazyModule("numpy")
     serve = LazyModule("liftwerk.features.serve")
     update = LazyModule("liftwerk.features.update")
+    verification = LazyModule("liftwerk.decisions.verify")
+
+SHOWN = 50
+"""Differences that are shown in a terminal; the document has all of them."""
 
 features = App(
     name="features",
@@ -199,6 +211,69 @@ def follow(
         while not ending.is_set():
             updater.catch_up()
             ending.wait(seconds)
+
+
+@features.command
+def verify(
+    view: str | None = None,
+    /,
+    *,
+    sample: int = 100,
+    since: str | None = None,
+    common: Common = DEFAULTS,
+) -> None:
+    """Make what was told of features again from the log; exits 1 when a difference has no cause.
+
+    Answers are drawn from those that views noted when they gave them, those that decisions rest
+    on, and those that views would give now.
+
+    Parameters
+    ----------
+    view
+        Only answers of this view; by default of all views and of decisions.
+    sample
+        Answers of each kind at most.
+    since
+        Only answers from then on: a length of time such as 7d, or a day such as 2026-03-01.
+    """
+    if sample < 1:
+        raise ProjectError(f"--sample is {sample}", "features verify", "draw at least one answer")
+    with open_project(common) as project:
+        found = verification.verify_told(
+            project.definitions,
+            project.stores,
+            project.clock,
+            np.random.default_rng(),
+            view,
+            sample,
+            since_when(since, project.clock.now(), "features verify"),
+        )
+
+    def render() -> None:
+        out.print(found.sentence, markup=False)
+        for many, said in (
+            (found.waiting, "answers rest on events that are not sorted yet: liftwerk run"),
+            (found.erased, "noted answers went with customers who were erased"),
+        ):
+            if many:
+                out.print(f"{fmt.number(many)} {said}", markup=False)
+        for names, said in (
+            (found.changed, "not compared, it is another feature now"),
+            (found.beside, "not compared, it reads more than events"),
+        ):
+            for name, many in names.items():
+                out.print(f"{name}: {fmt.number(many)} values {said}", markup=False)
+        if found.differences:
+            rows = [
+                [one.feature, f"{one.by} {one.name}", one.key, one.told, one.found, one.cause]
+                for one in found.differences[:SHOWN]
+            ]
+            columns = ("feature", "told by", "about", "told", "the log says", "cause")
+            show.table(f"{fmt.number(len(found.differences))} differences", columns, rows)
+
+    emit(common, {**msgspec.to_builtins(found), "holds": found.holds}, render)
+    if not found.holds:
+        raise SystemExit(1)
 
 
 @features.command

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
-from liftwerk.errors import ProjectError, UnknownName, did_you_mean
-from liftwerk.lazy import LazyModule
+from liftwerk.cli.since import since_when
+from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.server import format as fmt
-
-if TYPE_CHECKING:
-    from liftwerk.definitions import typed
-else:
-    typed = LazyModule("liftwerk.definitions.typed")
 
 Facts = Mapping[str, Any]
 
@@ -42,7 +36,7 @@ def inventory(
         Print only the gaps, and exit with 1 when there are any.
     """
     with open_project(common) as project:
-        found = project.inventory(_since(since, project.clock.now()))
+        found = project.inventory(since_when(since, project.clock.now(), "inventory"))
     if event is not None:
         found = _only(found, event)
     if gaps:
@@ -53,23 +47,6 @@ def inventory(
         render = _one
     emit(common, found, lambda: render(found))
     return 0
-
-
-def _since(given: str | None, now: datetime) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        return now - timedelta(microseconds=typed.Duration(given).microseconds)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError:
-        hint = "write a length of time such as 7d, or a day such as 2026-03-01"
-        raise ProjectError(f"--since is {given!r}", "inventory", hint) from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=now.tzinfo)
-    return at
 
 
 def _only(found: dict[str, Any], event: str) -> dict[str, Any]:

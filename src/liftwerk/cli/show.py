@@ -83,6 +83,10 @@ def report(document: Mapping[str, Any], charts: Mapping[str, Any]) -> None:
         f"{fmt.number(document['quarantined'])} rows in quarantine"
     )
     out.print(f"Data: {counts}")
+    if "proof" in charts:  # reports of older versions have none
+        proof = Text("Features: ")
+        proof.append(charts["proof"]["sentence"], style="" if charts["proof"]["holds"] else "red")
+        out.print(proof)
     out.print(f"Release: {document['release']}   Hash: {document['reproducible_hash'][:16]}…")
 
 

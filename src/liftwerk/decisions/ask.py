@@ -94,7 +94,12 @@ def ask_policy(
     goal = project.get(GOAL)
     actions = ordered_actions(project, policy)
     names = list(model.features)
-    features = current(project, stores, customers, names, model.purpose, now).select(names)
+    # Said before they are read: what is sorted meanwhile is not known to this decision.
+    offset = 0
+    snapshot = stores.ledger.latest_snapshot()
+    if snapshot is not None:
+        offset = snapshot.inbox_offset
+    features = current(project, stores, customers, names, model.purpose, now, offset).select(names)
     return Ask(
         policy_name=policy_name,
         policy=policy,
@@ -105,6 +110,8 @@ def ask_policy(
         learned=learned,
         customers=customers,
         features=features,
+        as_of=now,
+        offset=offset,
         known=_known(features),
         held_out=held_out_many(goal.salt, goal.holdout.exact, customers),
         consents=latest_consents(project, stores, policy_name, customers),

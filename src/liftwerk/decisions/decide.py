@@ -69,6 +69,8 @@ class Made(msgspec.Struct, frozen=True):
     arm: str | None
     latency_us: int
     note: str = ""
+    features_as_of: datetime | None = None
+    known_offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Ask:
         Who is in the global holdout.
     consents : list of dict or None
         The consent that each customer's decision is logged with.
+    as_of : datetime or None
+        The time that the features are of.
+    offset : int or None
+        The last one that they know of.
     """
 
     policy_name: str
@@ -111,6 +117,8 @@ class Ask:
     known: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
     consents: list[dict[str, Any] | None]
+    as_of: datetime | None = None
+    offset: int | None = None
 
 
 def decide(
@@ -287,6 +295,8 @@ def _one(
         arm=arm,
         latency_us=latency,
         note=note,
+        features_as_of=ask.as_of,
+        known_offset=ask.offset,
     )
 
 

@@ -169,7 +169,13 @@ RESERVED: dict[str, EventDefinition] = {
                 "number", required=False, description="What the policy expected of the action"
             ),
             "reward_version": _text("The reward's definition, by hash", required=False),
-            "feature_snapshot": _text("What was known, by hash", required=False),
+            "feature_snapshot": _text("What was known, as JSON", required=False),
+            "features_as_of": PropertyDefinition(
+                "time", required=False, description="The time that these values are of"
+            ),
+            "known_offset": PropertyDefinition(
+                "integer", required=False, description="The last offset that they know of"
+            ),
             "guardrails": _texts("Guardrails that applied", required=False),
             "experiment": _text("The experiment it belongs to", required=False),
             "arm": _text("The experiment's arm", required=False),
@@ -223,9 +229,18 @@ RESERVED: dict[str, EventDefinition] = {
         description="Feature values were given out, with the knowledge they rest on",
         owner=_RESERVED,
         properties={
+            "view": _text("The view they were told from"),
+            "purpose": _text("What they were told for"),
             "features": _texts("Names"),
-            "feature_snapshot": _text("The values, by hash"),
-            "known_offset": PropertyDefinition("integer", description="Last offset known then"),
+            "versions": _texts("The version of each, by hash"),
+            "rules": _text("What purposes and identity were declared to be, by hash"),
+            "feature_snapshot": _text("The values, as JSON", privacy="personal"),
+            "features_as_of": PropertyDefinition(
+                "time", description="The time that these values are of"
+            ),
+            "known_offset": PropertyDefinition(
+                "integer", description="The last offset that they know of"
+            ),
         },
     ),
     "message_sent": EventDefinition(

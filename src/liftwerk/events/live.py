@@ -1,21 +1,24 @@
-"""Decisions that were made live are one more source: they are copied into the inbox.
+"""What this process tells by itself, of people whom it knows by their keys alone.
 
-A copy that was made twice (after a kill) has the same id, and is dropped as any duplicate.
+Decisions that were made live are one more source: they are copied into the inbox. A copy that was
+made twice (after a kill) has the same id, and is dropped as any duplicate.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
+from liftwerk.definitions.project import Project
 from liftwerk.events.admit import admit
 from liftwerk.events.definition import LIVE
 from liftwerk.events.engine import connect
-from liftwerk.events.schema import Schema
+from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import identifiers
 from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.instants import to_microseconds
@@ -70,18 +73,64 @@ def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot) -> C
         after = records[-1]["offset"]
 
 
+def append_told(
+    project: Project,
+    stores: Stores,
+    name: str,
+    told: Sequence[tuple[bytes, bytes]],
+    at: datetime,
+) -> int:
+    """Append events that this process tells of people whom it knows by their leaf keys alone.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    name : str
+        The event's name.
+    told : sequence of (bytes, bytes)
+        Leaf key and envelope, without identifiers. What is told of the erased is left out.
+    at : datetime
+        The time of receipt.
+
+    Returns
+    -------
+    int
+        How many were appended.
+    """
+    schema = schema_of(project)
+    gone = stores.ledger.buried()
+    known = [(leaf, envelope) for leaf, envelope in told if leaf not in gone]
+    if not known:
+        return 0
+    units = {leaf for leaf, _ in known}
+    namespaces = _namespaces(schema, stores, stores.ledger.latest_snapshot(), units)
+    rows = []
+    for leaf, envelope in known:
+        row, reason = _row_about(schema, name, envelope, {namespaces[leaf]: leaf.hex()}, at)
+        assert row is not None, reason
+        rows.append(row)
+    stores.inbox.append(rows)
+    return len(rows)
+
+
 def _row(
     schema: Schema, record: dict[str, Any], namespaces: dict[bytes, str]
 ) -> tuple[InboxRow | None, str]:
-    at: datetime = record["at"]
-    admitted = admit([_envelope(schema, record)], schema, LIVE, at)
+    leaves = _leaves(record, namespaces)
+    return _row_about(schema, DECISION, _envelope(schema, record), leaves, record["at"])
+
+
+def _row_about(
+    schema: Schema, name: str, envelope: bytes, leaves: dict[str, str], at: datetime
+) -> tuple[InboxRow | None, str]:
+    admitted = admit([envelope], schema, LIVE, at)
     row = admitted.rows[0]
     if row is None:
         return None, admitted.refused[0].reason
     # The unit is known by its key alone; no door lets anybody else say ``leaves``.
-    leaves = msgspec.json.encode(_leaves(record, namespaces))
-    body = row.body[:-1] + b',"leaves":' + leaves + b"}"
-    return InboxRow(row.event_id, DECISION, to_microseconds(at), body), ""
+    body = row.body[:-1] + b',"leaves":' + msgspec.json.encode(leaves) + b"}"
+    return InboxRow(row.event_id, name, to_microseconds(at), body), ""
 
 
 def _rejected(record: dict[str, Any], reason: str, namespaces: dict[bytes, str]) -> Rejected:
@@ -119,7 +168,7 @@ def _envelope(schema: Schema, record: dict[str, Any]) -> bytes:
 
 
 def _namespaces(
-    schema: Schema, stores: Stores, snapshot: Snapshot, units: set[bytes]
+    schema: Schema, stores: Stores, snapshot: Snapshot | None, units: set[bytes]
 ) -> dict[bytes, str]:
     """Say which namespace each unit's key is of; unknown ones count as the first declared."""
     found = dict.fromkeys(units, next(iter(schema.namespaces)))

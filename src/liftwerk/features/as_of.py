@@ -172,6 +172,7 @@ def current(
     features: Sequence[str],
     purpose: str,
     now: datetime,
+    offset: int | None = None,
 ) -> pa.Table:
     """Return what is known of customers now, by the same definitions as in training.
 
@@ -189,6 +190,8 @@ def current(
         What they are read for.
     now : datetime
         The instant, with its zone.
+    offset : int, optional
+        The last one that may be known.
 
     Returns
     -------
@@ -201,4 +204,4 @@ def current(
             "time": pa.array([now] * len(customers), pa.timestamp("us", "UTC")),
         }
     )
-    return training_set(project, stores, spine, features, purpose, AsOf(time=now))
+    return training_set(project, stores, spine, features, purpose, AsOf(now, offset))

@@ -12,7 +12,7 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.tiles import View, compile_view
-from liftwerk.features.version import feature_versions
+from liftwerk.features.version import feature_versions, rules_of
 from liftwerk.features.views import FEATURE_VIEWS, FeatureView, space_of
 from liftwerk.store.online import Progress
 
@@ -84,7 +84,8 @@ def kept_view(project: Project, name: str) -> KeptView:
         If no such view is declared.
     """
     declared = project.lookup(FEATURE_VIEWS, name)
-    versions = feature_versions(project, declared.features).values()
+    versions = list(feature_versions(project, declared.features).values())
+    versions.append(rules_of(project, declared.purpose))
     events = known_events(project)
     features = with_inputs(project, declared.features)
     view = compile_view(features, events, project.currency, project.get(ENTITIES))

@@ -15,6 +15,7 @@ from typing import Any
 from liftwerk.definitions.project import Project, plain_value
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.definition import (
     CLOCK,
@@ -28,6 +29,8 @@ from liftwerk.features.definition import (
 from liftwerk.features.entity import BUILT_IN, key_of
 from liftwerk.features.files import file_of
 from liftwerk.features.rows import DEFAULT_HOP
+from liftwerk.identity.definition import IDENTITY
+from liftwerk.privacy.definition import PURPOSES
 
 ALGEBRA = 2
 """Counted up whenever an aggregate's meaning changes."""
@@ -142,6 +145,26 @@ def _own(project: Project, feature: FeatureDefinition) -> dict[str, Any]:
         "file": hashlib.sha256(file_of(project, feature).read_bytes()).hexdigest(),
         "events": {name: plain_value(events[name].properties) for name in feature.inputs},
     }
+
+
+def rules_of(project: Project, purpose: str) -> str:
+    """Hash what decides, beside the features, who may be read for a purpose and who is one.
+
+    Parameters
+    ----------
+    project : Project
+    purpose : str
+        A declared one.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits, over the purpose's declaration, the identifiers and what is
+        declared of identity.
+    """
+    declared = plain_value(project.lookup(PURPOSES, purpose))
+    identity = project.section_hash(IDENTIFIERS, IDENTITY)
+    return _hash({"purpose": declared, "identity": identity})
 
 
 def _hash(content: dict[str, Any]) -> str:

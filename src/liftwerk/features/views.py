@@ -11,10 +11,11 @@ from liftwerk.definitions.lines import Path
 from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import Expanded, named
+from liftwerk.definitions.typed import Share
 from liftwerk.events.arrival import ArrivalChecks, check_arrival
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.definition import FEATURES
-from liftwerk.features.entity import BUILT_IN
+from liftwerk.features.entity import BUILT_IN, PEOPLE
 from liftwerk.features.packs.definition import name_features
 from liftwerk.privacy.definition import PURPOSES
 
@@ -30,6 +31,8 @@ class FeatureView(Struct, frozen=True):
         The features, all of one entity; ``PACK.*`` for all of a pack's.
     entity : str
         Whom or what they are about.
+    sample : Share
+        The part of the answers that is kept, so that it can be proved later what was told.
     description, owner : str
         What it is for, and who answers for it.
     checks : ArrivalChecks
@@ -39,6 +42,7 @@ class FeatureView(Struct, frozen=True):
     purpose: str
     features: tuple[str, ...]
     entity: str = "customer"
+    sample: Share = Share("0%")
     description: str = ""
     owner: str = ""
     checks: ArrivalChecks = ArrivalChecks()
@@ -53,6 +57,9 @@ def _check(project: Project) -> Iterable[Problem]:
         if view.entity not in known:
             yield project.unknown((*path, "entity"), view.entity, known)
             continue
+        if view.sample.exact > 0 and view.entity not in PEOPLE:
+            hint = "leave it out: what is told of it names nobody whom an erasure could find"
+            yield project.problem((*path, "sample"), hint, str(view.sample))
         if view.purpose not in purposes:
             yield project.unknown((*path, "purpose"), view.purpose, purposes)
         if not view.features:
@@ -88,7 +95,7 @@ def space_of(name: str, view: FeatureView, versions: Iterable[str]) -> str:
         The view's.
     view : FeatureView
     versions : iterable of str
-        Of its features, in their order.
+        Of its features, in their order, and of the rules by which events are read for it.
     """
     digest = hashlib.sha256("\n".join([view.purpose, *versions]).encode()).hexdigest()
     return f"{name}@{digest[:16]}"

@@ -9,6 +9,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
+import numpy as np
 
 from liftwerk import __version__
 from liftwerk.clock import Clock, SystemClock
@@ -19,6 +20,8 @@ from liftwerk.errors import DefinitionError, UnknownName
 from liftwerk.events.inventory.shapes import Inventory
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.entity import PEOPLE
+from liftwerk.features.sample import Sampler
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
 from liftwerk.features.views import FEATURE_VIEWS
@@ -56,6 +59,7 @@ class LiveSource:
         self.clock = clock or SystemClock()
         self._inventories: dict[str | None, Inventory] = {}
         self._served: dict[str, Server] = {}
+        self._sampler = Sampler(project, stores, self.clock, np.random.default_rng())
 
     def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         """Return what is known of one entity now, from a view's kept values."""
@@ -68,7 +72,10 @@ class LiveSource:
         if len(server.kept.view.plans[0].source.key) > 1:
             written = key.split("/")
         found = server.key([unquote(part) for part in written])
-        return server.get(*found, request=server.request(request))
+        served = server.get(*found, request=server.request(request))
+        if entity in PEOPLE:
+            self._sampler.offer(server.kept, found[0], served)
+        return served
 
     def compile_views(self) -> None:
         """Be ready to be asked for the values of every declared feature view."""
@@ -98,7 +105,8 @@ class LiveSource:
         return cast(dict[str, Any], msgspec.to_builtins(graph))
 
     def close(self) -> None:
-        """Close the stores."""
+        """Write what waits, and close the stores."""
+        self._sampler.close()
         self.stores.close()
 
     def report(self) -> dict[str, Any] | None:

@@ -1,0 +1,163 @@
+"""A share of the answers is kept, so that it can be proved later what was told.
+
+Who asks never waits for it: the answer is noted in memory, and a thread writes it to the inbox, as
+any other event, to be sorted, exported, retained and erased with the rest. What cannot be noted
+(too much waits, the disk is full, the process is killed) is lost: a sample is no ledger.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from liftwerk.clock import Clock
+from liftwerk.definitions.project import Project
+from liftwerk.errors import LiftwerkError
+from liftwerk.events.consent.history import consent_state
+from liftwerk.events.definition import known_events
+from liftwerk.events.ids import made_id
+from liftwerk.events.live import append_told
+from liftwerk.features.kept import KeptView
+from liftwerk.features.served import Served
+from liftwerk.features.told import EVENT, snapshot_of
+from liftwerk.features.version import feature_versions, rules_of
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.stores import Stores
+
+WAITING = 1_000
+"""Answers that wait to be written at most."""
+
+
+class _Answer(Struct, frozen=True):
+    kept: KeptView
+    leaf: bytes
+    served: Served
+
+
+class Sampler:
+    """Notes the declared share of a process's answers.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+        Used by the sampler's thread too.
+    clock : Clock
+    rng : numpy.random.Generator
+        Draws which answers are noted.
+    waiting : int
+        Answers that wait to be written at most.
+
+    Attributes
+    ----------
+    lost : int
+        Answers that were drawn and could not be noted.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        stores: Stores,
+        clock: Clock,
+        rng: np.random.Generator,
+        waiting: int = WAITING,
+    ) -> None:
+        self.lost = 0
+        self._project = project
+        self._stores = stores
+        self._clock = clock
+        self._rng = rng
+        self._waiting: queue.Queue[_Answer | None] = queue.Queue(waiting)
+        self._thread: threading.Thread | None = None
+
+    def offer(self, kept: KeptView, leaf: bytes, served: Served) -> None:
+        """Note an answer if it is drawn; never waits, never raises.
+
+        Parameters
+        ----------
+        kept : KeptView
+            The view that was asked.
+        leaf : bytes
+            Whom it was asked about.
+        served : Served
+            What was answered.
+        """
+        share = kept.declared.sample.value
+        if share == 0 or self._rng.random() >= share:
+            return
+        try:
+            self._waiting.put_nowait(_Answer(kept, leaf, served))
+        except queue.Full:
+            self.lost += 1
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits, and end the thread."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            answers = [self._waiting.get()]
+            while not self._waiting.empty():
+                answers.append(self._waiting.get())
+            is_open = None not in answers
+            noted = [one for one in answers if one is not None]
+            try:
+                self._write(noted)
+            except LiftwerkError:
+                self.lost += len(noted)
+
+    def _write(self, answers: Sequence[_Answer]) -> None:
+        allowed = [one for one in answers if self._may_be_kept(one)]
+        append_told(
+            self._project,
+            self._stores,
+            EVENT,
+            [(one.leaf, self._envelope(one)) for one in allowed],
+            self._clock.now(),
+        )
+
+    def _may_be_kept(self, one: _Answer) -> bool:
+        """Say whether what happens now may be used for the view's purpose."""
+        purpose = one.kept.declared.purpose
+        as_of = AsOf(time=one.served.as_of)
+        state = consent_state(self._project, self._stores, [one.leaf], as_of=as_of)
+        return state[purpose].permitted
+
+    def _envelope(self, one: _Answer) -> bytes:
+        declared, served = one.kept.declared, one.served
+        versions = feature_versions(self._project, declared.features)
+        snapshot = snapshot_of(served.values)
+        at = served.as_of.isoformat()
+        # Told twice in one microsecond, it is one answer.
+        id_ = made_id(EVENT, one.kept.name, one.leaf.hex(), at, str(served.offset), snapshot)
+        return msgspec.json.encode(
+            {
+                "id": str(id_),
+                "name": EVENT,
+                "version": known_events(self._project)[EVENT].version,
+                "time": served.as_of,
+                "properties": {
+                    "view": one.kept.name,
+                    "purpose": declared.purpose,
+                    "features": list(versions),
+                    "versions": list(versions.values()),
+                    "rules": rules_of(self._project, declared.purpose),
+                    "feature_snapshot": snapshot,
+                    "features_as_of": served.as_of,
+                    "known_offset": served.offset,
+                },
+            }
+        )
