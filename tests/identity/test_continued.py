@@ -22,7 +22,7 @@ from liftwerk.identity import customers as continuing
 from liftwerk.identity import mapping
 from liftwerk.identity.components import Facts
 from liftwerk.identity.customers import Customers
-from liftwerk.identity.keys import in_one
+from liftwerk.identity.keys import BYTES, in_one
 from liftwerk.identity.links import Links, joined, read_links
 from liftwerk.identity.mapping import customers_as_of
 from liftwerk.identity.parts import Rules
@@ -83,6 +83,11 @@ def demand_equal(found: Customers, wanted: Customers) -> None:
     whose = dict.fromkeys(wanted.links.leaves.to_pylist())
     assert found.groups_of(whose) == found.groups == wanted.groups
     assert found.whose(list(whose)) == wanted.whose(list(whose))
+    pairs = found.others_of(wanted.links.leaves).to_pylist()
+    assert len(pairs) == sum(len(group) // BYTES - 1 for group in wanted.groups.values())
+    for pair in pairs:
+        assert pair["leaf"] != pair["other"]
+        assert wanted.groups[pair["leaf"]] == wanted.groups[pair["other"]]
     merged = {row["leaf"]: row["customer"] for row in wanted.merged.to_pylist()}
     assert wanted.whose(list(whose)) == {leaf: merged.get(leaf, leaf) for leaf in whose}
 

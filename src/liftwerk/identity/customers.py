@@ -130,7 +130,7 @@ class Customers:
         """Return what ``groups`` says of some leaves, and of all that are with them."""
         found: dict[bytes, bytes] = {}
         for part, _, places in self._known(in_one(set(leaves))):
-            for members in part.customers(np.unique(part.latest[places])):
+            for members in part.customers.each(np.unique(part.latest[places])):
                 if len(members) > 1:
                     group = np.sort(part.links.keys[members])
                     found.update(dict.fromkeys(in_pieces(group), group.tobytes()))
@@ -138,18 +138,14 @@ class Customers:
 
     def others_of(self, leaves: pyarrow.Array | pyarrow.ChunkedArray) -> pyarrow.Table:
         """Return ``leaf``, ``other``: some leaves, each with the others of its customer."""
-        asked = in_pieces(keys_of(leaves))
-        groups = self.groups_of(asked)
-        pairs = [
-            (leaf, other)
-            for leaf in asked
-            for other in in_pieces(in_one([groups.get(leaf, leaf)]))
-            if other != leaf
-        ]
-        columns = ([pair[end] for pair in pairs] for end in (0, 1))
-        return pyarrow.table(
-            [pyarrow.array(column, pyarrow.binary()) for column in columns], ["leaf", "other"]
-        )
+        asked = keys_of(leaves)
+        pairs = [(asked[:0], asked[:0])]
+        for part, which, places in self._known(asked):
+            place, other = part.customers.pairs(part.latest[places])
+            is_other = other != places[place]
+            pairs.append((asked[which[place[is_other]]], part.links.keys[other[is_other]]))
+        leaf, others = (in_arrow(np.concatenate(column)) for column in zip(*pairs, strict=True))
+        return pyarrow.table({"leaf": leaf, "other": others})
 
     def regrouped_since(self, before: Customers | None) -> dict[bytes, bytes | None]:
         """Return the leaves whose group is another than before, each with its group now.

@@ -80,10 +80,6 @@ class Part:
         """Return all that hang together with some leaves, whoever was told apart."""
         return self._together.having(np.unique(self.components.together[leaves]))
 
-    def customers(self, customers: Ints) -> list[Ints]:
-        """Return the leaves of each of some customers."""
-        return self._customers.each(customers)
-
     def about(self, keys: Keys) -> Links:
         """Return what was said of some leaves."""
         leaves = self.places.of(keys)
@@ -111,23 +107,24 @@ class Part:
         return links.a * len(self.links.keys) + links.b
 
     @cached_property
-    def _links(self) -> tuple[_Rows, _Rows]:
+    def _links(self) -> tuple[Rows, Rows]:
         return _ends(self.links.links, len(self.links.keys))
 
     @cached_property
-    def _said(self) -> tuple[_Rows, _Rows]:
+    def _said(self) -> tuple[Rows, Rows]:
         return _ends(self.links.said, len(self.links.keys))
 
     @cached_property
-    def _together(self) -> _Rows:
-        return _Rows(self.components.together)
+    def _together(self) -> Rows:
+        return Rows(self.components.together)
 
     @cached_property
-    def _customers(self) -> _Rows:
-        return _Rows(self.latest)
+    def customers(self) -> Rows:
+        """Find the leaves of customers."""
+        return Rows(self.latest)
 
 
-class _Rows:
+class Rows:
     """Finds the rows in which a column has a value."""
 
     def __init__(self, values: Ints, order: Ints | None = None) -> None:
@@ -138,15 +135,27 @@ class _Rows:
 
     def each(self, wanted: Ints) -> list[Ints]:
         """Return the rows of each of some values."""
-        begins, ends = (np.searchsorted(self._values, wanted, side) for side in ("left", "right"))
+        begins, ends = self._between(wanted)
         pairs = zip(begins.tolist(), ends.tolist(), strict=True)
         return [self.order[begin:end] for begin, end in pairs]
 
+    def pairs(self, wanted: Ints) -> tuple[Ints, Ints]:
+        """Return those rows together: for each the place of its value, and the row."""
+        begins, ends = self._between(wanted)
+        many = ends - begins
+        before = np.cumsum(many) - many
+        place = np.repeat(np.arange(len(wanted)), many)
+        return place, self.order[np.arange(len(place)) + (begins - before)[place]]
+
     def having(self, wanted: Ints) -> Ints:
         """Return the rows that have one of some values."""
-        return np.concatenate([np.empty(0, np.int64), *self.each(wanted)])
+        return self.pairs(wanted)[1]
+
+    def _between(self, wanted: Ints) -> tuple[Ints, Ints]:
+        left, right = (np.searchsorted(self._values, wanted, side) for side in ("left", "right"))
+        return left, right
 
 
-def _ends(facts: Facts, size: int) -> tuple[_Rows, _Rows]:
+def _ends(facts: Facts, size: int) -> tuple[Rows, Rows]:
     """Find facts by one end and by the other; by the one in the order of pairs."""
-    return _Rows(facts.a, np.argsort(facts.a * size + facts.b, kind="stable")), _Rows(facts.b)
+    return Rows(facts.a, np.argsort(facts.a * size + facts.b, kind="stable")), Rows(facts.b)
