@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
+from liftwerk.events.retain import retain
 from liftwerk.events.tail import Behind, Tail
 from liftwerk.identity import customers as continuing
 from liftwerk.identity import mapping
@@ -29,6 +30,7 @@ from liftwerk.identity.parts import Rules
 from liftwerk.privacy.permitted import NOW, AsOf
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
+from tests.events import shop as shops
 from tests.events.shop import event, put
 
 from .histories import END, Comes, Goes, Sorts, at, erase_one, history, shop
@@ -292,3 +294,24 @@ def test_a_new_snapshot_continues_the_one_before_unless_rows_were_taken_out(
     third = seen(4, email="eve@x.org", device="d3")
     assert ways["anew"] > 0
     assert len(third.groups) == 4
+
+
+def test_what_a_retention_takes_out_links_no_longer(stores: Stores, clock: FixedClock) -> None:
+    events = {**shops.SHOP["events"]}
+    events["page_viewed"] = {**events["page_viewed"], "retention": "1 year"}
+    project = shops.shop(events=events)
+    both = {"email": "ada@x.org", "device": "d1"}
+    put(project, stores, event(number=1, identifiers=both, time="2024-01-01T12:00:00Z"))
+    compact(project, stores, clock)
+    before = customers_as_of(project, stores)
+    assert before is not None
+    assert len(before.groups) == 2
+    assert retain(project, stores, clock)
+    put(project, stores, event(number=2, identifiers={"email": "bob@x.org", "device": "d2"}))
+    compact(project, stores, clock)
+    after = customers_as_of(project, stores)
+    assert after is not None
+    assert len(after.groups) == 2
+    demand_equal(after, made_anew(project, stores, after.as_of, None))
+    gone = dict.fromkeys(before.groups)
+    assert after.regrouped_since(before) == {**gone, **after.groups}
