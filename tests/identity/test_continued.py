@@ -252,7 +252,7 @@ def live(
             compare(project, stores, NOW, None, counts)
 
 
-@pytest.mark.parametrize("seed", [2, 5])
+@pytest.mark.parametrize("seed", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_equals_what_is_made_of_the_log(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +283,10 @@ def test_a_new_snapshot_continues_the_one_before_unless_rows_were_taken_out(
     first = seen(1, email="ada@x.org", device="d1")
     same = seen(2, email="ada@x.org", device="d1")
     assert same.is_state_of(first)
+    derived = same.states
+    again = customers_as_of(project, stores)
+    assert again is not None
+    assert again.states is derived
     second = seen(3, email="bob@x.org", device="d2")
     assert ways == {"anew": 1, "continued": 2}
     demand_equal(second, made_anew(project, stores, second.as_of, None))

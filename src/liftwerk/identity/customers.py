@@ -76,6 +76,8 @@ class Customers:
 
     def up_to(self, as_of: AsOf) -> Customers:
         """Return them with other bounds, between which nothing links."""
+        if as_of == self.as_of:
+            return self
         same = copy.copy(self)
         same.as_of = as_of
         return same

@@ -121,12 +121,14 @@ def customers_as_of(
         bounded = AsOf(as_of.time, offset)
         of = _of(project, stores, as_of)
         found = _found(project, stores, bounded, tail, of)
+    # The ones that are returned are kept: what is derived from them is derived once.
+    found = found._replace(customers=found.customers.up_to(bounded))
     with _lock:
         _kept[:] = [
             one for one in _kept if one.of != of or not one.customers.is_state_of(found.customers)
         ][-KEPT + 1 :]
         _kept.append(found)
-    return found.customers.up_to(bounded)
+    return found.customers
 
 
 def _of(project: Project, stores: Stores, as_of: AsOf) -> tuple[object, ...]:
