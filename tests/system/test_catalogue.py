@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import expect
@@ -54,6 +56,29 @@ def test_versions_are_kept_compared_and_deprecated(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "features.recent_share reads views_1h" in refused.stdout
     assert call("features", "backfill", cwd=project).returncode == 0  # what serves goes on
+
+
+def test_both_versions_are_served_until_consumers_have_moved(tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    see(project, ["v1", "v1", "v2"], "/shoes")
+    assert call("features", "backfill", "visitors", cwd=project).returncode == 0
+    shown = call("features", "show", "views", "--json", cwd=project)
+    older = f"visitors@{json.loads(shown.stdout)['standings'][0]['version'][:8]}"
+    change(project, 'aggregate = "count"', 'aggregate = "count"\nwhere = "path = \'/shoes/0\'"')
+    change(project, "[feature_views.visitors]", f'[feature_views.visitors]\nalso = ["{older}"]')
+    assert call("features", "backfill", cwd=project).returncode == 0
+    with serving(project, "--only", "pages") as server:
+
+        def get(view: str) -> float:
+            address = f"{server.address}v1/features/customer/visitor%3Av1?view={view}"
+            with urlopen(address) as answer:
+                return json.load(answer)["values"]["views"]
+
+        assert (get("visitors"), get(older)) == (1.0, 2.0)
+        with pytest.raises(HTTPError) as refused:
+            get("visitors@00000000")
+        assert refused.value.code == 404
+        refused.value.close()
 
 
 def test_a_lineage_is_told_by_command(tmp_path: Path) -> None:

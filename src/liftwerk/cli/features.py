@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from liftwerk.decisions import verify as verification
-    from liftwerk.features import serve, update
-    from liftwerk.features import views as declared_views
+    from liftwerk.features import older, serve, update
     from liftwerk.features.checks import accept as acceptance
     from liftwerk.features.checks import check as data_checks
     from liftwerk.features.checks import flags
@@ -31,8 +30,8 @@ else:
     acceptance = LazyModule("liftwerk.features.checks.accept")
     flags = LazyModule("liftwerk.features.checks.flags")
     data_checks = LazyModule("liftwerk.features.checks.check")
-    declared_views = LazyModule("liftwerk.features.views")
     fixtures = LazyModule("liftwerk.features.fixtures.run")
+    older = LazyModule("liftwerk.features.older")
     packs = LazyModule("liftwerk.features.packs.kinds")
     msgspec = LazyModule("msgspec")
     np = LazyModule("numpy")
@@ -143,7 +142,7 @@ def backfill(
         Forget what is kept of them first; nobody is told any value until they are made anew.
     """
     with open_project(common) as project:
-        names = views or list(project.definitions.get(declared_views.FEATURE_VIEWS))
+        names = views or older.kept_names(project.definitions)
         project.use()
         updater = update.Updater(project.definitions, project.stores, project.clock, names)
         if fresh:

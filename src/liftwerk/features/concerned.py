@@ -10,7 +10,7 @@ import msgspec
 import pyarrow as pa
 
 from liftwerk.definitions.project import Project
-from liftwerk.errors import Conflict
+from liftwerk.errors import Conflict, Refused, UnknownName
 from liftwerk.events.columns import LEAF
 from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
@@ -19,8 +19,8 @@ from liftwerk.events.read import ERASURE, relations
 from liftwerk.features.entity import CONTEXT, PEOPLE, SESSION, encoded
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view
+from liftwerk.features.older import as_used, drop_version, kept_names
 from liftwerk.features.rows import Source, text_of
-from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.definition import VISITOR
 from liftwerk.identity.mapping import customers_as_of, customers_to_erase
 from liftwerk.identity.resolve import CUSTOMER, leaf_sql, visitor_sql
@@ -150,8 +150,13 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
         How many rows were noted.
     """
     filled = []
-    for name in project.get(FEATURE_VIEWS):
-        kept = kept_view(project, name)
+    for name in kept_names(project):
+        try:
+            kept = kept_view(as_used(project, stores.ledger, name), name)
+        except (Refused, UnknownName):
+            # What can't be made anew must not outlive whom it is partly about.
+            drop_version(stores.online, name)
+            continue
         progress = stores.online.progress(kept.space)
         if progress is not None and is_filled(progress):
             filled.append((kept, progress))

@@ -78,6 +78,8 @@ class KeptView(Struct, frozen=True):
 def kept_view(project: Project, name: str) -> KeptView:
     """Compile a declared view, once for who fills it and who serves it.
 
+    Of an older version, ``VIEW@VERSION``, the project is `liftwerk.features.older.as_used`.
+
     Raises
     ------
     UnknownName
@@ -93,7 +95,8 @@ def kept_view(project: Project, name: str) -> KeptView:
         what = f"feature_views.{name} has nothing to keep: none of its features is made of events"
         raise DefinitionError(what, f"feature_views.{name}", "add one")
     read = dict.fromkeys(plan.source.event for plan in view.plans)
-    return KeptView(name, declared, space_of(name, declared, versions), view, tuple(read))
+    space = space_of(name.partition("@")[0], declared, versions)
+    return KeptView(name, declared, space, view, tuple(read))
 
 
 def is_filled(progress: Progress | None) -> bool:

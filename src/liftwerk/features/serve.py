@@ -24,6 +24,7 @@ from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
 from liftwerk.features.expression import Expression, evaluate
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
+from liftwerk.features.older import as_used
 from liftwerk.features.reading import Reader
 from liftwerk.features.served import Flag, Missing, Served
 from liftwerk.features.states import decode_row
@@ -45,7 +46,7 @@ class Server:
     project : Project
     stores : Stores
     name : str
-        The view.
+        The view, or ``VIEW@VERSION``.
     clock : Clock
 
     Raises
@@ -55,6 +56,7 @@ class Server:
     """
 
     def __init__(self, project: Project, stores: Stores, name: str, clock: Clock) -> None:
+        project = as_used(project, stores.ledger, name)
         self.kept: KeptView = kept_view(project, name)
         self._project = project
         self._stores = stores

@@ -7,8 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
+from liftwerk.errors import Refused, UnknownName
 from liftwerk.features.checks.flags import read_flags
 from liftwerk.features.kept import is_filled
+from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.used import view_version
 from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.store.stores import Stores
@@ -55,9 +57,14 @@ def standings(project: Project, stores: Stores, now: datetime) -> dict[str, Stan
     last = stores.inbox.last_offset()
     flags = read_flags(stores.online)
     found = {}
-    for name, view in project.get(FEATURE_VIEWS).items():
-        version = view_version(project, name)
-        space = f"{name}@{version}"
+    for name in kept_names(project):
+        try:
+            used = as_used(project, stores.ledger, name)
+        except (Refused, UnknownName):
+            continue
+        view = used.get(FEATURE_VIEWS)[name]
+        version = view_version(used, name)
+        space = f"{name.partition('@')[0]}@{version}"
         progress = stores.online.progress(space)
         fresh, behind, held = None, last, None
         if progress is not None and is_filled(progress):

@@ -19,8 +19,8 @@ from liftwerk.features.checks.watch import Watch
 from liftwerk.features.consented import Consented
 from liftwerk.features.fill import Fill, Tell
 from liftwerk.features.kept import UNFILLED, kept_view
+from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.step import Step
-from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.identity.customers import Customers
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.stores import Stores
@@ -52,15 +52,16 @@ class Updater:
         filled: Tell | None = None,
     ) -> None:
         if names is None:
-            names = list(project.get(FEATURE_VIEWS))
-        self.views = [kept_view(project, name) for name in names]
+            names = kept_names(project)
+        used = {name: as_used(project, stores.ledger, name) for name in names}
+        self.views = [kept_view(one, name) for name, one in used.items()]
         self._project = project
         self._stores = stores
         self._clock = clock
         self._filled = filled
         self._tail = Tail(project, stores, most)
         self._who: tuple[int, Customers | None] = (-1, None)
-        self._watch = Watch(project, stores)
+        self._watches = {name: Watch(one, stores) for name, one in used.items()}
         purposes = {kept.declared.purpose for kept in self.views}
         self._consented = {purpose: Consented(project, purpose) for purpose in purposes}
 
@@ -80,16 +81,17 @@ class Updater:
         with self._tail.reading() as behind:
             now = to_microseconds(self._clock.now())
             for kept in self.views:
-                if not self._watch.is_due(kept, now):
+                watch = self._watches[kept.name]
+                if not watch.is_due(kept, now):
                     continue
-                fill = Fill(self._project, self._stores, kept, behind, self._watch)
+                fill = Fill(self._project, self._stores, kept, behind, watch)
                 if fill.needed:
                     offset = fill.write(now, self._clock.now(), self._filled)
                     if offset == UNFILLED:
                         continue
                     self._who = (offset, fill.customers)
                 consented = self._consented[kept.declared.purpose]
-                given = (behind, now, self._who, consented, self._watch)
+                given = (behind, now, self._who, consented, watch)
                 step = Step(self._project, self._stores, kept, *given)
                 if step.needed:
                     step.write(self._clock)

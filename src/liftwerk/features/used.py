@@ -35,6 +35,9 @@ SHORT = 8
 _DECIDES = ("type", "unit", "of", "privacy")
 """Parts of a property that matter to who reads it."""
 
+DEPENDS = ("algebra", "events", "features", "file", "currency")
+"""What is kept beside a feature's own definition: all that it depends on."""
+
 Body = dict[str, Any]
 
 
@@ -144,7 +147,7 @@ def view_version(project: Project, name: str) -> str:
     """Return the version of a declared view: other features, or another purpose, are another."""
     view = project.lookup(FEATURE_VIEWS, name)
     versions = feature_versions(project, view.features).values()
-    return space_of(name, view, versions).partition("@")[2]
+    return space_of("", view, versions).removeprefix("@")
 
 
 def _declared(project: Project) -> Iterable[tuple[str, list[tuple[str, str, Body]]]]:
@@ -156,6 +159,7 @@ def _declared(project: Project) -> Iterable[tuple[str, list[tuple[str, str, Body
     views: list[tuple[str, str, Body]] = []
     for name, view in project.get(FEATURE_VIEWS).items():
         body = {**_plain(view), "versions": _versions(project, name)}
+        body.pop("also", None)  # what is kept beside it says nothing of it
         views.append((name, view_version(project, name), body))
     yield FEATURE_VIEWS.name, views
 

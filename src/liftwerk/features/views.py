@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 
 from msgspec import Struct
@@ -18,6 +19,9 @@ from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import BUILT_IN, PEOPLE
 from liftwerk.features.packs.definition import name_features
 from liftwerk.privacy.definition import PURPOSES
+
+VERSION = "[0-9a-f]{8,16}"
+"""How a version of a view is written, as a regular expression."""
 
 
 class FeatureView(Struct, frozen=True):
@@ -37,6 +41,9 @@ class FeatureView(Struct, frozen=True):
         What it is for, and who answers for it.
     checks : ArrivalChecks
         How what it is made of should keep coming.
+    also : tuple of str
+        Older versions of it that are kept and served until nobody reads them any more, as
+        ``VIEW@VERSION`` with the first digits of the version.
     """
 
     purpose: str
@@ -46,6 +53,7 @@ class FeatureView(Struct, frozen=True):
     description: str = ""
     owner: str = ""
     checks: ArrivalChecks = ArrivalChecks()
+    also: tuple[str, ...] = ()
 
 
 def _check(project: Project) -> Iterable[Problem]:
@@ -76,6 +84,12 @@ def _check(project: Project) -> Iterable[Problem]:
                 yield project.problem(where, hint, feature)
             elif view.features.index(feature) != place:
                 yield project.problem(where, "name it once", feature)
+        for place, older in enumerate(view.also):
+            if re.fullmatch(f"{name}@{VERSION}", older) is None:
+                hint = f"write {name}@ and at least 8 digits of a version, as its page tells them"
+                yield project.problem((*path, "also", place), hint, older)
+            elif view.also.index(older) != place:
+                yield project.problem((*path, "also", place), "name it once", older)
         yield from check_arrival(project, (*path, "checks"), view.checks)
 
 

@@ -83,7 +83,9 @@ def feature_document(project: Project, stores: Stores | None, now: datetime, nam
         "declared": written_keys(versions[-1]),
         "sql": statements(project, name, "duckdb"),
         "versions": _versions(versions),
-        "standings": [_plain(stand[view]) for view in entry.views if view in stand],
+        "standings": [
+            _plain(one) for view, one in stand.items() if view.partition("@")[0] in entry.views
+        ],
         "up": [_plain(one) for one in graph.sources.get(node, ())],
         "down": [_plain(one) for one in graph.targets.get(node, ())],
     }

@@ -16,15 +16,15 @@ from liftwerk.clock import Clock, SystemClock
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Duration
-from liftwerk.errors import DefinitionError, UnknownName
+from liftwerk.errors import DefinitionError, Refused, UnknownName
 from liftwerk.events.inventory.shapes import Inventory
 from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import PEOPLE
+from liftwerk.features.older import kept_names
 from liftwerk.features.sample import Sampler
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
-from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.governance.lineage import lineage
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
@@ -79,8 +79,10 @@ class LiveSource:
 
     def compile_views(self) -> None:
         """Be ready to be asked for the values of every declared feature view."""
-        for view in self.project.get(FEATURE_VIEWS):
-            with suppress(DefinitionError):  # it is said to who asks for that view
+        for view in kept_names(self.project):
+            with suppress(
+                DefinitionError, Refused, UnknownName
+            ):  # it is said to who asks for that view
                 self._server(view)
 
     def _server(self, view: str) -> Server:
