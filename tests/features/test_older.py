@@ -119,3 +119,13 @@ def test_where_an_event_changed_the_old_version_is_refused_and_not_served_wrongl
     # An erasure goes on, and forgets what it can't make anew.
     mark_stale(both, stores, [leaf_of(both, "ada@x.org")])
     assert [one.name for one in stores.online.spaces() if one.name.startswith(older)] == []
+
+
+def test_where_other_people_may_be_read_the_old_version_is_refused(stores: Stores) -> None:
+    old = shop("2d")
+    buy(old, stores, 1, "5.00", AT)
+    use(old, stores, AT + timedelta(hours=1))
+    older = f"crm@{view_version(old, 'crm')[:8]}"
+    both = shop("30d", (older,), identity={"at_most": 2})
+    with pytest.raises(Refused, match="who may be read"):
+        Server(both, stores, older, FixedClock(AT))

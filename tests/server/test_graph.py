@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from liftwerk.governance.lineage import lineage
-from liftwerk.server.graph import GAP, HIGH, WIDE, drawing
+from liftwerk.server.graph import WIDE, drawing
 from tests.governance.declared import declared
 
 
@@ -57,9 +57,9 @@ def test_two_hundred_nodes_lie_on_no_other_and_are_laid_out_at_once() -> None:
     assert len(found["nodes"]) > 200
     places = sorted((node["x"], node["y"]) for node in found["nodes"])
     for (x1, y1), (x2, y2) in pairwise(places):
-        assert x1 != x2 or y2 - y1 >= HIGH + GAP
+        assert x1 != x2 or y2 - y1 >= found["high"]
     assert max(x for x, _ in places) + WIDE <= found["width"]
-    assert max(y for _, y in places) + HIGH <= found["height"]
+    assert max(y for _, y in places) + found["high"] <= found["height"]
 
 
 def test_nothing_declared_is_nothing_to_draw() -> None:

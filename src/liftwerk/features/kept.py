@@ -12,8 +12,8 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.tiles import View, compile_view
-from liftwerk.features.version import feature_versions, rules_of
-from liftwerk.features.views import FEATURE_VIEWS, FeatureView, space_of
+from liftwerk.features.used import view_version
+from liftwerk.features.views import FEATURE_VIEWS, FeatureView
 from liftwerk.store.online import Progress
 
 MEMBERS = "members"
@@ -86,8 +86,6 @@ def kept_view(project: Project, name: str) -> KeptView:
         If no such view is declared.
     """
     declared = project.lookup(FEATURE_VIEWS, name)
-    versions = list(feature_versions(project, declared.features).values())
-    versions.append(rules_of(project, declared.purpose))
     events = known_events(project)
     features = with_inputs(project, declared.features)
     view = compile_view(features, events, project.currency, project.get(ENTITIES))
@@ -95,7 +93,7 @@ def kept_view(project: Project, name: str) -> KeptView:
         what = f"feature_views.{name} has nothing to keep: none of its features is made of events"
         raise DefinitionError(what, f"feature_views.{name}", "add one")
     read = dict.fromkeys(plan.source.event for plan in view.plans)
-    space = space_of(name.partition("@")[0], declared, versions)
+    space = f"{name.partition('@')[0]}@{view_version(project, name)}"
     return KeptView(name, declared, space, view, tuple(read))
 
 

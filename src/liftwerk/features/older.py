@@ -73,6 +73,9 @@ def as_used(project: Project, ledger: Ledger, name: str) -> Project:
             said = {key: one for key, one in json.loads(kept.body).items() if key not in DEPENDS}
             older = older.with_definition(FEATURES, feature, _read(FeatureDefinition, said, name))
     _demand_same(older, versions, name)
+    if view_version(older, name) != used.version:
+        what = f"who may be read for {name} is declared otherwise than it was"
+        raise Refused(what, f"{where}.also", "take the version out: its values rest on other rules")
     return older
 
 

@@ -22,8 +22,8 @@ from liftwerk.features.as_of import with_inputs
 from liftwerk.features.catalogue import reads_of
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.files import file_of
-from liftwerk.features.version import ALGEBRA, WORDS, feature_version, feature_versions
-from liftwerk.features.views import FEATURE_VIEWS, space_of
+from liftwerk.features.version import ALGEBRA, WORDS, feature_version, feature_versions, rules_of
+from liftwerk.features.views import FEATURE_VIEWS
 from liftwerk.store.ledger import Ledger, UsedDefinition
 
 ACTION = "features.use"
@@ -144,10 +144,20 @@ def version_named(versions: list[Version], text: str) -> Version:
 
 
 def view_version(project: Project, name: str) -> str:
-    """Return the version of a declared view: other features, or another purpose, are another."""
+    """Return the version of a view: its values are kept apart from those of every other.
+
+    Other features, another purpose, or other rules of who may be read for it make another version.
+
+    Parameters
+    ----------
+    project : Project
+    name : str
+        The view's.
+    """
     view = project.lookup(FEATURE_VIEWS, name)
     versions = feature_versions(project, view.features).values()
-    return space_of("", view, versions).removeprefix("@")
+    depends = [view.purpose, *versions, rules_of(project, view.purpose)]
+    return hashlib.sha256("\n".join(depends).encode()).hexdigest()[:16]
 
 
 def _declared(project: Project) -> Iterable[tuple[str, list[tuple[str, str, Body]]]]:

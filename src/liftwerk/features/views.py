@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable
 
@@ -98,18 +97,3 @@ def _expand(project: Project) -> Iterable[Problem | Expanded]:
 
 
 FEATURE_VIEWS = named("feature_views", FeatureView, _check, _expand)
-
-
-def space_of(name: str, view: FeatureView, versions: Iterable[str]) -> str:
-    """Name where a view's values are kept: other definitions are kept elsewhere.
-
-    Parameters
-    ----------
-    name : str
-        The view's.
-    view : FeatureView
-    versions : iterable of str
-        Of its features, in their order, and of the rules by which events are read for it.
-    """
-    digest = hashlib.sha256("\n".join([view.purpose, *versions]).encode()).hexdigest()
-    return f"{name}@{digest[:16]}"

@@ -28,6 +28,9 @@ WIDE, HIGH, GAP, TOP = 152, 30, 10, 34
 BETWEEN = 34
 """From one column to the next: the lines go here."""
 
+MANY, LOW, CLOSE = 30, 22, 4
+"""Of more nodes in a column each is lower, and they stand closer."""
+
 LETTERS = 17
 """More of a name don't fit; the whole is in the title."""
 
@@ -65,24 +68,27 @@ def drawing(found: Mapping[str, Any], chosen: str | None = None) -> Json | None:
     columns = _columns(shown, edges)
     order = _ordered([ids for _, ids in columns], edges)
     highest = max(len(ids) for ids in order)
-    height = TOP + highest * (HIGH + GAP)
+    high, gap = HIGH, GAP
+    if highest > MANY:
+        high, gap = LOW, CLOSE
+    height = TOP + highest * (high + gap)
     nodes, places = [], {}
     by_id = {one["id"]: one for one in shown}
     for column, ids in enumerate(order):
         # Short columns stand in the middle of long ones.
-        first = TOP + (highest - len(ids)) * (HIGH + GAP) / 2
+        first = TOP + (highest - len(ids)) * (high + gap) / 2
         for row, name in enumerate(ids):
-            x, y = column * (WIDE + BETWEEN), first + row * (HIGH + GAP)
+            x, y = column * (WIDE + BETWEEN), first + row * (high + gap)
             places[name] = (x, y)
             node = by_id[name]
             text = {**node, "x": x, "y": y, "text": clipped(node["name"])}
             nodes.append({**text, "href": f"/lineage?node={quote(name)}", "on": name == chosen})
-    lines = [_line(places[source], places[target], why) for source, target, why in edges]
+    lines = [_line(places[source], places[target], high, why) for source, target, why in edges]
     heads = [
         {"x": at * (WIDE + BETWEEN), "text": heading} for at, (heading, _) in enumerate(columns)
     ]
     width = len(columns) * (WIDE + BETWEEN) - BETWEEN
-    size = {"width": width, "height": height, "wide": WIDE}
+    size = {"width": width, "height": height, "wide": WIDE, "high": high}
     return {**size, "columns": heads, "nodes": nodes, "lines": lines}
 
 
@@ -155,9 +161,9 @@ def _ordered(
     return order
 
 
-def _line(source: tuple[float, float], target: tuple[float, float], why: str) -> Json:
-    x1, y1 = source[0] + WIDE, source[1] + HIGH / 2
-    x2, y2 = target[0], target[1] + HIGH / 2
+def _line(source: tuple[float, float], target: tuple[float, float], high: int, why: str) -> Json:
+    x1, y1 = source[0] + WIDE, source[1] + high / 2
+    x2, y2 = target[0], target[1] + high / 2
     bend = BETWEEN * 0.6
     path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
     return {"d": path, "why": why}
