@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 from liftwerk.definitions import load
@@ -66,3 +71,34 @@ def test_what_a_server_told_is_proved(tmp_path: Path) -> None:
     unknown = call("features", "verify", "visitor", cwd=project)
     assert unknown.returncode == 2
     assert "did you mean 'visitors'?" in unknown.stderr
+
+
+def test_what_decisions_rest_on_is_proved(
+    small: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    project = tmp_path / "shop"
+    shutil.copytree(small[0], project)
+    release = json.loads(call("run", "--json", cwd=project).stdout)["release"]
+    for customer in ("3", "7", "11"):
+        decided = call("decide", customer, "--release", release, cwd=project)
+        assert decided.returncode == 0, decided.stderr
+    again = json.loads(call("run", "--json", cwd=project).stdout)
+    assert {stage["name"]: stage["skipped"] for stage in again["stages"]}["verify"] is False
+    proved = call("features", "verify", "--json", cwd=project)
+    document = json.loads(proved.stdout)
+    assert (proved.returncode, document["answers"]) == (0, 3), document
+    assert document["equal"] == document["values"] > 0
+    assert call("decide", "3", "--release", release, cwd=project).returncode == 0
+    database = next(project.rglob("decisions.sqlite"))
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (body,) = connection.execute(
+            "SELECT body FROM decisions ORDER BY rowid DESC LIMIT 1"
+        ).fetchone()
+        altered = re.sub(rb'(\\"history\\":)[0-9.]+', rb"\g<1>12345.5", body)
+        assert altered != body
+        connection.execute("UPDATE decisions SET body = ? WHERE body = ?", (altered, body))
+    said = call("run", cwd=project)
+    assert "1 differ: 1 unexplained" in " ".join(said.stdout.split())
+    found = call("features", "verify", cwd=project)
+    assert found.returncode == 1
+    assert "12345.5" in found.stdout

@@ -39,6 +39,9 @@ Cause = Literal["rules", "erased", "retention", "unexplained"]
 
 UNEXPLAINED: Cause = "unexplained"
 
+AUDITED = 1_000
+"""Entries of the audit log that are read at once."""
+
 
 class Difference(Struct, frozen=True):
     """A value that is not what it was.
@@ -228,6 +231,7 @@ class _Causes:
         self._now = now
         finished = [one.finished for one in stores.ledger.erasures() if one.finished is not None]
         self._last_erasure = max(finished, default=None)
+        self._taken_out = _taken_out(stores)
 
     def of(self, told: Told, feature: str, found: str) -> Difference:
         """Describe a difference."""
@@ -251,23 +255,38 @@ class _Causes:
         if told.by != "kept" and last is not None and told.time <= last:
             return "erased"
         read = with_inputs(self._project, [feature]).values()
-        if any(self._reaches_what_is_gone(one, told.time) for one in read):
+        if any(self._reaches_what_is_gone(one, told) for one in read):
             return "retention"
         return UNEXPLAINED
 
-    def _reaches_what_is_gone(self, feature: FeatureDefinition, time: datetime) -> bool:
-        """Say whether a value rests on rows, or properties, that were too old to be kept by now."""
-        if feature.from_ is None:
+    def _reaches_what_is_gone(self, feature: FeatureDefinition, told: Told) -> bool:
+        """Say whether a value rests on rows, or properties, that were taken out since."""
+        last = self._taken_out.get(feature.from_ or "")
+        if feature.from_ is None or last is None:
+            return False
+        if told.by != "kept" and last < told.time:
             return False
         event = known_events(self._project)[feature.from_]
         kept = [event.retention, *(one.retention for one in event.properties.values())]
         reach = 0
         if feature.window is not None:
             hop = DEFAULT_HOP if feature.hop is None else feature.hop.microseconds
-            reach = to_microseconds(time) - feature.window.microseconds - hop
+            reach = to_microseconds(told.time) - feature.window.microseconds - hop
         return any(
             one is not None and reach < to_microseconds(one.before(self._now)) for one in kept
         )
+
+
+def _taken_out(stores: Stores) -> dict[str, datetime]:
+    """Say when rows or properties of each event were last taken out for their age."""
+    found: dict[str, datetime] = {}
+    last = 0
+    while entries := stores.ledger.audit(last, AUDITED):
+        last = entries[-1].seq
+        for entry in entries:
+            if entry.action == "events.retain":
+                found |= {field.partition(".")[0]: entry.at for field in entry.detail}
+    return found
 
 
 def _key_text(told: Told) -> str:
