@@ -68,15 +68,15 @@ def drawing(found: Mapping[str, Any], chosen: str | None = None) -> Json | None:
     columns = _columns(shown, edges)
     order = _ordered([ids for _, ids in columns], edges)
     highest = max(len(ids) for ids in order)
-    high, gap = HIGH, GAP
+    high, gap, middle = HIGH, GAP, 0.5
     if highest > MANY:
-        high, gap = LOW, CLOSE
+        high, gap, middle = LOW, CLOSE, 0.0
     height = TOP + highest * (high + gap)
     nodes, places = [], {}
     by_id = {one["id"]: one for one in shown}
     for column, ids in enumerate(order):
-        # Short columns stand in the middle of long ones.
-        first = TOP + (highest - len(ids)) * (high + gap) / 2
+        # Short columns stand in the middle of long ones, as far as these fit on a screen.
+        first = TOP + (highest - len(ids)) * (high + gap) * middle
         for row, name in enumerate(ids):
             x, y = column * (WIDE + BETWEEN), first + row * (high + gap)
             places[name] = (x, y)
@@ -88,7 +88,7 @@ def drawing(found: Mapping[str, Any], chosen: str | None = None) -> Json | None:
         {"x": at * (WIDE + BETWEEN), "text": heading} for at, (heading, _) in enumerate(columns)
     ]
     width = len(columns) * (WIDE + BETWEEN) - BETWEEN
-    size = {"width": width, "height": height, "wide": WIDE, "high": high}
+    size = {"width": width, "height": height, "wide": WIDE, "high": high, "dense": highest > MANY}
     return {**size, "columns": heads, "nodes": nodes, "lines": lines}
 
 
