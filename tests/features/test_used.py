@@ -106,3 +106,14 @@ def test_a_difference_says_key_by_key_what_it_means() -> None:
         "events.order.unique": (None, "city", "values"),
     }
     assert difference(version(), version()).words == "nothing changes"
+
+
+def test_other_words_are_kept_too_and_are_no_news_for_what_reads_the_feature(
+    ledger: Ledger,
+) -> None:
+    put_to_use(declared(), ledger, "ann", AT)
+    other = declared(features__local__owner="bob")
+    assert put_to_use(other, ledger, "ann", LATER) == ["features.local"]
+    old, new = versions_of(other, ledger, "local")
+    assert old.version == new.version
+    assert difference(old, new).words == "only words change"
