@@ -11,7 +11,7 @@ import time
 from importlib.metadata import version
 
 from benchmarks import BENCHMARKS
-from liftwerk.errors import did_you_mean
+from liftwerk.errors import UnknownName, did_you_mean
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +32,11 @@ def main(arguments: list[str]) -> int:
         print(f"error: no such benchmark: {name}: {hint}", file=sys.stderr)
         return 2
     began = time.perf_counter()
-    found = importlib.import_module(BENCHMARKS[name]).run(quick, *part)
+    try:
+        found = importlib.import_module(BENCHMARKS[name]).run(quick, *part)
+    except UnknownName as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     ours = {each: version(each) for each in ("numpy", "scipy", "lightgbm")}
     document = {
         **found,

@@ -95,3 +95,5 @@ def serving(project: Path, *options: str) -> Iterator[tuple[int, dict[str, list[
             process.wait(90)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
+        process.stdout.close()

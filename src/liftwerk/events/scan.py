@@ -76,21 +76,37 @@ class Scans:
             f"CREATE TABLE {concerned} AS"
             f" SELECT DISTINCT synthetic, {self.keys} FROM ({self._scan(first)})"
         )
-        # Without its whole key a report is of a conversion of its own.
-        scan = (
-            f"{self._scan(EVERYTHING, f'SEMI JOIN {concerned} USING (synthetic, {self.keys})')}"
-            f" UNION ALL SELECT * FROM ({self._scan(first)}) WHERE {self._partial()}"
-        )
+        scan = self._scan(first)
+        if self._is_reported_elsewhere(first, concerned):
+            # Without its whole key a report is of a conversion of its own.
+            joined = f"SEMI JOIN {concerned} USING (synthetic, {self.keys})"
+            partial = f"SELECT * FROM ({scan}) WHERE {self._partial()}"
+            scan = f"{self._scan(EVERYTHING, joined)} UNION ALL {partial}"
         conditions = " AND ".join(self._conditions(last)) or "TRUE"
         return f"SELECT * FROM ({self._reports(scan, superseded)}) AS e WHERE {conditions}"
 
-    def _scan(self, wanted: Wanted, joined: str = "") -> str:
-        """Return the rows that may be read and are wanted, as one SELECT."""
-        selects = [
+    def _is_reported_elsewhere(self, wanted: Wanted, concerned: str) -> bool:
+        """Say whether conversions have reports that are not wanted; looks at the keys alone."""
+        if wanted.after_offset is None or wanted.leaves is not None:
+            return True
+        selects = self._selects(EVERYTHING)
+        older = (
+            f"SELECT 1 FROM ({' UNION ALL '.join(selects)}) AS e"
+            f" SEMI JOIN {concerned} USING (synthetic, {self.keys})"
+            f' WHERE e."offset" <= {wanted.after_offset} LIMIT 1'
+        )
+        return bool(selects) and bool(self.connection.execute(older).fetchall())
+
+    def _selects(self, wanted: Wanted) -> list[str]:
+        return [
             f"SELECT {read_columns(self.schema, version, relation.present)} FROM {relation.sql}"
             for version in self.schema.versions(self.kind.name)
             for relation in self.state.relations(version, wanted, self.leaves)
         ]
+
+    def _scan(self, wanted: Wanted, joined: str = "") -> str:
+        """Return the rows that may be read and are wanted, as one SELECT."""
+        selects = self._selects(wanted)
         if not selects:
             return f"SELECT {read_columns(self.schema, self.kind, ())} WHERE FALSE"
         conditions = " AND ".join([*self._permitted(), *self._conditions(wanted)])

@@ -68,6 +68,7 @@ class DeltaTables:
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
         self.folder = folder
+        self._opened: dict[str, tuple[int, DeltaTable]] = {}
 
     def names(self) -> list[str]:
         """Return the tables that are there, in order."""
@@ -109,6 +110,7 @@ class DeltaTables:
 
     def restore_to(self, name: str, version: int | None) -> None:
         """Drop what is newer than a version of one table; None drops the table."""
+        self._opened.pop(name, None)
         path = self._path(name)
         if version is None:
             if path.exists():
@@ -265,9 +267,14 @@ class DeltaTables:
         return version
 
     def _open(self, name: str, version: int) -> DeltaTable:
+        known = self._opened.get(name)
+        if known is not None and known[0] == version:
+            return known[1]
         path = self._path(name)
         with _in_one_line(path):
-            return DeltaTable(str(path), version=version)
+            opened = DeltaTable(str(path), version=version)
+        self._opened[name] = version, opened
+        return opened
 
     def _files(self, name: str, table: DeltaTable) -> list[Path]:
         """Return the files as they are on the disk.
