@@ -114,6 +114,7 @@ def relations(
     tail: Behind | None = None,
     leaves: pyarrow.Array | pyarrow.ChunkedArray | None = None,
     after_offset: int | None = None,
+    refused: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -146,6 +147,9 @@ def relations(
         files that hold them are read.
     after_offset : int, optional
         Only rows behind this one.
+    refused : bool
+        Beside each view one named `refused_name`, of the rows that may not be read for the purpose:
+        to say why there is nothing.
 
     Yields
     ------
@@ -187,11 +191,26 @@ def relations(
             scans = Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
             scan = scans.once(superseded)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
-            connection.execute(f"CREATE VIEW {quoted(kind.name)} AS SELECT *{extra} FROM ({scan})")
+            made = {kind.name: scan}
+            if refused:
+                made[refused_name(kind.name)] = scans.refused()
+            for view, rows in made.items():
+                connection.execute(f"CREATE VIEW {quoted(view)} AS SELECT *{extra} FROM ({rows})")
         try:
             yield connection
         finally:
             connection.close()
+
+
+def refused_name(event: str) -> str:
+    """Name the view of an event's rows that may not be read.
+
+    Examples
+    --------
+    >>> refused_name("order")
+    '_refused_order'
+    """
+    return f"_refused_{event}"
 
 
 def purpose_named(project: Project, name: str) -> Purpose:

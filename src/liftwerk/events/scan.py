@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
 from liftwerk.events.as_current import read_columns
@@ -104,30 +106,42 @@ class Scans:
             for relation in self.state.relations(version, wanted, self.leaves)
         ]
 
+    def refused(self) -> str:
+        """Return the rows that are wanted and known, and may not be read for the purpose."""
+        refused = f"NOT coalesce(({self._permitted()}), FALSE)"
+        return self._rows([refused, *self._known(), *self._conditions(self.wanted)], self.wanted)
+
     def _scan(self, wanted: Wanted, joined: str = "") -> str:
         """Return the rows that may be read and are wanted, as one SELECT."""
+        conditions = [self._permitted(), *self._known(), *self._conditions(wanted)]
+        return self._rows(conditions, wanted, joined)
+
+    def _rows(self, conditions: Sequence[str], wanted: Wanted, joined: str = "") -> str:
         selects = self._selects(wanted)
         if not selects:
             return f"SELECT {read_columns(self.schema, self.kind, ())} WHERE FALSE"
-        conditions = " AND ".join([*self._permitted(), *self._conditions(wanted)])
-        return f"SELECT e.* FROM ({' UNION ALL '.join(selects)}) AS e {joined} WHERE {conditions}"
+        return (
+            f"SELECT e.* FROM ({' UNION ALL '.join(selects)}) AS e {joined}"
+            f" WHERE {' AND '.join(conditions)}"
+        )
 
-    def _permitted(self) -> list[str]:
+    def _permitted(self) -> str:
         bounds = _bounds(self.as_of)
-        conditions = [
-            permitted_sql(
-                self.name,
-                self.purpose,
-                leaf_columns=self.leaves,
-                withdrawals=WITHDRAWALS,
-                grants=GRANTS,
-                agreed_column="consent_at",
-                table="e",
-                as_of_time=bounds.get("known_at"),
-                as_of_offset=bounds.get("offset"),
-            ),
-            *(f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()),
-        ]
+        return permitted_sql(
+            self.name,
+            self.purpose,
+            leaf_columns=self.leaves,
+            withdrawals=WITHDRAWALS,
+            grants=GRANTS,
+            agreed_column="consent_at",
+            table="e",
+            as_of_time=bounds.get("known_at"),
+            as_of_offset=bounds.get("offset"),
+        )
+
+    def _known(self) -> list[str]:
+        bounds = _bounds(self.as_of)
+        conditions = [f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()]
         if self.name not in HOUSEKEEPING:
             conditions.append("NOT e.synthetic")
             conditions += [
