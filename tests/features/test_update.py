@@ -357,6 +357,29 @@ def test_why_a_value_is_missing_is_told(tmp_path: Path) -> None:
     assert early.as_of == at(30)  # the clock went back: no value is older than its row
 
 
+def test_that_consent_is_missing_is_told(tmp_path: Path) -> None:
+    whose = {"identifiers": {"email": "ada@x.org"}, "time": at(1)}
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        shop = lived(
+            stores,
+            (order(1, "x", "5.00", consent=granted(), **whose), 1),
+            (order(2, "y", "7.00", **by("bob@x.org", 2)), 2),
+        )
+        server = Server(shop, stores, "personalisation", FixedClock(at(9)))
+        why = [one.missing.get("last_order") for one in server.get_many([(ADA,), (BOB,)])]
+        assert why == ["no_consent", None]
+        lived(stores, (changed(3, "withdrawn", 3, email="bob@x.org"), 3))
+        assert server.get(BOB).missing["last_order"] == "no_consent"
+        assert server.get(leaf_key("email", "eve@x.org")).missing["last_order"] == "never"
+        Updater(shop, stores, FixedClock(at(4))).forget()
+        Updater(shop, stores, FixedClock(at(4))).catch_up()
+        assert server.get(BOB).missing["last_order"] == "no_consent"
+        session = Server(shop, stores, "session", FixedClock(at(9)))
+        assert session.get("s9").missing == {"basket": "never"}
+        lived(stores, (basket(4, "s9", consent=granted(), **whose), 5))
+        assert session.get("s9").missing == {"basket": "no_consent"}
+
+
 def test_how_fresh_values_are_is_told(tmp_path: Path) -> None:
     with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
         shop = lived(stores, (event("page_viewed", 1, **by("ada@x.org", 0)), 0))

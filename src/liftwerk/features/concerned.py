@@ -15,7 +15,7 @@ from liftwerk.events.columns import LEAF
 from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS
-from liftwerk.events.read import ERASURE, relations
+from liftwerk.events.read import ERASURE, refused_name, relations
 from liftwerk.features.entity import CONTEXT, PEOPLE, SESSION, encoded
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view
@@ -97,15 +97,16 @@ def narrow_to_keys(
     connection.register("_given", pa.table(wanted))
     connection.execute(f"CREATE TABLE {WANTED} AS SELECT * FROM _given")
     connection.unregister("_given")
-    set_aside(connection, kept.events)
-    for name in kept.events:
-        same = [_key_sql(plan.source) for plan in kept.view.plans if plan.source.event == name]
-        narrow(connection, name, " OR ".join(dict.fromkeys(same)))
+    set_aside(connection, kept.scanned)
+    for event in kept.events:
+        same = [_key_sql(plan.source) for plan in kept.view.plans if plan.source.event == event]
+        for name in (event, refused_name(event)):
+            narrow(connection, name, " OR ".join(dict.fromkeys(same)))
 
 
 def narrow_to_offset(connection: duckdb.DuckDBPyConnection, kept: KeptView, offset: int) -> None:
     """Leave out what came behind an offset."""
-    for name in kept.events:
+    for name in kept.scanned:
         later = quoted(f"_later_{name}")
         connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {later}")
         connection.execute(

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.engine import quoted
-from liftwerk.events.read import relations
+from liftwerk.events.read import refused_name, relations
 from liftwerk.events.tail import Behind
 from liftwerk.features.checks.flags import flag_changes, read_held
 from liftwerk.features.checks.sample import Changed
@@ -162,13 +162,18 @@ class Fill:
             events,
             one_customer=None if self.customers is None else self.customers.others_of,
             tail=self.behind,
+            refused=True,
         ) as connection:
-            set_aside(connection, events)
+            set_aside(connection, self.kept.scanned)
             for number in range(place.done, place.parts):
                 _tell(tell, self.kept.name, place)
-                for name in events:
-                    narrow(connection, name, part_sql(self.kept, name, number, place.parts))
-                made = tiles_of(connection, self.kept.view, now, self.project.currency)
+                for event in events:
+                    part = part_sql(self.kept, event, number, place.parts)
+                    for name in (event, refused_name(event)):
+                        narrow(connection, name, part)
+                made = tiles_of(
+                    connection, self.kept.view, now, self.project.currency, refused=True
+                )
                 puts = [
                     (encoded(self.kept.entity, key), encode_row(row)) for key, row in made.items()
                 ]

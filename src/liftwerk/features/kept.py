@@ -10,6 +10,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import DefinitionError
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.events.read import refused_name
 from liftwerk.features.as_of import with_inputs
 from liftwerk.features.tiles import View, compile_view
 from liftwerk.features.used import view_version
@@ -57,6 +58,11 @@ class KeptView(Struct, frozen=True):
     def entity(self) -> str:
         """Whom or what its rows are about."""
         return self.declared.entity
+
+    @property
+    def scanned(self) -> tuple[str, ...]:
+        """What rows are made of: the events, and their rows that may not be read."""
+        return (*self.events, *map(refused_name, self.events))
 
     @property
     def members(self) -> str:

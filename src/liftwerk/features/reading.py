@@ -15,6 +15,7 @@ from liftwerk.features.finalise import value_of
 from liftwerk.features.kinds.aggregate import Merge
 from liftwerk.features.kinds.decayed_sum import weight_of_age
 from liftwerk.features.rows import Slot
+from liftwerk.features.served import Missing
 from liftwerk.features.states import MERGES, Grid, Reading, Row, State, Tiles, said
 
 Seen: TypeAlias = Sequence[tuple[int, Sequence[State]]]
@@ -63,7 +64,7 @@ class Reader:
         for (place, slot), group in slots.items():
             self._plans[place].append(_Plan(grids[place], slot, group))
 
-    def read(self, rows: Sequence[Row], as_of: int) -> tuple[dict[str, Any], dict[str, bool]]:
+    def read(self, rows: Sequence[Row], as_of: int) -> tuple[dict[str, Any], dict[str, Missing]]:
         """Make the values of one entity, which may have several rows.
 
         Parameters
@@ -77,22 +78,27 @@ class Reader:
         -------
         values : dict of str to float, or to what a property holds
             Feature -> value; None for what is unknown. Instants are microseconds.
-        seen : dict of str to bool
-            Of each that is unknown, whether anything that counts happened, however long ago.
+        missing : dict of str to str
+            Of each that is unknown, why.
         """
         values: dict[str, Any] = {}
-        seen: dict[str, bool] = {}
+        missing: dict[str, Missing] = {}
         for place, (grid, plans) in enumerate(zip(self._grids, self._plans, strict=True)):
             every = [row[place] for row in rows]
             tiles = _before(grid, every, as_of)
             starts = [start for start, _ in tiles]
-            missing = [plan for plan in plans if plan.read(tiles, starts, as_of, values)]
-            if missing:
+            unknown = [plan for plan in plans if plan.read(tiles, starts, as_of, values)]
+            if unknown:
                 bits = _said_at_all(every, tiles)
-                for plan in missing:
-                    was_seen = bool(bits & plan.bits)
-                    seen |= {name: was_seen for name in plan.names if values[name] is None}
-        return {name: values[name] for name in self._names}, seen
+                is_refused = any(one.refused for one in every)
+                for plan in unknown:
+                    why: Missing = "never"
+                    if bits & plan.bits:
+                        why = "expired"
+                    elif is_refused:
+                        why = "no_consent"
+                    missing |= {name: why for name in plan.names if values[name] is None}
+        return {name: values[name] for name in self._names}, missing
 
 
 class _Plan:

@@ -203,8 +203,8 @@ class Server:
             known.append(self._reader.read(rows, at))
         beside = self._brought(entities, requests, [values for values, _ in known], now)
         served = []
-        for (plain, seen), more in zip(known, beside, strict=True):
-            values, missing = self._values(plain, seen, more)
+        for (plain, unknown), more in zip(known, beside, strict=True):
+            values, missing = self._values(plain, unknown, more)
             served.append(Served(values, missing, now, progress.offset, fresh, flag))
         return served
 
@@ -269,11 +269,9 @@ class Server:
         return rows
 
     def _values(
-        self, values: dict[str, Any], seen: Mapping[str, bool], beside: Mapping[str, Any]
+        self, values: dict[str, Any], unknown: Mapping[str, Missing], beside: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Missing]]:
-        missing: dict[str, Missing] = {
-            feature: "expired" if is_old else "never" for feature, is_old in seen.items()
-        }
+        missing = {**unknown}
         values |= beside
         missing |= {name: "not_given" for name in self._requests if values[name] is None}
         for name, expression in self._expressions.items():
@@ -282,8 +280,8 @@ class Server:
             values[name] = number
             if isnan(number):
                 values[name] = None
-                unknown = [missing[read] for read in expression.names if read in missing]
-                missing[name] = next(iter(unknown), "no_answer")
+                why = [missing[read] for read in expression.names if read in missing]
+                missing[name] = next(iter(why), "no_answer")
         for name in self._times:
             if values[name] is not None:
                 values[name] = from_microseconds(values[name])

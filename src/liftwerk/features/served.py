@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Missing = Literal["never", "expired", "no_answer", "not_given"]
+Missing = Literal["never", "expired", "no_consent", "no_answer", "not_given"]
 """Why a value is missing.
 
-Nothing that counts was ever seen; or only what the window does not reach any more; or the values of
-an expression are known and it has no answer, such as a division by 0; or it should have come with
-the request, and did not.
+Nothing that counts was ever seen; or only what the window does not reach any more; or there are
+such events, and they may not be used for the purpose; or the values of an expression are known and
+it has no answer, such as a division by 0; or it should have come with the request, and did not.
 """
 
 

@@ -24,12 +24,14 @@ State: TypeAlias = Any
 class Tiles(Struct, array_like=True):
     """Tiles of one grid: start -> a state for each slot; and what is pending, by its time.
 
-    ``spent`` has a bit for each state that a tile held which no window reaches any more.
+    ``spent`` has a bit for each state that a tile held which no window reaches any more;
+    ``refused`` says that there are events which may not be read for the purpose.
     """
 
     whole: dict[int, list[State]] = {}
     pending: dict[int, list[State]] = {}
     spent: int = 0
+    refused: bool = False
 
 
 Row: TypeAlias = list[Tiles]
@@ -147,6 +149,7 @@ class Adder:
         """
         for grid, merges, tiles, more in zip(self._grids, self._merges, row, new, strict=True):
             size = len(tiles.whole)
+            tiles.refused |= more.refused
             _merge(merges, tiles.whole, more.whole)
             if tiles.pending or more.pending:
                 _merge(merges, tiles.pending, more.pending)
@@ -174,6 +177,11 @@ def _merge(
 def said(states: Sequence[State]) -> int:
     """Give a bit for each state of which something is known."""
     return sum(1 << place for place, state in enumerate(states) if state is not None)
+
+
+def is_told(row: Row) -> bool:
+    """Say whether a row holds, or held, anything: it may only note that events are refused."""
+    return any(tiles.whole or tiles.pending or tiles.spent for tiles in row)
 
 
 class Reading(Struct, frozen=True):

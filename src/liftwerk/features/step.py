@@ -223,6 +223,7 @@ class Step:
         leaves: Iterable[bytes] | None = None,
         after_offset: int | None = None,
         superseded: bool = False,
+        refused: bool = False,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         one_customer = None
         if self.customers is not None:
@@ -239,6 +240,7 @@ class Step:
             tail=self.behind,
             leaves=None if leaves is None else pa.array(list(leaves), pa.binary()),
             after_offset=after_offset,
+            refused=refused,
         )
 
     def _touched(self) -> set[Key]:
@@ -296,7 +298,7 @@ class Step:
             return {}, touched
         purpose, since = self.kept.declared.purpose, self._since
         with self._relations(
-            purpose, self.kept.events, after_offset=since, superseded=True
+            purpose, self.kept.events, after_offset=since, superseded=True, refused=True
         ) as connection:
             connection.execute("SET threads = 1")  # more of them gain no time on few rows
             hold(connection, self.kept.events)
@@ -305,7 +307,9 @@ class Step:
             touched = touched | keys_in(connection, self.kept, self.kept.events)
             for name in self.kept.events:
                 narrow(connection, name, f'"offset" > {since} AND superseded_by IS NULL')
-            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+            made = tiles_of(
+                connection, self.kept.view, self.now, self.project.currency, refused=True
+            )
         return {self._written(key): row for key, row in made.items() if key not in touched}, touched
 
     def _added(self, new: Mapping[bytes, Row]) -> Iterable[tuple[bytes, bytes]]:
@@ -326,13 +330,15 @@ class Step:
         if self.kept.entity in PEOPLE:
             leaves = [leaf for (leaf,) in touched]
         with self._relations(
-            self.kept.declared.purpose, self.kept.events, leaves=leaves
+            self.kept.declared.purpose, self.kept.events, leaves=leaves, refused=True
         ) as connection:
             if leaves is None:
                 narrow_to_keys(connection, self.kept, touched)
             if until is not None:
                 narrow_to_offset(connection, self.kept, until)
-            made = tiles_of(connection, self.kept.view, self.now, self.project.currency)
+            made = tiles_of(
+                connection, self.kept.view, self.now, self.project.currency, refused=True
+            )
         for key in touched:
             row = made.get(key)
             yield self._written(key), None if row is None else encode_row(row)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.entities.definition import EntityDefinition
+from liftwerk.events.read import refused_name
 from liftwerk.features.compile import NOTHING, sources_of
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.join import check_currency, exact_states
@@ -59,11 +60,14 @@ class View(Struct, frozen=True):
         Make the features.
     keys : tuple of (str, Statement)
         For each event (and list of its items) what gives the keys that its rows are about.
+    refused : tuple of (str, Statement)
+        The same of the rows that may not be read, in the view `refused_name`.
     """
 
     plans: tuple[TilePlan, ...]
     readings: tuple[Reading, ...]
     keys: tuple[tuple[str, Statement], ...]
+    refused: tuple[tuple[str, Statement], ...]
 
     @property
     def grids(self) -> tuple[Grid, ...]:
@@ -97,6 +101,7 @@ def compile_view(
     plans: list[TilePlan] = []
     readings: list[Reading] = []
     keys: list[tuple[str, Statement]] = []
+    refused: list[tuple[str, Statement]] = []
     for source, group in sources_of(features, events, currency, entities):
         by_hop: dict[int | None, dict[str, Slot]] = {}
         for name, feature in group.items():
@@ -124,7 +129,9 @@ def compile_view(
                 )
             plans.append(_plan(source, grid, currency))
         keys.append((source.event, _keys_of(source, currency)))
-    return View(tuple(plans), tuple(readings), tuple(keys))
+        hidden = replace(source, event=refused_name(source.event))
+        refused.append((source.event, _keys_of(hidden, currency)))
+    return View(tuple(plans), tuple(readings), tuple(keys), tuple(refused))
 
 
 def _keys_of(source: Source, currency: str) -> Statement:
@@ -191,7 +198,11 @@ def _placed(rows: ibis.Table, grid: Grid) -> ibis.Table:
 
 
 def tiles_of(
-    connection: duckdb.DuckDBPyConnection, view: View, now: int, currency: str
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    now: int,
+    currency: str,
+    refused: bool = False,
 ) -> dict[tuple[Any, ...], Row]:
     """Make the rows of every entity that relations tell of.
 
@@ -204,6 +215,9 @@ def tiles_of(
         Microseconds since 1970; rows from then on are pending.
     currency : str
         The project's currency.
+    refused : bool
+        Whether to note, by the view `liftwerk.events.read.refused_name` of each event, of whom
+        there are events that may not be read; who has no others has a row for this alone.
 
     Returns
     -------
@@ -225,9 +239,23 @@ def tiles_of(
             for state, counted in plan.by_value:
                 table = exact_states(connection, plan.source.event, counted.duckdb)
                 _add_counts(table, view, place, state, found)
+        if refused:
+            _mark_refused(connection, view, found)
     finally:
         connection.unregister("_clock")
     return found
+
+
+def _mark_refused(
+    connection: duckdb.DuckDBPyConnection, view: View, found: dict[tuple[Any, ...], Row]
+) -> None:
+    for event, statement in view.refused:
+        keys = connection.sql(statement.duckdb).fetchall()
+        places = [place for place, plan in enumerate(view.plans) if plan.source.event == event]
+        for key in keys:
+            if None not in key:
+                for place in places:
+                    _tiles(view, place, found, key).refused = True
 
 
 def _add_states(
@@ -251,7 +279,11 @@ def _add_states(
                 columns.append(_plain(table.column(column)))
     every = zip(*columns, strict=True)
     for key, start, time, states in zip(*_keys(table), every, strict=True):
-        _tiles(view, place, found, key, time)[start if time is None else time] = list(states)
+        tiles = _tiles(view, place, found, key)
+        if time is None:
+            tiles.whole[start] = list(states)
+        else:
+            tiles.pending[time] = list(states)
 
 
 def _add_counts(
@@ -259,7 +291,8 @@ def _add_counts(
 ) -> None:
     values, weights = _plain(table.column("value")), _plain(table.column("weight"))
     for key, start, time, value, weight in zip(*_keys(table), values, weights, strict=True):
-        states = _tiles(view, place, found, key, time)[start if time is None else time]
+        tiles = _tiles(view, place, found, key)
+        states = tiles.whole[start] if time is None else tiles.pending[time]
         if states[state] is None:
             states[state] = []
         states[state].append([value, weight])
@@ -280,17 +313,13 @@ def _tiles(
     place: int,
     found: dict[tuple[Any, ...], Row],
     key: tuple[Any, ...],
-    time: int | None,
-) -> dict[int, list[Any]]:
+) -> Tiles:
     row = found.get(key)
     if row is None:
         row = found[key] = [_NOTHING] * len(view.plans)
     if row[place] is _NOTHING:
         row[place] = Tiles({}, {})
-    tiles = row[place]
-    if time is None:
-        return tiles.whole
-    return tiles.pending
+    return row[place]
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

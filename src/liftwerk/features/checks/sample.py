@@ -16,7 +16,7 @@ from liftwerk.features.definition import value_type
 from liftwerk.features.entity import CUSTOMER
 from liftwerk.features.kept import KeptView, kept_view, leaves_of
 from liftwerk.features.reading import Reader
-from liftwerk.features.states import Row, decode_row
+from liftwerk.features.states import Row, decode_row, is_told
 from liftwerk.identity.customers import Customers
 from liftwerk.store.online import Online, Reading
 
@@ -104,7 +104,7 @@ def values_of(
     rows = [
         [decode_row(body) for key in group if (body := known[key]) is not None] for group in members
     ]
-    return _values(project, kept, [one for one in rows if one], now)
+    return _values(project, kept, [one for one in rows if any(map(is_told, one))], now)
 
 
 def _groups(
