@@ -16,6 +16,7 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.engine import quoted
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.read import ERASURE, refused_name, relations
+from liftwerk.features.checks.flags import FLAGS
 from liftwerk.features.entity import CONTEXT, PEOPLE, SESSION, encoded
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view
@@ -135,7 +136,8 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
     A session, a product or another person's identifier may have been named by the same events; a
     report of a conversion may count now in the place of an erased one; and without the events that
     go, others may be one customer, or no longer. Such rows are made anew by the next step that
-    keeps the view up to date, without what is erased. A session's goes at once.
+    keeps the view up to date, without what is erased. A session's goes at once, and so does what
+    flags tell of: a worst value may have been theirs, and the next step raises the flag again.
 
     Parameters
     ----------
@@ -150,6 +152,7 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
     int
         How many rows were noted.
     """
+    stores.online.drop(FLAGS)
     filled = []
     for name in kept_names(project):
         try:

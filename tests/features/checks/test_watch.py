@@ -17,6 +17,7 @@ from liftwerk.events.identifiers import leaf_key
 from liftwerk.features.as_of import current
 from liftwerk.features.checks.accept import accept
 from liftwerk.features.checks.check import run_checks
+from liftwerk.features.checks.flags import FLAGS
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
@@ -230,6 +231,9 @@ def test_a_withdrawal_and_an_erasure_wait_for_nobody(stores: Stores) -> None:
     compact(shop.project, stores, shop.clock)
     erase_one(shop.project, stores, "email:c2@x.org")
     assert shop.spend()[:3] == [10.0, 0.0, 0.0]
+    assert stores.online.rows(FLAGS) == []  # its worst value may have been the erased one's
+    shop.follow()
+    assert shop.served()[0].flagged is not None
     erase_one(shop.project, stores, "email:c0@x.org")
     shop.follow()
     assert shop.served()[0].flagged is None  # nobody is left of whom it was
