@@ -28,6 +28,7 @@ from liftwerk.definitions import Project
 from liftwerk.events.admit import admit
 from liftwerk.events.compact import compact
 from liftwerk.events.definition import known_events
+from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.schema import schema_of
 from liftwerk.features.as_of import training_set, with_expressions, with_inputs
 from liftwerk.features.compile import Plan, compile_features
@@ -48,6 +49,9 @@ from .worlds import SPACES, Case, World
 
 LATER = (0, 1, 3_600_000_000)
 """Microseconds after the last event at which a world is asked, one ask after another."""
+
+KEYS = {"customer": "customer", "visitor": "visitor", "session": "session", "article": "sku"}
+"""Entity -> its column in a spine."""
 
 WAYS = ("batch", "trained", "sqlite", "postgresql", "spark")
 
@@ -90,6 +94,14 @@ class Asked:
                 f" --seed {self.world.seed} --case {self.case.number}",
             ]
         )
+
+
+def _key(case: Case) -> Any:
+    """Return what a case is asked by: a leaf key, or the text that is the key."""
+    kind, name = case.asked
+    if kind in SPACES:
+        return key_of((SPACES.index(kind), name))
+    return name
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -184,7 +196,7 @@ class _Life:
         self.asks += 1
         time = moment + timedelta(microseconds=delay)
         cases = self.world.cases
-        keys = [key_of((SPACES.index(case.asked[0]), case.asked[1])) for case in cases]
+        keys = [_key(case) for case in cases]
         if self.asks % 2:
             self.updaters = self._updaters()  # another process goes on from what is kept
         answers: dict[str, list[dict[str, Any]]] = {}
@@ -201,7 +213,7 @@ class _Life:
         answers["batch"] = batch.to_pylist()
         spine = pa.table(
             {
-                "customer": pa.array(keys, pa.binary()),
+                KEYS[self.world.entity]: pa.array(keys),
                 "time": pa.array([time] * len(keys), pa.timestamp("us", "UTC")),
             }
         )
@@ -218,7 +230,9 @@ class _Life:
 
     def _twin(self, one: Asked, gone: set[bytes]) -> None:
         leaves = [(SPACES.index(space), name) for space, name in one.case.leaves]
-        leaf = (SPACES.index(one.case.asked[0]), one.case.asked[1])
+        leaf = (0, one.case.asked[1])
+        if one.case.asked[0] in SPACES:
+            leaf = (SPACES.index(one.case.asked[0]), one.case.asked[1])
         twin = Twin(self.world, self.project, self.rows[one.case.number], leaves, gone)
         one.wanted["served"] = twin.served(leaf, one.time, one.offset)
         one.wanted["trained"] = twin.trained(leaf, one.time, one.offset)
@@ -255,11 +269,18 @@ class Spark:
     ) -> None:
         """Take what may be read and what is asked; the keys get a number in front of them."""
         key = (world.purpose, json.dumps(world.features, sort_keys=True))
-        waiting = self.waiting.setdefault(key, _Waiting(project, world))
-        prefix = waiting.asks.to_bytes(4, "big")
-        waiting.asks += 1
         as_of = AsOf(offset=offset)
-        customers = customers_of(project, stores, [one.key[0] for one in questions], as_of)
+        keys = [one.key[0] for one in questions]
+        if world.entity == CUSTOMER:
+            customers = customers_of(project, stores, keys, as_of)
+            keys = [customers[leaf] for leaf in keys]
+        else:  # each question by itself: there are other keys than one that could be numbered
+            key = (world.purpose, f"{world.seed} {offset}")
+        waiting = self.waiting.setdefault(key, _Waiting(project, world))
+        prefix = b""
+        if world.entity == CUSTOMER:
+            prefix = waiting.asks.to_bytes(4, "big")
+        waiting.asks += 1
         names = sorted({plan.event for plan in waiting.plans})
         with relations(project, stores, world.purpose, as_of, names) as connection:
             for name in names:
@@ -272,7 +293,7 @@ class Spark:
                 )
                 waiting.tables.setdefault(name, []).append(table.set_column(place, CUSTOMER, keyed))
         waiting.asked += asked
-        waiting.keys += [prefix + customers[one.key[0]] for one in questions]
+        waiting.keys += [prefix + one if prefix else one for one in keys]
         waiting.times += [one.time for one in questions]
 
     def answer(self) -> None:
@@ -287,12 +308,16 @@ class _Waiting:
         self.project = project
         self.features = with_inputs(project, list(world.features))
         self.plans: list[Plan] = compile_features(
-            self.features, known_events(project), project.currency, {}, by_time=False
+            self.features,
+            known_events(project),
+            project.currency,
+            project.get(ENTITIES),
+            by_time=False,
         )
         self.asks = 0
         self.tables: dict[str, list[pa.Table]] = {}
         self.asked: list[Asked] = []
-        self.keys: list[bytes] = []
+        self.keys: list[Any] = []
         self.times: list[datetime] = []
 
     def answer(self, session: Any, folder: Path) -> None:
@@ -300,7 +325,7 @@ class _Waiting:
             _hand_over(session, folder, name, pa.concat_tables(tables))
         as_of = pa.array(self.times, pa.timestamp("us", "UTC")).cast(pa.int64())
         rows = pa.array(range(len(self.keys)), pa.int64())
-        spine = {"_row": rows, "e0": pa.array(self.keys, pa.binary()), "as_of": as_of}
+        spine = {"_row": rows, "e0": pa.array(self.keys), "as_of": as_of}
         _hand_over(session, folder, "_spine", pa.table(spine))
         columns = {}
         for plan in self.plans:
@@ -341,6 +366,7 @@ def check(
     counts: Counter[str] = Counter()
     asked: list[Asked] = []
     for place, world in enumerate(worlds):
+        counts[f"worlds about a {world.entity}"] += 1
         asked += live(folder / f"home{place}", world, postgresql, spark)
         counts["worlds"] += 1
         counts["erased"] += sum(case.erased is not None for case in world.cases)

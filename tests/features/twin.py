@@ -150,7 +150,8 @@ class Twin:
                 facts.append(
                     Fact(pair[0], pair[1], *times, row.offset, kinds.get(row.name, "seen"))
                 )
-        whose = Links(facts, at_most=2).customers(at)
+        anonymous = {SPACES.index("device")} if self.world.entity == "visitor" else set()
+        whose = Links(facts, at_most=2, anonymous=anonymous).customers(at)
         return {leaf: whose.get(leaf, leaf) for leaf in self.leaves}
 
     def _readable(self, name: str, offset: int) -> list[Row]:
@@ -193,7 +194,20 @@ class Twin:
         rows = [row for row in self._readable(name, offset) if known(row)]
         if "unique" in EVENTS[name]:
             rows = _once(rows)
-        return [row for row in rows if whose[row.named[0]] == whose[asked]]
+        return [row for row in rows if self._is_about(row, asked, whose)]
+
+    def _is_about(self, row: Row, asked: Leaf, whose: Mapping[Leaf, Leaf]) -> bool:
+        """Say whether an event is about what is asked of; of an article its items tell."""
+        match self.world.entity:
+            case "customer":
+                return whose[row.named[0]] == whose[asked]
+            case "visitor":
+                return asked in row.named
+            case "session":
+                return bool(row.body.get("session") == asked[1])
+            case _:
+                items = row.body["properties"].get("items", [])
+                return any(item["sku"] == asked[1] for item in items)
 
     def _values(
         self, asked: Leaf, time: datetime, whose: Mapping[Leaf, Leaf], known: Any, offset: int
@@ -220,6 +234,7 @@ class Twin:
                 )
                 for row in rows[feature.from_]
                 for properties in _properties(row, feature.from_, feature.unnest)
+                if self.world.entity != "article" or properties["items.sku"] == asked[1]
             ]
             type_ = types.get(feature.property or "", "")
             values[name] = naive.value(

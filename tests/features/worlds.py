@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -29,6 +29,8 @@ Reckoned = Callable[[Sequence[float | None]], float | None]
 PURPOSES = ("ads", "personalisation", "measurement", "accounting")
 CONSENTED = ("ads", "personalisation", "measurement")
 SPACES = ("email", "device")
+ENTITIES = ("customer", "customer", "customer", "visitor", "session", "article")
+ARTICLE = {"key": ["sku"], "description": "A thing", "properties": {"sku": {"type": "string"}}}
 EVENTS: dict[str, Any] = {
     "page_viewed": {
         "version": 1,
@@ -101,7 +103,10 @@ class Come:
 
 @dataclass(frozen=True)
 class Case:
-    """One person: what comes in about them, and by which identifier they are asked about."""
+    """One person: what comes in about them, and by what they are asked about.
+
+    ``asked`` is a namespace and an identifier, or ``session`` or ``article`` and its key.
+    """
 
     number: int
     comes: tuple[Come, ...]
@@ -124,23 +129,25 @@ class World:
 
     seed: int
     purpose: str
+    entity: str
     features: dict[str, dict[str, Any]]
     holds: dict[str, Holds]
     reckoned: dict[str, tuple[tuple[str, ...], Reckoned]]
     ticks: tuple[datetime, ...]
     acts: dict[int, tuple[Act, ...]]
     cases: tuple[Case, ...]
-    sections: dict[str, Any] = field(default_factory=dict)
 
     def project(self) -> Project:
         """Build the project."""
-        view = {"purpose": self.purpose, "features": list(self.features)}
+        view = {"purpose": self.purpose, "entity": self.entity, "features": list(self.features)}
+        device = {"normalise": "none", "anonymous": self.entity == "visitor"}
         return shops.shop(
             events=EVENTS,
+            identifiers={**shops.SHOP["identifiers"], "device": device},
             identity={"at_most": 2},
+            entities={"article": ARTICLE},
             features=self.features,
             feature_views={"kept": view},
-            **self.sections,
         )
 
 
@@ -157,7 +164,8 @@ def world(seed: int, cases: Sequence[int], definitions: int | None = None) -> Wo
     """
     declared = random.Random(f"definitions {seed if definitions is None else definitions}")
     purpose = declared.choice(PURPOSES)
-    features, holds, reckoned = _definitions(declared)
+    entity = declared.choice(ENTITIES)
+    features, holds, reckoned = _definitions(declared, entity)
     draw = random.Random(f"world {seed}")
     ticks = _ticks(draw)
     acts: dict[int, tuple[Act, ...]] = {}
@@ -171,8 +179,10 @@ def world(seed: int, cases: Sequence[int], definitions: int | None = None) -> Wo
     middle, last = len(ticks) * 6 // 10, len(ticks) - 1
     acts[middle] = (*acts[middle], "ask", "erase")
     acts[last] = (*acts[last], "ask")
-    made = tuple(_case(random.Random(f"case {seed} {one}"), seed, one, ticks) for one in cases)
-    return World(seed, purpose, features, holds, reckoned, ticks, acts, made)
+    made = tuple(
+        _case(random.Random(f"case {seed} {one}"), seed, one, ticks, entity) for one in cases
+    )
+    return World(seed, purpose, entity, features, holds, reckoned, ticks, acts, made)
 
 
 def _ticks(draw: random.Random) -> tuple[datetime, ...]:
@@ -188,7 +198,7 @@ def _ticks(draw: random.Random) -> tuple[datetime, ...]:
 
 
 def _definitions(
-    draw: random.Random,
+    draw: random.Random, entity: str
 ) -> tuple[
     dict[str, dict[str, Any]], dict[str, Holds], dict[str, tuple[tuple[str, ...], Reckoned]]
 ]:
@@ -200,28 +210,34 @@ def _definitions(
     list_ = draw.choice(list(LISTS))
     for place in range(10):
         name = f"f{place}"
-        features[name], types[name] = _aggregate(draw, hops, list_, holds)
+        features[name], types[name] = _aggregate(draw, entity, hops, list_, holds)
     reckoned = {}
     for place in range(3):
         name = f"e{place}"
         numeric = [one for one, type_ in types.items() if type_ in (*NUMERIC, "boolean")]
         chosen = tuple(draw.choice(numeric) for _ in range(3))
         text, said = draw.choice(_EXPRESSIONS)
-        features[name] = {"entity": "customer", "expression": text.format(*chosen)}
+        features[name] = {"entity": entity, "expression": text.format(*chosen)}
         reckoned[name] = (chosen, said)
         types[name] = "number"
     return features, holds, reckoned
 
 
 def _aggregate(
-    draw: random.Random, hops: list[str | None], unnest: str, holds: dict[str, Holds]
+    draw: random.Random,
+    entity: str,
+    hops: list[str | None],
+    unnest: str,
+    holds: dict[str, Holds],
 ) -> tuple[dict[str, Any], str]:
     event = draw.choice(list(EVENTS))
+    if entity == "article":
+        event, unnest = "order_completed", "items"
     aggregate = draw.choice(list(TAKES))
-    made: dict[str, Any] = {"entity": "customer", "from": event, "aggregate": aggregate}
+    made: dict[str, Any] = {"entity": entity, "from": event, "aggregate": aggregate}
     types = {key: one["type"] for key, one in EVENTS[event]["properties"].items()}
     list_ = None
-    if event == "order_completed" and draw.random() < 0.4:
+    if event == "order_completed" and (entity == "article" or draw.random() < 0.4):
         made["unnest"] = list_ = unnest
         types |= LISTS[list_]
     type_ = "number"
@@ -375,7 +391,9 @@ _EXPRESSIONS: list[tuple[str, Reckoned]] = [
 # ------------------------------------------------------------------------------------- histories
 
 
-def _case(draw: random.Random, seed: int, number: int, ticks: Sequence[datetime]) -> Case:
+def _case(
+    draw: random.Random, seed: int, number: int, ticks: Sequence[datetime], entity: str
+) -> Case:
     names = {
         "email": [f"{one}{number}.{seed}@x.org" for one in "abc"],
         "device": [f"{one}{number}.{seed}" for one in "de"],
@@ -390,13 +408,19 @@ def _case(draw: random.Random, seed: int, number: int, ticks: Sequence[datetime]
             comes.append(Come(tick, again.source, again.body))
             continue
         id_ = UUID(int=(seed << 64) + (number << 32) + next(ids))
-        comes.append(_come(draw, str(id_), tick, ticks, names, f"{number}.{seed}"))
+        comes.append(_come(draw, str(id_), tick, ticks, names, f"{number}.{seed}", entity))
     comes.sort(key=lambda come: come.tick)
     seen = [come.body["identifiers"] for come in comes if come.body["name"] in EVENTS]
     leaves = tuple((space, name) for space in SPACES for name in names[space])
     asked = draw.choice(leaves)
     if seen:
         asked = draw.choice(list(draw.choice(seen).items()))
+    if entity == "visitor":
+        asked = ("device", draw.choice(names["device"]))
+    elif entity == "session":
+        asked = ("session", f"s{number}.{seed}")
+    elif entity == "article":
+        asked = ("article", f"{draw.choice('ab')}{number}.{seed}")
     erased = None
     if draw.random() < 0.05:
         erased = draw.choice(leaves)
@@ -410,6 +434,7 @@ def _come(
     ticks: Sequence[datetime],
     names: Mapping[str, list[str]],
     suffix: str,
+    entity: str,
 ) -> Come:
     kinds = ["page_viewed"] * 7 + ["order_completed"] * 6 + ["consent_changed"] * 2
     kind = draw.choice([*kinds, "identity_linked", "identity_unlinked"])
@@ -433,7 +458,7 @@ def _come(
     elif kind == "page_viewed":
         body["properties"] = _some(draw, _view(draw, ticks))
     elif kind == "order_completed":
-        body["properties"] = _order(draw, suffix)
+        body["properties"] = _order(draw, suffix, entity)
     if draw.random() < 0.9:
         consent = {"granted": [p for p in CONSENTED if draw.random() < 0.85], "source": "api"}
         if draw.random() < 0.6:
@@ -443,7 +468,7 @@ def _come(
         ("weight", draw.choice([0.125, 2.5, 3.0, 1000.0]), 0.25),
         ("synthetic", True, 0.04),
         ("modelled", True, 0.1),
-        ("session", "s", 0.3),
+        ("session", f"{draw.choice('sst')}{suffix}", 0.8 if entity == "session" else 0.3),
     ):
         if draw.random() < chance:
             body[key] = value
@@ -492,10 +517,12 @@ def _some(draw: random.Random, values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if draw.random() < 0.7}
 
 
-def _order(draw: random.Random, suffix: str) -> dict[str, Any]:
+def _order(draw: random.Random, suffix: str, entity: str) -> dict[str, Any]:
+    # Nobody shares a thing that is asked about with another case.
+    ending = suffix if entity == "article" else ""
     items = [
         {
-            "sku": draw.choice("abc"),
+            "sku": f"{draw.choice('abc')}{ending}",
             "quantity": draw.randrange(1, 4),
             "price": f"{draw.randrange(0, 500) / 100:.2f}",
         }

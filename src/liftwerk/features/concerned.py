@@ -176,10 +176,10 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
         if kept.entity in PEOPLE:
             rows = [row for row in rows if row[0] not in leaves]
         marked += len(rows)
-        if rows:
-            _put(stores, kept, rows, progress)
         if kept.entity == SESSION:
             stores.online.erase(key for key, _ in rows)
+        if rows:  # after that: it takes the keys out of every space, marks too
+            _put(stores, kept, rows, progress)
     return marked
 
 
