@@ -2,11 +2,11 @@
 
     .venv/bin/python -m soak.features [--kills 200] [--seed 1] [--store sqlite|postgresql|both]
 
-Each round is a history of late and repeated events, links, withdrawals and erasures. In two homes the
-same comes in; in one the processes are killed with ``kill -9``, at named places and at random moments,
-while views are filled and while they follow. Only kills that came before a process had ended are
-counted. After each stage the keys, the values and the offsets in both have to be the same. Prints one
-JSON document; exits 1 when they are not.
+Each round is a history of late and repeated events, links, withdrawals and erasures. In two homes
+the same comes in; in one the processes are killed with ``kill -9``, at named places and at random
+moments, while views are filled and while they follow. Only kills that came before a process had
+ended are counted. After each stage the keys, the values and the offsets in both have to be the
+same. Prints one JSON document; exits 1 when they are not.
 """
 
 from __future__ import annotations

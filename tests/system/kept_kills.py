@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from liftwerk.clock import FixedClock
@@ -142,7 +143,7 @@ def stages(steps: list[Step], many: int) -> list[list[Step]]:
     half = len(steps) // 2
     rest = len(steps) - half
     bounds = [half + rest * place // many for place in range(many + 1)]
-    return [steps[:half], *(steps[a:b] for a, b in zip(bounds, bounds[1:], strict=False))]
+    return [steps[:half], *(steps[a:b] for a, b in pairwise(bounds))]
 
 
 def at_random(draw: random.Random, seconds: float) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Who fills and follows views is killed at every place that matters: the same keys, values, offset."""
+"""Who fills and follows views is killed at every place that matters, and nothing differs."""
 
 from __future__ import annotations
 
