@@ -78,3 +78,20 @@ def test_who_is_one_customer_is_kept_anew(tmp_path: Path) -> None:
         assert seen(shop, stores, ADA) == {"views": 1.0, "spend": 0.0}
         erased(shop, stores, "email:eve@x.org")
         assert seen(shop, stores, ADA) == seen(shop, stores, BOB) == {"views": 2.0, "spend": 0.0}
+
+
+def test_a_session_of_the_erased_is_made_anew(tmp_path: Path) -> None:
+    """It goes at once, and comes back with what others did in it."""
+    sections = {
+        "features": {"pages": {"entity": "session", "from": "page_viewed", "aggregate": "count"}},
+        "feature_views": {"s": {"purpose": "ads", "entity": "session", "features": ["pages"]}},
+    }
+    shop = shops.shop(**sections)
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        for number, name in enumerate(("ada@x.org", "bob@x.org"), 1):
+            body = event("page_viewed", number, session="tablet", **by(name, number))
+            assert put(shop, stores, body, source="till", at=at(3)) == []
+        Updater(shop, stores, FixedClock(at(4))).catch_up()
+        erased(shop, stores, "email:ada@x.org")
+        served = Server(shop, stores, "s", FixedClock(at(9))).get("tablet")
+    assert served.values == {"pages": 1.0}

@@ -151,20 +151,19 @@ class World:
         )
 
 
-def world(seed: int, cases: Sequence[int], definitions: int | None = None) -> World:
+def world(seed: int, cases: Sequence[int]) -> World:
     """Make up a world with some of its cases.
 
     Parameters
     ----------
     seed : int
+        Whom or what the world is about follows from it: ``ENTITIES[seed % len(ENTITIES)]``.
     cases : sequence of int
         Their numbers.
-    definitions : int, optional
-        The seed of the definitions and the purpose, where several worlds share them.
     """
-    declared = random.Random(f"definitions {seed if definitions is None else definitions}")
+    declared = random.Random(f"definitions {seed}")
     purpose = declared.choice(PURPOSES)
-    entity = declared.choice(ENTITIES)
+    entity = ENTITIES[seed % len(ENTITIES)]
     features, holds, reckoned = _definitions(declared, entity)
     draw = random.Random(f"world {seed}")
     ticks = _ticks(draw)
