@@ -173,6 +173,7 @@ def _worlds(draw: Any) -> tuple[dict[str, list[naive.Event]], list[tuple[bytes, 
     return events, questions
 
 
+@pytest.mark.slow
 def test_equals_the_definition() -> None:
     """Random histories: same microsecond, known late, synthetic, weighted; no difference."""
     counts = {"values": 0, "known": 0}
@@ -207,6 +208,7 @@ def _event(time: int, n: int, offset: int, known_at: int | None = None) -> naive
 LAST_N = {"time": _feature("last", "n", None, None, "order")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ahead", [0, HOUR])
 def test_tiles_that_are_kept_give_the_same_values(ahead: int) -> None:
     """Random histories, cut into batches anywhere, some of them added before they happen."""

@@ -252,7 +252,8 @@ def live(
             compare(project, stores, NOW, None, counts)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 5])
 def test_equals_what_is_made_of_the_log(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
