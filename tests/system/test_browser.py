@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,10 +40,12 @@ Finished = tuple[Path, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def address(finished: Finished) -> Iterator[str]:
-    """Serve the finished project on a free port."""
+def address(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the finished project on a free port: a copy, since a server keeps its views."""
+    project = tmp_path_factory.mktemp("served") / "shop"
+    shutil.copytree(finished[0], project)
     command = [sys.executable, "-m", "liftwerk.cli", "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=finished[0], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", said)
