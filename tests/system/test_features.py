@@ -148,6 +148,11 @@ def test_commands_tell_what_is_kept(tmp_path: Path) -> None:
         for number in (1, 1, 2):
             event = view(str(uuid.uuid4()), number)
             assert post(server.port, json.dumps(event).encode())[0] == 200
+    asked = json.loads(call("features", "backfill", "--dry-run", "--json", cwd=project).stdout)
+    assert [(one["view"], one["fills"], one["rows"]) for one in asked["views"]] == [
+        ("visitors", True, 3),
+        ("pages", True, 3),
+    ]
     for moment in ("before", "after"):
         killed = call(
             "features", "backfill", cwd=project, env={"LIFTWERK_FAULT": f"online_commit:{moment}"}

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     import numpy as np
 
     from liftwerk.decisions import verify as verification
-    from liftwerk.features import older, serve, update
+    from liftwerk.features import cost, older, serve, update
     from liftwerk.features.checks import accept as acceptance
     from liftwerk.features.checks import check as data_checks
     from liftwerk.features.checks import flags
+    from liftwerk.features.cost import Cost
     from liftwerk.features.fixtures import run as fixtures
     from liftwerk.features.packs import kinds as packs
     from liftwerk.features.served import Flag
 else:
     acceptance = LazyModule("liftwerk.features.checks.accept")
+    cost = LazyModule("liftwerk.features.cost")
     flags = LazyModule("liftwerk.features.checks.flags")
     data_checks = LazyModule("liftwerk.features.checks.check")
     fixtures = LazyModule("liftwerk.features.fixtures.run")
@@ -127,12 +129,13 @@ def backfill(
     /,
     *,
     fresh: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
 ) -> int:
     """Bring kept values up to the end of the log; those of a new view are made from all of it.
 
-    It may be run beside a server, be killed at any point, and be run again. Exit 1 when a view
-    stays at its last good state because a check fails.
+    It may be run beside a server, be killed at any point, and goes on there when it is run again.
+    Exit 1 when a view stays at its last good state because a check fails.
 
     Parameters
     ----------
@@ -140,15 +143,33 @@ def backfill(
         Only these; all declared ones by default.
     fresh
         Forget what is kept of them first; nobody is told any value until they are made anew.
+    dry_run
+        Say what there is to read for each, and do nothing.
     """
     with open_project(common) as project:
         names = views or older.kept_names(project.definitions)
+        given = (project.definitions, project.stores)
+        if dry_run:
+            kept = update.Updater(*given, project.clock, names).views
+            _costs(common, cost.costs(*given, kept))
+            return 0
         project.use()
-        updater = update.Updater(project.definitions, project.stores, project.clock, names)
-        if fresh:
-            updater.forget()
         began = time.monotonic()
         with progress.steps() as tell:
+            parts: dict[str, progress.Parts] = {}
+            updater = update.Updater(
+                *given,
+                project.clock,
+                names,
+                filled=lambda one: tell(
+                    one.view, parts[one.view].words(one.done, one.parts, time.monotonic())
+                ),
+            )
+            if fresh:
+                updater.forget()
+            for one in cost.costs(*given, updater.views):
+                parts[one.view] = progress.Parts(one.rows)
+                tell(one.view, f"{fmt.number(one.rows)} rows to read")
             updater.catch_up(lambda offset: tell("features", f"{fmt.number(offset)} of the log"))
         rows = updater.rows()
         standing = flags.read_flags(project.stores.online)
@@ -171,6 +192,23 @@ def backfill(
 
     emit(common, {"views": found}, render)
     return int(any(held.values()))
+
+
+def _costs(common: Common, found: list[Cost]) -> None:
+    def render() -> None:
+        rows = [
+            [
+                one.view,
+                "made from the whole log" if one.fills else "follows from where it stands",
+                fmt.number(one.rows),
+                f"{one.bytes / 1e6:,.1f}",
+                fmt.number(one.parts),
+            ]
+            for one in found
+        ]
+        show.table("To be read", ("view", "how", "rows#", "MB#", "parts#"), rows)
+
+    emit(common, {"views": found}, render)
 
 
 def _flagged(view: str, flag: Flag) -> None:

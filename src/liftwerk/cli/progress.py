@@ -47,3 +47,48 @@ def steps() -> Iterator[Callable[[str, str], None]]:
 def _leave(bar: rich.Progress, step: str, began: float) -> None:
     if step:
         bar.console.print(f"  {step.ljust(10)} {time.perf_counter() - began:6.1f} s", style="dim")
+
+
+class Parts:
+    """Says how far something has come that is done in parts of about the same size.
+
+    Parameters
+    ----------
+    rows : int
+        In all of them.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._first: tuple[int, float] | None = None
+
+    def words(self, done: int, parts: int, now: float) -> str:
+        """Say which part it is at, how fast it goes, and how long the rest will take.
+
+        Parameters
+        ----------
+        done, parts : int
+            How many are done, of how many.
+        now : float
+            Seconds on any clock that only goes forward.
+
+        Examples
+        --------
+        >>> fill = Parts(rows=3_000_000)
+        >>> fill.words(0, 6, 100.0)
+        'part 1 of 6'
+        >>> fill.words(2, 6, 130.0)
+        'part 3 of 6, 33,333 rows/s, 60 s left'
+        """
+        if self._first is None:
+            self._first = (done, now)
+        place = f"part {min(done + 1, parts)} of {parts}"
+        first, began = self._first
+        if done <= first or now <= began:
+            return place
+        each = (now - began) / (done - first)
+        left = each * (parts - done)
+        words = f"{left:.0f} s"
+        if left >= 120:
+            words = f"{left / 60:.0f} min"
+        return f"{place}, {self._rows / parts / each:,.0f} rows/s, {words} left"
