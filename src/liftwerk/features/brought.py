@@ -58,7 +58,8 @@ def brought(
         If something should have come with a question, and did not.
     """
     found = from_request(features, spine)
-    found |= from_clock(spine.column("time"), project.timezone)
+    if any(name in CLOCK for one in features.values() for name in _names_beside(project, one)):
+        found |= from_clock(spine.column("time"), project.timezone)
     names = properties_read(project, features)
     said = {**values, **found}
     return found | from_entities(project, stores, spine, said, names, purpose, as_of)
