@@ -139,6 +139,10 @@ class StoreFault(EnvironmentFault):
     """A store cannot be read or written."""
 
 
+LISTED = 20
+"""Names that are listed where none is near."""
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """Suggest the nearest known name.
 
@@ -152,7 +156,7 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     Returns
     -------
     str
-        ``"did you mean 'x'?"``, or the list of the known names when none is near.
+        ``"did you mean 'x'?"``, or the known names when none is near: of many the first.
 
     Examples
     --------
@@ -160,6 +164,8 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     "did you mean 'visit'?"
     >>> did_you_mean("zzz", ["b", "a"])
     'known: a, b'
+    >>> did_you_mean("zzz", [f"n{number:02}" for number in range(90)])[-20:]
+    'n18, n19 and 70 more'
     """
     names = sorted(set(known))
     near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
@@ -167,4 +173,7 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
         return f"did you mean {near[0]!r}?"
     if not names:
         return "none is declared"
-    return "known: " + ", ".join(names)
+    known_names = ", ".join(names[:LISTED])
+    if len(names) > LISTED:
+        known_names += f" and {len(names) - LISTED:,} more"
+    return f"known: {known_names}"

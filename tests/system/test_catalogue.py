@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.server.browser import SIZES, chromium_at, overflow, page_in, tab_to, violations
 from tests.system.collector import serving
@@ -24,6 +24,27 @@ def change(project: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
+
+
+def sideways(page: Page) -> list[str]:
+    """List the tables that are wider than their place, so that columns are out of sight."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".scroll")]
+          .filter((each) => each.scrollWidth > each.clientWidth + 1)
+          .map((each) => each.getAttribute("aria-label") || each.getAttribute("aria-labelledby"))"""
+    )
+
+
+def spilt(page: Page) -> list[str]:
+    """List the names in a drawing that are wider than their boxes."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".graph a")]
+          .filter((each) => {
+            const [box, text] = ["rect", "text"].map((one) => each.querySelector(one).getBBox());
+            return text.x + text.width > box.x + box.width;
+          })
+          .map((each) => each.textContent.trim())"""
+    )
 
 
 def test_versions_are_kept_compared_and_deprecated(tmp_path: Path) -> None:
@@ -122,3 +143,23 @@ def test_a_feature_is_found_and_followed_by_keyboard(chromium: str, tmp_path: Pa
         page.wait_for_url("**/lineage?node=features.recent_share")
         expect(page.locator("tr.on")).to_contain_text("recent_share")
         assert (overflow(page), violations(page)) == ([], [])
+
+
+def test_long_names_are_read_at_every_size(chromium: str, tmp_path: Path) -> None:
+    project = project_in(tmp_path / "shop")
+    long = "share_of_everything_that_a_visitor_looked_at_in_the_last_weeks"
+    change(project, "[features.views_1h]", f"[features.{long}]")
+    change(project, "views_1h / views", f"{long} / views")
+    change(project, '"views_1h"', f'"{long}"')
+    see(project, ["v1", "v1", "v2"], "/shoes")
+    assert call("features", "backfill", cwd=project).returncode == 0
+    with (
+        serving(project, "--only", "pages") as server,
+        chromium_at(chromium) as browser,
+    ):
+        for size, theme in (((390, 844), "light"), ((820, 1180), "dark"), ((1440, 900), "light")):
+            with page_in(browser, server.address, size, theme) as (page, _):
+                for path in ("features", f"features/{long}", f"lineage?node={long}"):
+                    page.goto(server.address + path)
+                    assert (size, overflow(page), sideways(page)) == (size, [], [])
+                    assert (violations(page), spilt(page)) == ([], [])

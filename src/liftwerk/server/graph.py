@@ -25,6 +25,9 @@ COLUMNS = (
 WIDE, HIGH, GAP, TOP = 152, 30, 10, 34
 """Of a node, between two of them, and above the first, in units of the drawing."""
 
+WIDEST, PAGE = 260, 1072
+"""Of a node where there are few columns, and of a page's text."""
+
 BETWEEN = 34
 """From one column to the next: the lines go here."""
 
@@ -32,7 +35,10 @@ MANY, LOW, CLOSE = 30, 22, 4
 """Of more nodes in a column each is lower, and they stand closer."""
 
 LETTERS = 17
-"""More of a name don't fit; the whole is in the title."""
+"""More of a name don't fit a narrow node; the whole is in the title."""
+
+LETTER, INSIDE = 7.6, 20
+"""How wide a letter is at most, as a rule, and what a node needs beside its name."""
 
 SWEEPS = 6
 
@@ -66,6 +72,8 @@ def drawing(found: Mapping[str, Any], chosen: str | None = None) -> Json | None:
     if not shown:
         return None
     columns = _columns(shown, edges)
+    wide = max(WIDE, min(WIDEST, (PAGE + BETWEEN) // len(columns) - BETWEEN))
+    letters = max(LETTERS, int((wide - INSIDE) / LETTER))
     order = _ordered([ids for _, ids in columns], edges)
     highest = max(len(ids) for ids in order)
     high, gap, middle = HIGH, GAP, 0.5
@@ -78,32 +86,40 @@ def drawing(found: Mapping[str, Any], chosen: str | None = None) -> Json | None:
         # Short columns stand in the middle of long ones, as far as these fit on a screen.
         first = TOP + (highest - len(ids)) * (high + gap) * middle
         for row, name in enumerate(ids):
-            x, y = column * (WIDE + BETWEEN), first + row * (high + gap)
+            x, y = column * (wide + BETWEEN), first + row * (high + gap)
             places[name] = (x, y)
             node = by_id[name]
-            text = {**node, "x": x, "y": y, "text": clipped(node["name"])}
+            text = {**node, "x": x, "y": y, "text": clipped(node["name"], letters)}
             nodes.append({**text, "href": f"/lineage?node={quote(name)}", "on": name == chosen})
-    lines = [_line(places[source], places[target], high, why) for source, target, why in edges]
-    heads = [
-        {"x": at * (WIDE + BETWEEN), "text": heading} for at, (heading, _) in enumerate(columns)
+    lines = [
+        _line(places[source], places[target], wide, high, why) for source, target, why in edges
     ]
-    width = len(columns) * (WIDE + BETWEEN) - BETWEEN
-    size = {"width": width, "height": height, "wide": WIDE, "high": high, "dense": highest > MANY}
+    heads = [
+        {"x": at * (wide + BETWEEN), "text": heading} for at, (heading, _) in enumerate(columns)
+    ]
+    width = len(columns) * (wide + BETWEEN) - BETWEEN
+    size = {"width": width, "height": height, "wide": wide, "high": high, "dense": highest > MANY}
     return {**size, "columns": heads, "nodes": nodes, "lines": lines}
 
 
-def clipped(name: str) -> str:
+def clipped(name: str, letters: int = LETTERS) -> str:
     """Shorten a name from its middle: both of its ends say something.
 
     Examples
     --------
     >>> clipped("orders_90d"), clipped("order_completed.items.price_before_discount")
     ('orders_90d', 'order_co…discount')
+    >>> clipped("history_recorded.recency_months")
+    'h….recency_months'
     """
-    if len(name) <= LETTERS:
+    if len(name) <= letters:
         return name
-    half = (LETTERS - 1) // 2
-    return f"{name[:half]}…{name[-(LETTERS - 1 - half) :]}"
+    of, _, last = name.rpartition(".")
+    left = letters - len(last) - 2
+    if of and left > 0:
+        return f"{of[:left]}….{last}"  # a property is told by its own name
+    half = (letters - 1) // 2
+    return f"{name[:half]}…{name[-(letters - 1 - half) :]}"
 
 
 def _columns(
@@ -161,8 +177,10 @@ def _ordered(
     return order
 
 
-def _line(source: tuple[float, float], target: tuple[float, float], high: int, why: str) -> Json:
-    x1, y1 = source[0] + WIDE, source[1] + high / 2
+def _line(
+    source: tuple[float, float], target: tuple[float, float], wide: int, high: int, why: str
+) -> Json:
+    x1, y1 = source[0] + wide, source[1] + high / 2
     x2, y2 = target[0], target[1] + high / 2
     bend = BETWEEN * 0.6
     path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"

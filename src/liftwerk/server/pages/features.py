@@ -10,6 +10,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from liftwerk.features.used import DEPENDS
 from liftwerk.server import format as fmt
 from liftwerk.server.drawings import scale
 from liftwerk.server.graph import drawing
@@ -92,6 +93,8 @@ async def feature_page(reader: NamedDependency[Reader], name: FromPath[str]) -> 
         here="/features",
         found=found,
         facts=facts(found),
+        said=[one for one in found["declared"].items() if not _depends(one[0])],
+        depends=[one for one in found["declared"].items() if _depends(one[0])],
         spreads=spreads(found),
         drawn=drawing(graph, f"features.{name}"),
         versions=found["versions"],
@@ -142,7 +145,8 @@ def spreads(found: Mapping[str, Any]) -> Json:
     numbers = [one for _, told in both for one in told.get("quantiles", ())]
     axis = None
     low = high = 0.0
-    if numbers:
+    # Of one and the same value there is nothing to draw.
+    if len(set(numbers)) > 1:
         drawn = scale(numbers, "")
         (low, high) = drawn["range"]
         axis = [
@@ -161,7 +165,8 @@ def spreads(found: Mapping[str, Any]) -> Json:
             if all(float(one).is_integer() for one in numbers):
                 digits = 0
             row["words"] = [fmt.number(one, digits) for one in told["quantiles"]]
-            row["at"] = [place(one, low, high) for one in told["quantiles"]]
+            if axis is not None:
+                row["places"] = [place(one, low, high) for one in told["quantiles"]]
         rows.append(row)
     return {"rows": rows, "axis": axis, "names": QUANTILES, "texts": texts(both)}
 
@@ -195,6 +200,11 @@ def place(value: float, low: float, high: float) -> str:
     '50.00%'
     """
     return f"{100 * (value - low) / (high - low):.2f}%"
+
+
+def _depends(key: str) -> bool:
+    """Say whether a key of a definition is no part of it, but of what it depends on."""
+    return key.partition(".")[0] in DEPENDS
 
 
 def _share(value: float | None) -> str:

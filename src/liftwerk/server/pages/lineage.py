@@ -44,7 +44,7 @@ async def lineage_page(
         chosen = next((one for one in found["nodes"] if node in (one["id"], one["name"])), None)
     return page(
         "lineage.html",
-        here="/lineage",
+        here="/features",
         names=[(one["id"], KINDS[one["kind"]]) for one in whole["nodes"]],
         chosen=chosen,
         drawn=drawing(found, chosen and chosen["id"]),
