@@ -17,6 +17,7 @@ from liftwerk.features.as_of import current
 from liftwerk.features.fill import Filled, part_sql, parts_of
 from liftwerk.features.kept import kept_view
 from liftwerk.features.serve import Server
+from liftwerk.features.standing import standings
 from liftwerk.features.update import Updater
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -138,6 +139,12 @@ def test_an_empty_log_is_filled_once(stores: Stores) -> None:
     before = {space.name: space.progress for space in stores.online.spaces()}
     updater.catch_up()
     assert {space.name: space.progress for space in stores.online.spaces()} == before
+    served = Server(SHOP, stores, "ads", FixedClock(at(HOUR))).get(next(iter(LEAVES)))
+    assert (served.offset, served.missing["last_order"]) == (0, "never")
+    assert standings(SHOP, stores, at(HOUR))["ads"].fresh == at(HOUR)
+    come(stores, history(random.Random(3), events=9))
+    updater.catch_up()
+    compare(stores)
 
 
 def test_parts_share_the_keys_out(stores: Stores) -> None:

@@ -101,10 +101,8 @@ class Fill:
 
     @property
     def needed(self) -> bool:
-        """Whether the view is not filled, and there is anything to fill it with."""
-        if self.progress is None:
-            return True
-        return not is_filled(self.progress) and self.behind.offset > UNFILLED
+        """Whether the view is not filled: of an empty log it is, once that is written."""
+        return not is_filled(self.progress)
 
     @cached_property
     def place(self) -> Place:

@@ -26,8 +26,8 @@ STALE = "stale"
 FILLING = "filling"
 """The space that says how far a fill has come, while it is under way."""
 
-UNFILLED = 0
-"""Where a space stands while it is being filled; no event has this offset."""
+UNFILLED = -1
+"""Where a space stands while it is being filled: before 0, up to which an empty log is known."""
 
 LEAF = 16
 """Bytes of a leaf key."""
@@ -78,6 +78,11 @@ class KeptView(Struct, frozen=True):
     def filling(self) -> str:
         """The space that says how far a fill has come."""
         return f"{self.space}/{FILLING}"
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """All that is kept of it."""
+        return self.space, self.members, self.stale, self.filling
 
 
 @lru_cache(maxsize=16)
