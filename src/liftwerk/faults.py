@@ -29,6 +29,7 @@ SITES = (
     "delivery_commit",
     "erase_collection",
     "tombstone_commit",
+    "retention_intent",
     "key_commit",
 )
 """Every fault site there is; a test holds this list and the code together."""

@@ -41,10 +41,11 @@ from liftwerk.events.compact import compact
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.identifiers import IDENTIFIERS
-from liftwerk.events.retain import Expired, expired, retain
+from liftwerk.events.retain import Expired, expired
 from liftwerk.features.as_of import training_set
 from liftwerk.features.checks.keep import keep_sketches
 from liftwerk.features.definition import FEATURES
+from liftwerk.features.retain import retain
 from liftwerk.features.version import feature_versions
 from liftwerk.identity.definition import IDENTITY
 from liftwerk.identity.resolve import relations

@@ -13,17 +13,9 @@ from playwright.sync_api import Page, expect
 from tests.server.browser import SIZES, chromium_at, overflow, page_in, tab_to, violations
 from tests.system.collector import serving
 from tests.system.conftest import call
-from tests.system.test_features import project_in
-from tests.system.test_training import see
+from tests.system.test_features import change, project_in, see
 
 pytestmark = pytest.mark.slow
-
-
-def change(project: Path, old: str, new: str) -> None:
-    file = project / "liftwerk.toml"
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
 
 
 def sideways(page: Page) -> list[str]:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -17,8 +18,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from liftwerk.clock import SystemClock
+from liftwerk.clock import FixedClock, SystemClock
 from liftwerk.definitions import load
+from liftwerk.events.append import append_event
 from liftwerk.events.compact import compact
 from liftwerk.features.as_of import current
 from liftwerk.features.serve import Server as FeatureServer
@@ -81,6 +83,30 @@ def project_in(folder: Path) -> Path:
     with (project / "liftwerk.toml").open("a") as file:
         file.write(FEATURES)
     return project
+
+
+def change(project: Path, old: str, new: str) -> None:
+    file = project / "liftwerk.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def see(project: Path, visitors: list[str], page: str) -> None:
+    """Let visitors see pages of a shop, months ago."""
+    definitions = load(project, SECTIONS)
+    clock = FixedClock(datetime(2026, 3, 2, tzinfo=UTC))
+    with open_stores(Home.of(definitions, create=True)) as stores, stores.home.hold("test"):
+        for number, visitor in enumerate(visitors):
+            event = {
+                "name": "page_viewed",
+                "identifiers": {"visitor": visitor},
+                "time": datetime(2026, 3, 1, 12, tzinfo=UTC),
+                "consent": {"granted": ["measurement"], "source": "api"},
+                "properties": {"path": f"{page}/{number}"},
+            }
+            append_event(definitions, stores, event, "shop", clock)
+        compact(definitions, stores, clock)
 
 
 def test_values_follow_what_is_collected_through_kills(tmp_path: Path) -> None:
@@ -261,3 +287,19 @@ def test_a_failing_view_is_flagged_wherever_it_is_asked(tmp_path: Path) -> None:
         assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
         kept = call("features", "baseline", "checked", "--json", cwd=project)
         assert json.loads(kept.stdout)["features"]["seen"]["ends"][-1] == 5.0
+
+
+@pytest.mark.parametrize("moment", ["retention_intent:after", "snapshot_commit:after"])
+def test_a_kill_while_old_rows_are_taken_out_leaves_no_value_of_them(
+    tmp_path: Path, moment: str
+) -> None:
+    project = project_in(tmp_path / "shop")
+    see(project, ["v1", "v1"], "/shoes")
+    assert call("features", "backfill", cwd=project).returncode == 0
+    change(project, "[events.page_viewed]", '[events.page_viewed]\nretention = "30 days"')
+    killed = call("retention", cwd=project, env={"LIFTWERK_FAULT": moment})
+    assert killed.returncode == -signal.SIGKILL
+    assert call("retention", cwd=project).returncode == 0
+    assert call("features", "backfill", cwd=project).returncode == 0
+    told = call("features", "get", "visitors", "visitor:v1", "--json", cwd=project)
+    assert json.loads(told.stdout)["values"]["views"] == 0.0

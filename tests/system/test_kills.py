@@ -40,6 +40,7 @@ OTHER_COMMANDS = (
     "delivery_commit",
     "erase_collection",
     "tombstone_commit",
+    "retention_intent",
     "key_commit",
 )
 """Sites that a run does not pass; they have tests of their own, below or in their rooms."""

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from liftwerk.clock import FixedClock
-from liftwerk.definitions import load
-from liftwerk.events.append import append_event
-from liftwerk.events.compact import compact
-from liftwerk.sections import SECTIONS
-from liftwerk.store.home import Home
-from liftwerk.store.stores import open_stores
 from tests.system.conftest import call
-from tests.system.test_features import project_in
+from tests.system.test_features import project_in, see
 
 pytestmark = pytest.mark.slow
 
@@ -27,22 +19,6 @@ v1,2026-03-02 08:00,1
 v2,2026-03-02 08:00,0
 v1,2026-03-01 08:00,0
 """
-
-
-def see(project: Path, visitors: list[str], page: str) -> None:
-    definitions = load(project, SECTIONS)
-    clock = FixedClock(datetime(2026, 3, 2, tzinfo=UTC))
-    with open_stores(Home.of(definitions, create=True)) as stores, stores.home.hold("test"):
-        for number, visitor in enumerate(visitors):
-            event = {
-                "name": "page_viewed",
-                "identifiers": {"visitor": visitor},
-                "time": datetime(2026, 3, 1, 12, tzinfo=UTC),
-                "consent": {"granted": ["measurement"], "source": "api"},
-                "properties": {"path": f"{page}/{number}"},
-            }
-            append_event(definitions, stores, event, "shop", clock)
-        compact(definitions, stores, clock)
 
 
 def test_a_set_is_taken_and_made_again(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     import msgspec
     from rich import prompt
 
-    from liftwerk.events import retain as retaining
+    from liftwerk.events import retain as expiring
+    from liftwerk.features import retain as retaining
     from liftwerk.governance import export as exporting
     from liftwerk.server import customer_page
 else:
     exporting = LazyModule("liftwerk.governance.export")
-    retaining = LazyModule("liftwerk.events.retain")
+    expiring = LazyModule("liftwerk.events.retain")
+    retaining = LazyModule("liftwerk.features.retain")
     customer_page = LazyModule("liftwerk.server.customer_page")
     msgspec = LazyModule("msgspec")
     prompt = LazyModule("rich.prompt")
@@ -251,7 +253,7 @@ def retention(
     with open_project(common) as project:
         told = (project.definitions, project.stores)
         if dry_run:
-            gone = retaining.expired(*told, project.clock.now())
+            gone = expiring.expired(*told, project.clock.now())
         else:
             with project.stores.home.hold("retention"):
                 gone = retaining.retain(*told, project.clock)

@@ -20,7 +20,7 @@ from liftwerk.features.checks.flags import FLAGS
 from liftwerk.features.entity import CONTEXT, PEOPLE, SESSION, encoded
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view
-from liftwerk.features.older import as_used, drop_version, kept_names
+from liftwerk.features.older import as_used, drop_orphans, drop_version, kept_names
 from liftwerk.features.rows import Source, text_of
 from liftwerk.identity.definition import VISITOR
 from liftwerk.identity.mapping import customers_as_of, customers_to_erase
@@ -153,6 +153,7 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
         How many rows were noted.
     """
     stores.online.drop(FLAGS)
+    drop_orphans(project, stores)
     filled = []
     for name in kept_names(project):
         try:
@@ -169,7 +170,7 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
     moved = _moved(project, stores) - set(leaves)
     marked = 0
     for kept, progress in filled:
-        keys = _named(project, stores, kept, [*leaves, *moved])
+        keys = named_by(project, stores, kept, [*leaves, *moved])
         if kept.entity in PEOPLE:
             keys |= {(leaf,) for leaf in moved}
         rows = [(encoded(kept.entity, key), msgspec.msgpack.encode(key)) for key in keys]
@@ -191,7 +192,7 @@ def _moved(project: Project, stores: Stores) -> set[bytes]:
     return set(now.regrouped_since(before))
 
 
-def _named(project: Project, stores: Stores, kept: KeptView, leaves: Sequence[bytes]) -> set[Key]:
+def named_by(project: Project, stores: Stores, kept: KeptView, leaves: Sequence[bytes]) -> set[Key]:
     """Return whom the events that name some leaves are about, and other reports of the same."""
     derived = derived_columns(project)
     asked = pa.array(leaves, pa.binary())
@@ -225,6 +226,14 @@ def reports_beside(
         every = quoted(f"_all_{name}")
         narrow(connection, name, f"({keys}) IN (SELECT ({keys}) FROM {every} WHERE {theirs})")
     return keys_in(connection, kept, names)
+
+
+def mark(stores: Stores, kept: KeptView, keys: Iterable[Key]) -> None:
+    """Note that the rows of some keys are to be made anew, if the view is filled."""
+    rows = [(encoded(kept.entity, key), msgspec.msgpack.encode(key)) for key in keys]
+    progress = stores.online.progress(kept.space)
+    if rows and progress is not None and is_filled(progress):
+        _put(stores, kept, rows, progress)
 
 
 def _put(

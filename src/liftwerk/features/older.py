@@ -19,7 +19,8 @@ from liftwerk.features.used import DEPENDS, view_version
 from liftwerk.features.version import feature_versions
 from liftwerk.features.views import FEATURE_VIEWS, FeatureView
 from liftwerk.store.ledger import Ledger, UsedDefinition
-from liftwerk.store.online import Online
+from liftwerk.store.online import Online, Space
+from liftwerk.store.stores import Stores
 
 T = TypeVar("T")
 
@@ -77,6 +78,40 @@ def as_used(project: Project, ledger: Ledger, name: str) -> Project:
         what = f"who may be read for {name} is declared otherwise than it was"
         raise Refused(what, f"{where}.also", "take the version out: its values rest on other rules")
     return older
+
+
+def orphans(project: Project, stores: Stores) -> list[Space]:
+    """List what is kept of versions of views that nobody declares any more, by name.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    """
+    declared = set()
+    for name in kept_names(project):
+        try:
+            used = as_used(project, stores.ledger, name)
+        except (Refused, UnknownName):
+            declared.add(name)  # it is declared, and begins so
+            continue
+        declared.add(f"{name.partition('@')[0]}@{view_version(used, name)}")
+    return [
+        space
+        for space in stores.online.spaces()
+        if "@" in space.name and not any(space.name.startswith(one) for one in declared)
+    ]
+
+
+def drop_orphans(project: Project, stores: Stores) -> list[Space]:
+    """Forget what is kept of versions that nobody declares any more; returns what it was.
+
+    Nobody keeps such values up to date, so that they would outlive whom they are about.
+    """
+    found = orphans(project, stores)
+    for space in found:
+        stores.online.drop(space.name)
+    return found
 
 
 def drop_version(online: Online, name: str) -> None:

@@ -130,7 +130,7 @@ class Updater:
     def forget(self) -> None:
         """Forget what is kept of the views: the next step makes it from the whole log."""
         for kept in self.views:
-            for space in (kept.space, kept.members, kept.stale, kept.filling):
+            for space in kept.spaces:
                 self._stores.online.drop(space)
             lower(self._stores.online, kept.space, self._clock.now())
 

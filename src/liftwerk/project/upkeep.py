@@ -8,7 +8,7 @@ from typing import Any
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
-from liftwerk.events.retain import retain
+from liftwerk.features.retain import retain
 from liftwerk.project.compact import compacted
 from liftwerk.project.erase import erase_due
 from liftwerk.store.stores import Stores
