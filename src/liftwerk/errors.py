@@ -139,7 +139,7 @@ class StoreFault(EnvironmentFault):
     """A store cannot be read or written."""
 
 
-LISTED = 20
+LISTED = 30
 """Names that are listed where none is near."""
 
 
@@ -165,7 +165,7 @@ def did_you_mean(found: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["b", "a"])
     'known: a, b'
     >>> did_you_mean("zzz", [f"n{number:02}" for number in range(90)])[-20:]
-    'n18, n19 and 70 more'
+    'n28, n29 and 60 more'
     """
     names = sorted(set(known))
     near = difflib.get_close_matches(found, names, n=1, cutoff=0.6)
