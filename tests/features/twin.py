@@ -158,10 +158,10 @@ class Twin:
         customers = self.customers(offset, EVER)
         changes: dict[str, list[Any]] = {"granted": [], "withdrawn": []}
         for row in self.rows:
-            # An erasure takes rows whole: what they said of anybody else goes with them.
-            if row.name != "consent_changed" or self.gone & set(row.leaves):
+            if row.name != "consent_changed":
                 continue
-            whose = {customers[leaf] for leaf in row.named}
+            # An erasure spares what a change says of others.
+            whose = {customers[leaf] for leaf in row.named if key_of(leaf) not in self.gone}
             about = [leaf for leaf in self.leaves if customers[leaf] in whose]
             for side, kind in (("granted", Grant), ("withdrawn", Withdrawal)):
                 changes[side] += [

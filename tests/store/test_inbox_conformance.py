@@ -146,6 +146,23 @@ def test_erased_bytes_are_in_no_file(reopen: Open, in_a_file: Search) -> None:
     inbox.close()
 
 
+def test_replaced_bodies_are_in_no_file(reopen: Open, in_a_file: Search) -> None:
+    inbox = reopen()
+    secret = b"jane.doe@example.org"
+    inbox.append([row(1, b"keep"), row(2, secret * 3000), row(3, b'{"mail":"' + secret + b'"}')])
+    before = inbox.read(0, 10).drop_columns("body")
+    assert in_a_file(secret)
+    assert inbox.replace({2: b"two", 3: b'{"mail":""}', 99: b"nobody's"}) == 2
+    assert not in_a_file(secret)
+    after = inbox.read(0, 10)
+    assert after.column("body").to_pylist() == [b"keep", b"two", b'{"mail":""}']
+    assert after.drop_columns("body").equals(before)
+    assert inbox.replace({}) == 0
+    assert list(inbox.append([row(4)])) == [4]
+    assert inbox.damage() == []
+    inbox.close()
+
+
 def test_trimmed_bytes_are_gone_after_an_erasure_that_finds_nothing(
     reopen: Open, in_a_file: Search
 ) -> None:

@@ -179,6 +179,28 @@ def test_deleted_rows_are_gone_from_every_byte_after_a_purge(reopen: Open, tmp_p
     assert offsets(tables, "visit_v1", version) == kept
 
 
+def test_others_may_take_the_place_of_deleted_rows(reopen: Open, tmp_path: Path) -> None:
+    tables = reopen()
+    tables.append("visit_v1", rows(*range(1, 21)))
+
+    def emptied(gone: pyarrow.Table) -> pyarrow.Table:
+        assert {*gone.column("leaf").to_pylist()} <= {leaf(3), leaf(4)}
+        first = gone.filter(pyarrow.compute.less(gone.column("offset"), 10))
+        place = first.column_names.index("leaf")
+        nobody = pyarrow.nulls(first.num_rows, first.schema.field(place).type)
+        return first.set_column(place, first.schema.field(place), nobody)
+
+    done = tables.delete_rows("visit_v1", ["leaf"], [leaf(3), leaf(4)], emptied)
+    assert (done.version, done.rows) == (tables.version("visit_v1"), {"leaf": 4})
+    assert done.version is not None
+    assert offsets(tables, "visit_v1", done.version) == [
+        number for number in range(1, 21) if number not in (13, 14)
+    ]
+    tables.purge("visit_v1")
+    assert not any(leaf(3) in row.values() or leaf(4) in row.values() for row in decoded(tmp_path))
+    assert tables.delete_rows("visit_v1", ["leaf"], [leaf(3)], emptied).version is None
+
+
 def test_identifiers_never_stand_in_the_log(reopen: Open, tmp_path: Path) -> None:
     tables = reopen()
     tables.append("order_v1", rows(1, 2, order_id="order-4711"))

@@ -23,6 +23,7 @@ from liftwerk.events.refusal import explain
 from liftwerk.events.rules import SERVER_ONLY
 from liftwerk.events.schema import FULL_WEIGHT, Schema
 from liftwerk.events.skew import AHEAD, EARLIEST, happened
+from liftwerk.events.spared import SPARED, spare_body
 from liftwerk.store.inbox.protocol import InboxRow
 from liftwerk.store.instants import to_microseconds
 
@@ -85,7 +86,8 @@ def admit(
     received : datetime
         When they came; never taken from the sender.
     buried : frozenset of bytes
-        Leaf keys of erased customers.
+        Leaf keys of erased customers. Of a refusal that names one of them beside others, what it
+        says of these is let in (`liftwerk.events.spared`).
 
     Returns
     -------
@@ -107,6 +109,7 @@ def admit(
     rows: list[InboxRow | None] = []
     refused: list[Refusal] = []
     sampled_out = 0
+    spared_places: set[int] = set()
     sample = None
     if sender.sample.exact != 1:
         sample = sender.sample.value
@@ -118,7 +121,10 @@ def admit(
             rows.append(None)
             refused.append(Refusal(index, *explain(schema, body, error)))
             continue
-        fault = _refusal(event, source, sender, fields, buried)
+        fault = _refusal(event, source, sender, fields)
+        is_about_erased = fault is None and _names(event, fields, buried)
+        if is_about_erased and type(event).__struct_config__.tag not in SPARED:
+            fault = ERASED, "$.identifiers"
         if fault is None:
             fault = _untimely(event, sender, latest)
         if fault is not None:
@@ -145,10 +151,20 @@ def admit(
             rows.append(None)
             refused.append(Refusal(index, "nested too deeply", "$"))
             continue
+        if is_about_erased:
+            spared = spare_body(schema, text, buried)
+            if spared is None:
+                rows.append(None)
+                refused.append(Refusal(index, ERASED, "$.identifiers"))
+                continue
+            text = spared
+            spared_places.add(index)
         rows.append(InboxRow(event.id.bytes, type(event).__struct_config__.tag, received_us, text))
     carried = []
     if apart is not None:
-        carried = apart.carried(rows, fields)
+        # What a spared event brought beside it may be about the erased.
+        whole = [None if at in spared_places else row for at, row in enumerate(rows)]
+        carried = apart.carried(whole, fields)
     return Admitted(rows, refused, sampled_out, carried)
 
 
@@ -222,7 +238,6 @@ def _refusal(
     source: str,
     sender: Source,
     fields: Sequence[tuple[str, str]],
-    buried: frozenset[bytes],
 ) -> tuple[str, str] | None:
     """Say what the type could not: who may send what, about whom."""
     if event.identifiers is None:
@@ -234,9 +249,15 @@ def _refusal(
         name = type(event).__struct_config__.tag
         if name in SERVER_ONLY:
             return f"{name}: a source with trust = {sender.trust!r} may not say so", "$.name"
-    if buried:
-        for namespace, field in fields:
-            value = getattr(event.identifiers, field)
-            if value is not None and leaf_key(namespace, value) in buried:
-                return ERASED, "$.identifiers"
     return None
+
+
+def _names(event: Any, fields: Sequence[tuple[str, str]], buried: frozenset[bytes]) -> bool:
+    """Say whether an event names somebody who was erased."""
+    if not buried or event.identifiers is None:
+        return False
+    for namespace, field in fields:
+        value = getattr(event.identifiers, field)
+        if value is not None and leaf_key(namespace, value) in buried:
+            return True
+    return False

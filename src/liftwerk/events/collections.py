@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import structs
 
@@ -22,8 +23,10 @@ from liftwerk.events.export import (
 )
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import ENTITY_TABLE, VALUES_TABLE
+from liftwerk.events.spared import SPARED, spare_body, spare_rows
 from liftwerk.privacy.definition import PURPOSES
 from liftwerk.store.catalogue import NOBODY, Collection, Subject, Taken
+from liftwerk.store.inbox.protocol import Rejected
 from liftwerk.store.stores import Stores
 
 ACTOR = "erasure"
@@ -88,7 +91,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             subject=_people(entities),
             purposes=tuple(project.get(PURPOSES)),
             retention=_longest({name: one.retention for name, one in entities.items()}),
-            erase=lambda subject: _from_tables(stores, clock, subject, is_entity=True),
+            erase=lambda subject: _from_tables(schema, stores, clock, subject, is_entity=True),
             export=lambda subject: export_entities(stores, subject),
         )
     )
@@ -100,7 +103,7 @@ def register_collections(project: Project, stores: Stores, clock: Clock) -> None
             subject=", ".join(leaf_columns(schema)),
             purposes=tuple(project.get(PURPOSES)),
             retention=_longest({name: e.retention for name, e in known_events(project).items()}),
-            erase=lambda subject: _from_tables(stores, clock, subject, is_entity=False),
+            erase=lambda subject: _from_tables(schema, stores, clock, subject, is_entity=False),
             export=lambda subject: export_events(project, stores, subject),
         )
     )
@@ -125,34 +128,51 @@ def _people(entities: Mapping[str, EntityDefinition]) -> str:
 def _from_inbox(schema: Schema, stores: Stores, subject: Subject) -> Taken:
     keys = frozenset(subject.keys)
     found: list[int] = []
+    spared: dict[int, bytes] = {}
     after = read = 0
     while True:
         rows = stores.inbox.read(after, PAGE)
         if rows.num_rows == 0:
-            return Taken({"identifiers": stores.inbox.erase(found)}, read, read)
+            many = stores.inbox.replace(spared) + stores.inbox.erase(found)
+            return Taken({"identifiers": many}, read, read)
         read += rows.num_rows
         for offset, body in zip(
             rows.column("offset").to_pylist(), rows.column("body").to_pylist(), strict=True
         ):
             if has_identifier(schema, body, keys):
-                found.append(offset)
+                left = spare_body(schema, body, keys)
+                if left is None:
+                    found.append(offset)
+                else:
+                    spared[offset] = left
             after = offset
 
 
 def _from_quarantine(schema: Schema, stores: Stores, subject: Subject) -> Taken:
     found: list[int] = []
+    spared: list[Rejected] = []
     after = read = 0
+    keys = frozenset(subject.keys)
     while True:
         page = stores.inbox.quarantine_list(after, PAGE)
         if not page:
+            # Before the others go: a kill between the two leaves both.
+            stores.inbox.quarantine_put(spared)
             return Taken({"body": stores.inbox.quarantine_erase(found)}, read, read)
         read += len(page)
         bodies = [kept.rejected.body for kept in page]
-        found += [page[place].number for place in places_about(schema, bodies, subject)]
+        for place in places_about(schema, bodies, subject):
+            found.append(page[place].number)
+            left = spare_body(schema, bodies[place], keys)
+            # What was refused may name somebody anywhere: then it goes whole.
+            if left is not None and not places_about(schema, [left], subject):
+                spared.append(structs.replace(page[place].rejected, body=left))
         after = page[-1].number
 
 
-def _from_tables(stores: Stores, clock: Clock, subject: Subject, *, is_entity: bool) -> Taken:
+def _from_tables(
+    schema: Schema, stores: Stores, clock: Clock, subject: Subject, *, is_entity: bool
+) -> Taken:
     """Write the tables without the rows, name them in a snapshot, then remove the old files."""
     snapshot = stores.ledger.latest_snapshot()
     if snapshot is None:
@@ -161,6 +181,11 @@ def _from_tables(stores: Stores, clock: Clock, subject: Subject, *, is_entity: b
     versions = dict(snapshot.tables)
     fields: dict[str, int] = {}
     read = rows = 0
+    spared = {
+        kind.table: partial(spare_rows, schema, name, keys=frozenset(subject.keys))
+        for name in SPARED
+        for kind in schema.versions(name)
+    }
     concerned = {
         table: version
         for table, version in snapshot.tables.items()
@@ -168,7 +193,7 @@ def _from_tables(stores: Stores, clock: Clock, subject: Subject, *, is_entity: b
     }
     for table, version in concerned.items():
         columns = _key_columns(stores, table, version)
-        done = stores.tables.delete_rows(table, columns, subject.keys)
+        done = stores.tables.delete_rows(table, columns, subject.keys, spared.get(table))
         if done.version is not None:
             versions[table] = done.version
         fields |= {f"{table}.{column}": many for column, many in done.rows.items() if many}

@@ -30,6 +30,7 @@ from liftwerk.events.memory import release
 from liftwerk.events.rows import BURIED, BY_CUSTOMER, ROWS, Bodies, gone, with_digests
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import VALUES_TABLE, Verdict, identifiers, know_ids, sort_out
+from liftwerk.events.spared import spare_waiting
 from liftwerk.events.versions import demand_compatible, to_publish
 from liftwerk.faults import fault
 from liftwerk.store.definition import STORE
@@ -180,7 +181,8 @@ class _Batch:
         self.written: list[EventType] = []
         self.erased = 0
         self.last_offset: int = rows.column("offset")[-1].as_py()
-        rows = with_digests(rows)
+        self.gone = gone(stores)
+        rows = with_digests(spare_waiting(schema, rows, self.gone))
         digests = rows.column("digest").to_pylist()
         verdicts = sort_out(stores, rows.column("event_id").to_pylist(), digests)
         clashes = [place for place, verdict in verdicts.items() if verdict == Verdict.CLASH]
@@ -225,7 +227,7 @@ class _Batch:
 
     def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
-        bodies = Bodies(self.schema, self.rows, gone(self.stores))
+        bodies = Bodies(self.schema, self.rows, self.gone)
         versions = {}
         for name in bodies.names:
             kinds = self.schema.versions(name)

@@ -26,6 +26,7 @@ from liftwerk.events.earlier import EarlierVersion
 from liftwerk.events.identifiers import IDENTIFIERS, Namespace
 from liftwerk.events.records import TEXT_LIMIT, record, utc_fields
 from liftwerk.events.rules import RULES
+from liftwerk.privacy.definition import PURPOSES
 
 FULL_WEIGHT = 1.0
 """The default weight, one object: msgspec leaves out what *is* the default, not what equals it."""
@@ -61,7 +62,8 @@ class Decoder(Protocol):
 class Schema:
     """Every event a project knows, ready to decode: ``types`` has the current version of each.
 
-    ``delivery`` names the fields that an event may carry for its delivery alone.
+    ``delivery`` names the fields that an event may carry for its delivery alone; ``purposes`` are
+    the declared ones.
     """
 
     types: Mapping[str, EventType]
@@ -72,6 +74,7 @@ class Schema:
     resolve_consent: Resolver
     earlier: Mapping[str, Sequence[EventType]] = field(default_factory=dict)
     delivery: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
 
     def versions(self, name: str) -> Sequence[EventType]:
         """Return every declared version of an event, the oldest first; none when it is unknown."""
@@ -127,7 +130,10 @@ def schema_of(project: Project, delivery: tuple[str, ...] = ()) -> Schema:
     if earlier:
         decoder = _Versions(decoder, earlier)
     resolver = Resolver(project)
-    return Schema(types, namespaces, sources, currency, decoder, resolver, earlier, delivery)
+    purposes = tuple(project.get(PURPOSES))
+    return Schema(
+        types, namespaces, sources, currency, decoder, resolver, earlier, delivery, purposes
+    )
 
 
 def _earlier(definition: EventDefinition) -> list[tuple[EarlierVersion, EventDefinition]]:

@@ -29,6 +29,8 @@ PART = 500_000
 
 BINARY = pyarrow.binary()
 
+_UNKNOWN = "unhex('0000000000000000')"
+
 
 class Verdict(IntEnum):
     """What an id that isn't new is, with its content, to those before it."""
@@ -105,7 +107,8 @@ def sort_out(
     dict of int to Verdict
         Place in the list -> verdict, of all that aren't new. What is known with the same content
         is `KEPT`; else the first of an id is new, and what has the content of the first is
-        `REPEATED`; other content is a `CLASH`.
+        `REPEATED`; other content is a `CLASH`. Of what an erasure spared (`liftwerk.events.spared`)
+        the content is known no longer: whatever comes under its id is `KEPT`.
     """
     if not ids:
         return {}
@@ -132,7 +135,8 @@ def sort_out(
             UNION SELECT id, digest FROM beside SEMI JOIN batch USING (id)
         )
         SELECT batch.place,
-            CASE WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
+            CASE WHEN kept.id IS NOT NULL AND kept.digest IS NULL THEN $kept
+                WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
                 WHEN kept.id IS NOT NULL THEN $kept ELSE $repeated END
         FROM batch JOIN first USING (id) JOIN batch AS told ON told.place = first.place
         LEFT JOIN kept ON kept.id = batch.id
@@ -207,7 +211,9 @@ def _every_event(stores: Stores) -> str:
 
 
 def _ids_of(events: str) -> Iterator[tuple[Keys, Keys]]:
-    reader = connect().sql(f"SELECT id, digest FROM {events}").to_arrow_reader(PART)
+    # Of what was spared the content is not known: another one leads back to the tables.
+    sql = f"SELECT id, coalesce(digest, {_UNKNOWN}) AS digest FROM {events}"
+    reader = connect().sql(sql).to_arrow_reader(PART)
     for rows in reader:
         yield (
             keys_of(rows.column("id").to_pylist()),

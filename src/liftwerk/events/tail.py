@@ -30,6 +30,7 @@ from liftwerk.events.columns import leaf_columns
 from liftwerk.events.rows import BY_OFFSET, Bodies, gone, with_digests
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import Beside, sort_out
+from liftwerk.events.spared import SPARED, spare_rows, spare_waiting
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
@@ -140,7 +141,8 @@ class Tail:
         erased = gone(self._stores)
         if erased - self._gone:
             self._tables = {
-                name: _without(self._schema, table, erased) for name, table in self._tables.items()
+                name: _spared(self._schema, name, table, erased)
+                for name, table in self._tables.items()
             }
         self._gone = erased
         found = _Found(self._schema, rows, erased)
@@ -200,7 +202,7 @@ class _Found:
     """Rows of the inbox: parsed, and not compared with anything yet."""
 
     def __init__(self, schema: Schema, rows: pyarrow.Table, erased: frozenset[bytes]) -> None:
-        digested = with_digests(rows)
+        digested = with_digests(spare_waiting(schema, rows, erased))
         self.rows = pyarrow.table(
             [digested.column(name) for name in ("event_id", "digest", "offset")],
             _HELD.names,
@@ -248,3 +250,17 @@ def _without(schema: Schema, table: pyarrow.Table, erased: frozenset[bytes]) -> 
         is_gone = pyarrow.compute.is_in(table.column(leaf), value_set=keys)
         table = table.filter(pyarrow.compute.invert(is_gone))
     return table
+
+
+def _spared(
+    schema: Schema, name: str, table: pyarrow.Table, erased: frozenset[bytes]
+) -> pyarrow.Table:
+    """Take the erased out, in the order of the log, but for what is said of others, too."""
+    left = _without(schema, table, erased)
+    kinds = {kind.table: event for event in SPARED for kind in schema.versions(event)}
+    if name not in kinds or left.num_rows == table.num_rows:
+        return left
+    is_left = pyarrow.compute.is_in(table.column("offset"), value_set=left.column("offset"))
+    rows = table.filter(pyarrow.compute.invert(is_left))
+    spared = spare_rows(schema, kinds[name], rows, erased)
+    return pyarrow.concat_tables([left, spared]).sort_by("offset")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -99,6 +99,13 @@ class Inbox(Protocol):
 
     def erase(self, offsets: Iterable[int]) -> int:
         """Drop rows so that no file holds their bytes any more; returns how many."""
+        ...
+
+    def replace(self, bodies: Mapping[int, bytes]) -> int:
+        """Put other bodies in the place of rows', by offset; returns how many.
+
+        No file holds the bytes any more that stood there.
+        """
         ...
 
     def quarantine_put(self, rejected: Sequence[Rejected]) -> int:

@@ -26,7 +26,7 @@ class Deletion(Struct, frozen=True):
     version : int or None
         The new version; None when there was no such row.
     rows : dict of str to int
-        Column -> rows that went because of it, each counted once.
+        Column -> rows that went, or became others, because of it, each counted once.
     searched : int
         Rows whose keys were looked at.
     rewritten : int
@@ -102,8 +102,16 @@ class Tables(Protocol):
         """Drop what is newer than a version of one table; None drops the table."""
         ...
 
-    def delete_rows(self, name: str, columns: Sequence[str], values: Sequence[bytes]) -> Deletion:
+    def delete_rows(
+        self,
+        name: str,
+        columns: Sequence[str],
+        values: Sequence[bytes],
+        instead: Rewrite | None = None,
+    ) -> Deletion:
         """Make a version without the rows of which one of the columns holds one of the values.
+
+        What ``instead`` makes of them, some at a time, takes their place; by default nothing does.
 
         Only the files that hold such a row are written anew; which these are is found without
         reading the others. The old files stay, for the snapshot that still names them, until

@@ -28,7 +28,7 @@ is the operator's to limit; ``docs/operations.md`` says how.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow
 
@@ -37,7 +37,7 @@ from liftwerk.faults import fault
 from liftwerk.store.inbox.protocol import InboxRow, Quarantined, QuarantineGroup, Rejected
 from liftwerk.store.inbox.rows import table_of
 from liftwerk.store.instants import from_microseconds, to_microseconds
-from liftwerk.store.postgresql import Connect, Server, connect_postgresql
+from liftwerk.store.postgresql import Connect, Connection, Server, connect_postgresql
 
 SCHEMA = (
     "create schema if not exists liftwerk",
@@ -105,21 +105,10 @@ class PostgresqlInbox:
             them again, the sequencer keeps each id once.
         """
         with fault("inbox_append"), self.server.transaction() as connection:
-            cursor = connection.cursor()
             sql = "update liftwerk.inbox_head set last = last + %s returning last"
-            [(last,)] = cursor.execute(sql, (len(rows),)).fetchall()
+            [(last,)] = connection.execute(sql, (len(rows),)).fetchall()
             offsets = range(last - len(rows) + 1, last + 1)
-            sql = (
-                'copy liftwerk.inbox ("offset", event_id, name, received, body)'
-                " from stdin (format binary)"
-            )
-            with cursor.copy(sql) as copy:
-                copy.set_types(("int8", "bytea", "text", "int8", "bytea"))
-                for offset, (event_id, name, received, body) in zip(offsets, rows, strict=True):
-                    # Checked here too: the server's own complaint would quote the row.
-                    if len(event_id) != ID_LENGTH:
-                        raise ValueError(f"an event id has {ID_LENGTH} bytes")
-                    copy.write_row((offset, event_id, name, received, body))
+            _copy(connection, ((at, *row) for at, row in zip(offsets, rows, strict=True)))
         return offsets
 
     def read(self, after: int, limit: int) -> pyarrow.Table:
@@ -160,6 +149,24 @@ class PostgresqlInbox:
         # Even when nothing was there: rows trimmed earlier may still stand in the pages.
         self._rewrite_inbox()
         return gone
+
+    def replace(self, bodies: Mapping[int, bytes]) -> int:
+        """Put other bodies in the place of rows'; returns how many.
+
+        Raises
+        ------
+        StoreFault
+            If more is waiting in the inbox than can be rewritten while others append.
+        """
+        with self.server.transaction() as connection:
+            sql = (
+                'delete from liftwerk.inbox where "offset" = any(%s)'
+                ' returning "offset", event_id, name, received'
+            )
+            rows = connection.execute(sql, (list(bodies),)).fetchall()
+            _copy(connection, ((*row, bodies[row[0]]) for row in rows))
+        self._rewrite_inbox()
+        return len(rows)
 
     def quarantine_put(self, rejected: Sequence[Rejected]) -> int:
         """Keep rejected events, each once; returns how many were new."""
@@ -252,6 +259,20 @@ class PostgresqlInbox:
             hint = "`liftwerk run` empties it; then erase again"
             raise StoreFault(what, self.server.where, hint)
         self.server.rewrite(INBOX)
+
+
+def _copy(connection: Connection, rows: Iterable[tuple[int, bytes, str, int, bytes]]) -> None:
+    """Put rows into the inbox, each at its offset."""
+    sql = (
+        'copy liftwerk.inbox ("offset", event_id, name, received, body) from stdin (format binary)'
+    )
+    with connection.cursor().copy(sql) as copy:
+        copy.set_types(("int8", "bytea", "text", "int8", "bytea"))
+        for row in rows:
+            # Checked here too: the server's own complaint would quote the row.
+            if len(row[1]) != ID_LENGTH:
+                raise ValueError(f"an event id has {ID_LENGTH} bytes")
+            copy.write_row(row)
 
 
 def _storable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow
@@ -111,6 +111,17 @@ class SqliteInbox:
     def erase(self, offsets: Iterable[int]) -> int:
         """Drop rows so that no file holds their bytes any more; returns how many."""
         return self.database.erase(['delete from inbox where "offset" = ?'], offsets)
+
+    def replace(self, bodies: Mapping[int, bytes]) -> int:
+        """Put other bodies in the place of rows'; returns how many."""
+        changed = 0
+        with self.database.transaction() as connection:
+            for offset, body in bodies.items():
+                sql = 'update inbox set body = ? where "offset" = ?'
+                connection.execute(sql, (body, offset))
+                changed += connection.execute("select changes()").fetchall()[0][0]
+        self.database.scrub()
+        return changed
 
     def quarantine_put(self, rejected: Sequence[Rejected]) -> int:
         """Keep rejected events, each once; returns how many were new."""

@@ -130,7 +130,13 @@ class DeltaTables:
             delta_log.cut_after(path, version)
             delta_log.remove_data_except(path, self._named(name, version))
 
-    def delete_rows(self, name: str, columns: Sequence[str], values: Sequence[bytes]) -> Deletion:
+    def delete_rows(
+        self,
+        name: str,
+        columns: Sequence[str],
+        values: Sequence[bytes],
+        instead: Rewrite | None = None,
+    ) -> Deletion:
         """Make a version without the rows of which one of the columns holds one of the values."""
         # Delta's own delete writes its predicate, and so the values, into the log: we put back
         # what stays of each file concerned instead.
@@ -149,7 +155,10 @@ class DeltaTables:
             unwanted, counts = rows_holding(rows, known, values)
             gone.update(counts)
             seen["rows"] += rows.num_rows
-            return rows.filter(pyarrow.compute.invert(unwanted))
+            left = rows.filter(pyarrow.compute.invert(unwanted))
+            if instead is None:
+                return left
+            return pyarrow.concat_tables([left, instead(rows.filter(unwanted))])
 
         version = self.rewrite(name, found.files, without)
         return Deletion(version, dict(gone), found.read, seen["rows"], found.of)
