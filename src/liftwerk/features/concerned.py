@@ -168,7 +168,7 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
     if not filled:
         return 0
     moved = _moved(project, stores) - set(leaves)
-    marked = 0
+    marks = []
     for kept, progress in filled:
         keys = named_by(project, stores, kept, [*leaves, *moved])
         if kept.entity in PEOPLE:
@@ -176,12 +176,14 @@ def mark_stale(project: Project, stores: Stores, leaves: Sequence[bytes]) -> int
         rows = [(encoded(kept.entity, key), msgspec.msgpack.encode(key)) for key in keys]
         if kept.entity in PEOPLE:
             rows = [row for row in rows if row[0] not in leaves]
-        marked += len(rows)
         if kept.entity == SESSION:
             stores.online.erase(key for key, _ in rows)
-        if rows:  # after that: it takes the keys out of every space, marks too
+        marks.append((kept, rows, progress))
+    # After all of that: it takes keys out of every space, other views' marks among them.
+    for kept, rows, progress in marks:
+        if rows:
             _put(stores, kept, rows, progress)
-    return marked
+    return sum(len(rows) for _, rows, _ in marks)
 
 
 def _moved(project: Project, stores: Stores) -> set[bytes]:
