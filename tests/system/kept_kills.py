@@ -1,7 +1,8 @@
 """Views that are filled and follow the log in processes that are killed, beside one that is not.
 
 Two homes get the same events. In one the views are filled and kept up to date undisturbed; in the
-other each process that tries is killed, again and again, and the last one is let be.
+other each process that tries is killed, again and again, and the last one is let be. So are those
+who erase somebody, or accept what a check found.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from liftwerk.clock import FixedClock
+from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.features import fill
+from liftwerk.features.checks.accept import accept
 from liftwerk.features.update import Updater
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -36,6 +40,31 @@ SHOP = shops.shop(
     features={name: FEATURES[name] for name in NAMES},
     feature_views={one: {"purpose": one, "features": list(NAMES)} for one in PURPOSES},
 )
+_EVENTS = {**shops.SHOP["events"], "order_completed": {**shops.SHOP["events"]["order_completed"]}}
+_EVENTS["order_completed"]["properties"] = {
+    **_EVENTS["order_completed"]["properties"],
+    "revenue": {"type": "money"},
+}
+_VIEW = {"from": "page_viewed", "aggregate": "count"}
+SHARED = shops.shop(
+    identity={"at_most": 2},
+    features={
+        "views": {"entity": "customer", **_VIEW},
+        "pages": {"entity": "session", **_VIEW},
+        "spend": {**FEATURES["spend"], "checks": {"minimum": 0}},
+    },
+    events=_EVENTS,
+    feature_views={
+        **{one: {"purpose": one, "features": ["views"]} for one in PURPOSES},
+        **{
+            f"session_{one}": {"purpose": one, "entity": "session", "features": ["pages"]}
+            for one in PURPOSES
+        },
+        "checked": {"purpose": "ads", "features": ["spend"]},
+    },
+)
+"""A shop of which several share sessions and devices, and of which one view may be held."""
+
 PART = 6
 """Events of a part: a short log is filled in several."""
 
@@ -44,13 +73,37 @@ _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
 
-def keep_up(home: Path, servers: dict[str, str], fault: str | None, hour: int) -> None:
-    """Fill and follow, as the process that is killed."""
+Work = Callable[[Project, Stores, int], object]
+"""What a process does that is killed: in which shop, and at what hour."""
+
+
+def keep_up(project: Project, stores: Stores, hour: int) -> None:
+    """Fill and follow."""
+    fill.PART, before = PART, fill.PART
+    try:
+        Updater(project, stores, FixedClock(at(hour))).catch_up()
+    finally:
+        fill.PART = before
+
+
+def erase_customer(customer: str, project: Project, stores: Stores, hour: int) -> None:
+    """Erase somebody."""
+    erase_one(project, stores, customer)
+
+
+def accept_found(view: str, project: Project, stores: Stores, hour: int) -> None:
+    """Accept what holds a view."""
+    accept(project, stores, FixedClock(at(hour)), "test", view)
+
+
+def at_work(
+    home: Path, servers: dict[str, str], project: Project, work: Work, hour: int, fault: str | None
+) -> None:
+    """Do it, as the process that is killed."""
     if fault is not None:
         os.environ["LIFTWERK_FAULT"] = fault
-    fill.PART = PART
     with open_stores(Home.open(home, servers=servers)) as stores:
-        Updater(SHOP, stores, FixedClock(at(hour))).catch_up()
+        work(project, stores, hour)
 
 
 class Pair:
@@ -61,9 +114,13 @@ class Pair:
     folder : Path
     servers : dict of str to str
         ``online``: the URL of a server that keeps the values of the home in which is killed.
+    project : Project
     """
 
-    def __init__(self, folder: Path, servers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, servers: dict[str, str] | None = None, project: Project = SHOP
+    ) -> None:
+        self.project = project
         self.homes = [folder / "quiet", folder / "killed"]
         self.servers = servers or {}
         self.counts: Counter[str] = Counter()
@@ -78,24 +135,30 @@ class Pair:
                 for step in steps:
                     if isinstance(step, Comes):
                         hour = step.hour
-                        put(SHOP, stores, step.body, source=step.source, at=at(hour))
+                        put(self.project, stores, step.body, source=step.source, at=at(hour))
                     elif isinstance(step, Goes):
-                        compact(SHOP, stores, FixedClock(END))
-                        erase_one(SHOP, stores, f"{step.namespace}:{step.name}")
+                        compact(self.project, stores, FixedClock(END))
+                        erase_one(self.project, stores, f"{step.namespace}:{step.name}")
                 if sort:
-                    compact(SHOP, stores, FixedClock(END))
+                    compact(self.project, stores, FixedClock(END))
         return hour
 
     def follow(self, hour: int) -> None:
         """Bring the quiet one up to date."""
-        fill.PART, before = PART, fill.PART
-        try:
-            with open_stores(Home.open(self.homes[0])) as stores:
-                Updater(SHOP, stores, FixedClock(at(hour))).catch_up()
-        finally:
-            fill.PART = before
+        self.quietly(hour, keep_up)
 
-    def kill(self, hour: int, fault: str | None = None, after: float | None = None) -> bool:
+    def quietly(self, hour: int, work: Work) -> None:
+        """Do something in the quiet one."""
+        with open_stores(Home.open(self.homes[0])) as stores:
+            work(self.project, stores, hour)
+
+    def kill(
+        self,
+        hour: int,
+        fault: str | None = None,
+        after: float | None = None,
+        work: Work = keep_up,
+    ) -> bool:
         """Let a process begin, and kill it; returns whether it had not come to its end.
 
         Parameters
@@ -106,9 +169,11 @@ class Pair:
             At which visit of a named place.
         after : float, optional
             After how many seconds.
+        work : callable
+            What the process does.
         """
-        told = (self.homes[1], self.servers, fault, hour)
-        process = _processes.Process(target=keep_up, args=told)
+        told = (self.homes[1], self.servers, self.project, work, hour, fault)
+        process = _processes.Process(target=at_work, args=told)
         process.start()
         if after is not None:
             time.sleep(after)
@@ -129,6 +194,15 @@ class Pair:
             assert killed[name] == expected, name
             self.counts["rows"] += len(expected[1])
 
+    def compare_anew(self, hour: int) -> None:
+        """What stands in the one in which was killed is what the log says."""
+        with self._opened() as (_, stores):
+            before = kept_rows(stores.online)
+            updater = Updater(self.project, stores, FixedClock(at(hour)))
+            updater.forget()
+            updater.catch_up()
+            assert _filled(kept_rows(stores.online)) == _filled(before)
+
     @contextmanager
     def _opened(self) -> Iterator[list[Stores]]:
         with ExitStack() as opened:
@@ -136,6 +210,11 @@ class Pair:
                 opened.enter_context(open_stores(Home.open(home, servers=others)))
                 for home, others in zip(self.homes, ({}, self.servers), strict=True)
             ]
+
+
+def _filled(kept: dict[str, Any]) -> dict[str, Any]:
+    """Leave out spaces in which nothing is."""
+    return {name: found for name, found in kept.items() if found[1]}
 
 
 def stages(steps: list[Step], many: int) -> list[list[Step]]:
