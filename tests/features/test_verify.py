@@ -19,8 +19,10 @@ from liftwerk.events.retain import retain
 from liftwerk.features.kept import kept_view
 from liftwerk.features.sample import Sampler
 from liftwerk.features.serve import Server
+from liftwerk.features.told import Told, values_in
 from liftwerk.features.update import Updater
-from liftwerk.features.verify import Verified
+from liftwerk.features.used import put_to_use, view_version
+from liftwerk.features.verify import Verified, verify
 from liftwerk.store.home import Home
 from liftwerk.store.online import Changes
 from liftwerk.store.stores import Stores, open_stores
@@ -37,6 +39,8 @@ FEATURES: dict[str, Any] = {
     "last_order": {**SPENT, "aggregate": "last", "property": "order_id"},
     "per_view": {"entity": "customer", "expression": "spend / views"},
 }
+LAND = {"country": {"type": "string"}, "tax": {"type": "number"}}
+VISITORS = {**shops.SHOP["identifiers"], "device": {"normalise": "none", "anonymous": True}}
 VIEW = {"purpose": "ads", "sample": "100%"}
 
 
@@ -232,3 +236,119 @@ def test_only_answers_about_people_are_noted() -> None:
     views = {"s": {**VIEW, "entity": "session", "features": ["pages"]}}
     with pytest.raises(DefinitionError, match="names nobody whom an erasure could find"):
         shops.shop(features={"pages": by_session}, feature_views=views)
+
+
+def test_what_comes_with_a_request_is_noted_and_made_again(stores: Stores) -> None:
+    project = shop(
+        basket={"entity": "customer", "request": "money"},
+        share={"entity": "customer", "expression": "basket / (basket + spend)"},
+        hour={"entity": "customer", "expression": "hour_of_day + views"},
+    )
+    lived(project, stores)
+    clock = FixedClock(at(5))
+    server = Server(project, stores, "crm", clock)
+    sampler = Sampler(project, stores, clock, np.random.default_rng(1))
+    for request in ({"basket": 2.85}, {}):
+        sampler.offer(server.kept, ADA, server.get(ADA, request=request), request)
+    sampler.close()
+    found = verified(project, stores)
+    assert (found.answers, found.beside, found.causes) == (4, {}, {})
+    assert found.values == found.equal == 32
+    rows = read(project, stores, "features_served", "audit").to_pylist()
+    assert {row["request"] for row in rows} == {'{"basket":2.85}', "{}"}
+
+
+def test_what_cannot_be_made_again_is_counted_with_the_reason(stores: Stores) -> None:
+    goods = {"key": ["country"], "description": "A land", "properties": LAND}
+    project = shops.shop(
+        entities={"land": goods},
+        features={
+            "views": FEATURES["views"],
+            "basket": {"entity": "customer", "request": "money"},
+            "share": {"entity": "customer", "expression": "basket / views"},
+            "country": {"entity": "customer", "request": "string"},
+            "tax": {"entity": "customer", "expression": "land.tax * views"},
+        },
+        feature_views={"crm": {**VIEW, "features": ["views", "share", "tax"]}},
+    )
+    lived(project, stores)
+    told(project, stores, BOB)
+    sorts(project, stores)
+    (noted,) = read(project, stores, "features_served", "audit").to_pylist()
+    names = noted["features"]
+    before = Told(
+        by="view",
+        name="crm",
+        key=(BOB,),
+        purpose="ads",
+        values=values_in(noted["feature_snapshot"], names),
+        versions=dict(zip(names, noted["versions"], strict=True)),
+        rules=noted["rules"],
+        time=noted["features_as_of"],
+        offset=noted["known_offset"],
+        entity="customer",
+    )
+    found = verify(project, stores, [before], END, None)
+    assert (found.answers, found.values, found.equal) == (1, 1, 1)
+    assert found.beside == {"share": 1, "tax": 1}
+    assert found.why == {
+        "share": "what came with the request was not noted",
+        "tax": "it reads reference data",
+    }
+
+
+def test_an_older_version_is_proved_as_long_as_it_is_served(stores: Stores) -> None:
+    old = shop()
+    lived(old, stores)
+    put_to_use(old, stores.ledger, "test", at(4))
+    name = f"crm@{view_version(old, 'crm')[:8]}"
+    features = {**FEATURES, "spend": {**SPENT, "aggregate": "max"}}
+    views = {"crm": {**VIEW, "features": list(features), "also": [name]}}
+    project = shops.shop(features=features, feature_views=views)
+    Updater(project, stores, FixedClock(at(4))).catch_up()
+    clock = FixedClock(at(5))
+    sampler = Sampler(project, stores, clock, np.random.default_rng(1))
+    for view in ("crm", name):
+        server = Server(project, stores, view, clock)
+        sampler.offer(server.kept, ADA, server.get(ADA))
+    sampler.close()
+    assert sampler.lost == 0
+    found = verified(project, stores)
+    assert found.holds
+    assert (found.answers, found.changed) == (6, {})  # two noted, and of each version two kept
+    assert found.values == found.equal == 30
+    space = kept_view(old, "crm").space
+    (body,), progress = stores.online.get(space, [ADA])
+    assert body is not None
+    assert progress is not None
+    altered = Changes(progress, [(ADA, body.replace(b"715000000", b"915000000"))])
+    stores.online.apply({space: altered}, progress.offset, progress.at)
+    wrong = verified(project, stores)
+    assert {(one.by, one.name) for one in wrong.differences} == {("kept", name)}
+
+
+def test_an_erasure_explains_nothing_that_it_did_not_touch(stores: Stores) -> None:
+    """Of a visitor, what is read is all that counts: a page's erasure changes no order."""
+    spend = {**SPENT, "entity": "visitor", "aggregate": "sum"}
+    view = {**VIEW, "purpose": "accounting", "entity": "visitor", "features": ["spend"]}
+    project = shops.shop(
+        features={"spend": spend}, feature_views={"crm": view}, identifiers=VISITORS
+    )
+    device = leaf_key("device", "d1")
+    bought = order(1, "x", "7.10", **by("ada@x.org", 1, device="d1"))
+    seen = event("page_viewed", 2, **by("bob@x.org", 1))
+    assert put(project, stores, bought, seen, source="till", at=at(3)) == []
+    sorts(project, stores)
+    Updater(project, stores, FixedClock(at(4))).catch_up()
+    space = kept_view(project, "crm").space
+    (body,), progress = stores.online.get(space, [device])
+    assert body is not None
+    assert progress is not None
+    altered = Changes(progress, [(device, body.replace(b"710000000", b"910000000"))])
+    stores.online.apply({space: altered}, progress.offset, progress.at)
+    told(project, stores, device)
+    sorts(project, stores)
+    with stores.home.hold("test"):
+        erase_one(project, stores, "email:bob@x.org")
+    found = verified(project, stores)
+    assert found.causes == {"unexplained": 2}  # noted, and kept

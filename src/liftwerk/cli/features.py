@@ -294,12 +294,16 @@ def verify(
         ):
             if many:
                 out.print(f"{fmt.number(many)} {said}", markup=False)
-        for names, said in (
-            (found.changed, "not compared, it is another feature now"),
-            (found.beside, "not compared, it reads more than events"),
-        ):
-            for name, many in names.items():
-                out.print(f"{name}: {fmt.number(many)} values {said}", markup=False)
+        for name, many in found.changed.items():
+            said = "values not compared, it is another feature now"
+            out.print(f"{name}: {fmt.number(many)} {said}", markup=False)
+        for name, many in found.beside.items():
+            said = f"values not compared: {found.why[name]}"
+            out.print(f"{name}: {fmt.number(many)} {said}", markup=False)
+        erased = found.causes.get("erased", 0)
+        if erased:
+            said = "differ, and somebody was erased since who may be why: whom, is not kept"
+            out.print(f"{fmt.number(erased)} {said}", markup=False)
         if found.differences:
             rows = [
                 [one.feature, f"{one.by} {one.name}", one.key, one.told, one.found, one.cause]

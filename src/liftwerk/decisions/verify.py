@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,15 @@ import numpy as np
 from liftwerk.clock import Clock
 from liftwerk.decisions.definition import POLICIES
 from liftwerk.definitions import Project
+from liftwerk.errors import Refused, UnknownName
 from liftwerk.events.columns import leaf_columns
 from liftwerk.events.engine import quoted, text
 from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
-from liftwerk.features.entity import PEOPLE
+from liftwerk.features.definition import FEATURES
+from liftwerk.features.entity import CUSTOMER, PEOPLE
 from liftwerk.features.kept import KeptView, is_filled, kept_view
+from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.serve import Server
 from liftwerk.features.told import EVENT, Told, values_in, written
 from liftwerk.features.verify import Verified, verify
@@ -55,7 +58,7 @@ def verify_told(
     rng : numpy.random.Generator
         Draws them.
     view : str, optional
-        Only answers of this view.
+        Only answers of this view, or ``VIEW@VERSION``.
     sample : int
         Answers of each kind at most.
     since : datetime, optional
@@ -70,11 +73,11 @@ def verify_told(
     UnknownName
         If no such view is declared.
     """
-    names = list(project.get(FEATURE_VIEWS))
+    names = kept_names(project)
     if view is not None:
-        project.lookup(FEATURE_VIEWS, view)
-        names = [view]
-    told = _noted(project, stores, rng, names, sample, since)
+        as_used(project, stores.ledger, view)
+        names = [name for name in names if name.partition("@")[0] == view] or [view]
+    told = _noted(project, stores, rng, view, sample, since)
     if view is None:
         told += _decided(project, stores, rng, sample, since)
     for name in names:
@@ -113,14 +116,18 @@ def _noted(
     project: Project,
     stores: Stores,
     rng: np.random.Generator,
-    views: Sequence[str],
+    view: str | None,
     sample: int,
     since: datetime | None,
 ) -> list[Told]:
-    """Draw from the answers of views that were noted."""
-    if not views:
+    """Draw from the answers of views that were noted; of a view, those of any version."""
+    declared = project.get(FEATURE_VIEWS)
+    if not declared:
         return []
-    among = f"view IN ({', '.join(map(text, views))})"
+    among = f"split_part(view, '@', 1) IN ({', '.join(map(text, declared))})"
+    if view is not None:
+        among = f"{text(view)} IN (view, split_part(view, '@', 1))"
+    entities = {name: one.entity for name, one in declared.items()}
     return [
         Told(
             by="view",
@@ -132,9 +139,27 @@ def _noted(
             rules=row["rules"],
             time=row["features_as_of"],
             offset=row["known_offset"],
+            entity=entities[row["view"].partition("@")[0]],
+            request=_request(project, row),
         )
         for row in _drawn(project, stores, EVENT, among, rng, sample, since)
     ]
+
+
+def _request(project: Project, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what came with the question: noted, or told again among the values."""
+    declared = project.get(FEATURES)
+    values = msgspec.json.decode(row["feature_snapshot"])
+    said = {
+        name: value
+        for name, value in values.items()
+        if name in declared and declared[name].request is not None
+    }
+    if row["request"] is not None:
+        # What can come and did not was none.
+        asked = [name for name, feature in declared.items() if feature.request is not None]
+        said = {**dict.fromkeys(asked), **said, **msgspec.json.decode(row["request"])}
+    return said
 
 
 def _decided(
@@ -170,6 +195,7 @@ def _decided(
                 rules=None,
                 time=row["features_as_of"],
                 offset=row["known_offset"],
+                entity=CUSTOMER,
             )
         )
     return told
@@ -183,8 +209,12 @@ def _kept(
     name: str,
     sample: int,
 ) -> list[Told]:
-    """Ask a view now, about some of those whom it keeps values of."""
-    kept = kept_view(project, name)
+    """Ask a view now, about some of those whom it keeps values of; nothing comes with it."""
+    try:
+        used = as_used(project, stores.ledger, name)
+    except (Refused, UnknownName):
+        return []  # it would be another one: nobody is told it
+    kept = kept_view(used, name)
     progress = stores.online.progress(kept.space)
     if not is_filled(progress):
         return []
@@ -195,7 +225,9 @@ def _kept(
     keys = [row.key for row in dict.fromkeys(rows) if row.key not in stale]
     read = {key: told for key in keys if (told := _key_of(kept, key)) is not None}
     served = Server(project, stores, name, clock).get_many(list(read.values()))
-    versions = feature_versions(project, kept.declared.features)
+    versions = feature_versions(used, kept.declared.features)
+    features = used.get(FEATURES)
+    nothing = {one: None for one, feature in features.items() if feature.request is not None}
     return [
         Told(
             by="kept",
@@ -204,9 +236,11 @@ def _kept(
             purpose=kept.declared.purpose,
             values={feature: written(value) for feature, value in one.values.items()},
             versions=versions,
-            rules=rules_of(project, kept.declared.purpose),
+            rules=rules_of(used, kept.declared.purpose),
             time=one.as_of,
             offset=one.offset,
+            entity=kept.entity,
+            request=nothing,
         )
         for key, one in zip(read.values(), served, strict=True)
     ]

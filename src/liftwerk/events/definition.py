@@ -235,6 +235,9 @@ RESERVED: dict[str, EventDefinition] = {
             "versions": _texts("The version of each, by hash"),
             "rules": _text("What purposes and identity were declared to be, by hash"),
             "feature_snapshot": _text("The values, as JSON", privacy="personal"),
+            "request": _text(
+                "What came with the question, as JSON", required=False, privacy="personal"
+            ),
             "features_as_of": PropertyDefinition(
                 "time", description="The time that these values are of"
             ),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from liftwerk.events.definition import known_events
 from liftwerk.events.ids import made_id
 from liftwerk.events.live import append_told
 from liftwerk.features.kept import KeptView
+from liftwerk.features.older import as_used
 from liftwerk.features.served import Served
 from liftwerk.features.told import EVENT, snapshot_of
 from liftwerk.features.version import feature_versions, rules_of
@@ -37,6 +39,7 @@ class _Answer(Struct, frozen=True):
     kept: KeptView
     leaf: bytes
     served: Served
+    request: Mapping[str, Any]
 
 
 class Sampler:
@@ -70,12 +73,15 @@ class Sampler:
         self.lost = 0
         self._project = project
         self._stores = stores
+        self._used: dict[str, Project] = {}
         self._clock = clock
         self._rng = rng
         self._waiting: queue.Queue[_Answer | None] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
 
-    def offer(self, kept: KeptView, leaf: bytes, served: Served) -> None:
+    def offer(
+        self, kept: KeptView, leaf: bytes, served: Served, request: Mapping[str, Any] | None = None
+    ) -> None:
         """Note an answer if it is drawn; never waits, never raises.
 
         Parameters
@@ -86,12 +92,14 @@ class Sampler:
             Whom it was asked about.
         served : Served
             What was answered.
+        request : mapping of str to object, optional
+            What came with the question.
         """
         share = kept.declared.sample.value
         if share == 0 or self._rng.random() >= share:
             return
         try:
-            self._waiting.put_nowait(_Answer(kept, leaf, served))
+            self._waiting.put_nowait(_Answer(kept, leaf, served, request or {}))
         except queue.Full:
             self.lost += 1
             return
@@ -136,9 +144,15 @@ class Sampler:
         state = consent_state(self._project, self._stores, [one.leaf], as_of=as_of)
         return state[purpose].permitted
 
+    def _as_used(self, view: str) -> Project:
+        if view not in self._used:
+            self._used[view] = as_used(self._project, self._stores.ledger, view)
+        return self._used[view]
+
     def _envelope(self, one: _Answer) -> bytes:
         declared, served = one.kept.declared, one.served
-        versions = feature_versions(self._project, declared.features)
+        used = self._as_used(one.kept.name)
+        versions = feature_versions(used, declared.features)
         snapshot = snapshot_of(served.values)
         at = served.as_of.isoformat()
         # Told twice in one microsecond, it is one answer.
@@ -154,8 +168,9 @@ class Sampler:
                     "purpose": declared.purpose,
                     "features": list(versions),
                     "versions": list(versions.values()),
-                    "rules": rules_of(self._project, declared.purpose),
+                    "rules": rules_of(used, declared.purpose),
                     "feature_snapshot": snapshot,
+                    "request": snapshot_of(one.request),
                     "features_as_of": served.as_of,
                     "known_offset": served.offset,
                 },

@@ -39,6 +39,10 @@ class Told(Struct, frozen=True):
         The time that the values are of.
     offset : int
         The last one that they know of.
+    entity : str
+        Whom or what it is about.
+    request : mapping of str to object
+        What came with it, as far as it is known.
     """
 
     by: By
@@ -50,6 +54,15 @@ class Told(Struct, frozen=True):
     rules: str | None
     time: datetime
     offset: int
+    entity: str
+    request: Mapping[str, Any] = {}
+
+    @property
+    def version(self) -> str:
+        """The older version of a view that told it, as ``VIEW@VERSION``; none of anything else."""
+        if self.by != "decision" and "@" in self.name:
+            return self.name
+        return ""
 
 
 def written(value: Any) -> str:

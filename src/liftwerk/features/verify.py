@@ -3,12 +3,8 @@
 An answer carries the time that its values are of and the last offset that they knew of. Both
 together name one state of the log for good, so that the same definitions must give the same values
 to the last digit, whenever they are reckoned. A feature that is another one now isn't compared, and
-is named. Where values differ, there is a cause:
-
-    rules        what purposes or identity are declared to be has changed since
-    erased       somebody was erased since, and their events with them
-    retention    rows were taken out since that the value rested on
-    unexplained  none of these: something is wrong
+is named. Where values differ, there is a cause, or an
+alarm: `liftwerk.features.causes`.
 """
 
 from __future__ import annotations
@@ -16,61 +12,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
 
 import pyarrow as pa
 from msgspec import Struct
 
 from liftwerk.definitions.project import Project
-from liftwerk.events.definition import known_events
+from liftwerk.errors import Refused, UnknownName
 from liftwerk.features.as_of import training_set, with_inputs
-from liftwerk.features.brought import reading_beside
-from liftwerk.features.definition import FEATURES, FeatureDefinition
+from liftwerk.features.brought import properties_read, reading_beside
+from liftwerk.features.causes import UNEXPLAINED, Causes, Difference
+from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import CUSTOMER
+from liftwerk.features.older import as_used
 from liftwerk.features.recompute import Question, recompute
-from liftwerk.features.rows import DEFAULT_HOP
 from liftwerk.features.told import EVENT, Told, written
-from liftwerk.features.version import feature_version, rules_of
+from liftwerk.features.version import feature_version
 from liftwerk.privacy.permitted import AsOf
-from liftwerk.store.instants import to_microseconds
 from liftwerk.store.stores import Stores
-
-Cause = Literal["rules", "erased", "retention", "unexplained"]
-
-UNEXPLAINED: Cause = "unexplained"
-
-AUDITED = 1_000
-"""Entries of the audit log that are read at once."""
-
-
-class Difference(Struct, frozen=True):
-    """A value that is not what it was.
-
-    Attributes
-    ----------
-    by, name : str
-        Who told it: a view, a decision's policy, or what a view keeps.
-    key : str
-        Whom or what it was about.
-    feature : str
-    time : datetime
-        The time that it was of.
-    offset : int
-        The last one that it knew of.
-    told, found : str
-        What was told, and what the log says, both as JSON.
-    cause : str
-    """
-
-    by: str
-    name: str
-    key: str
-    feature: str
-    time: datetime
-    offset: int
-    told: str
-    found: str
-    cause: Cause
 
 
 class Verified(Struct, frozen=True):
@@ -85,8 +43,9 @@ class Verified(Struct, frozen=True):
     changed : dict of str to int
         Feature -> its values that were not compared, since it is another one now.
     beside : dict of str to int
-        Feature -> its values that were not compared, since it reads more than events: what came
-        with a request, reference data, a statement or function of the project's own.
+        Feature -> its values that were not compared, since more than events decided them.
+    why : dict of str to str
+        Feature -> what that was.
     waiting : int
         Answers that rest on rows that are not sorted into tables yet: the next time.
     erased : int
@@ -102,6 +61,7 @@ class Verified(Struct, frozen=True):
     equal: int
     changed: dict[str, int]
     beside: dict[str, int]
+    why: dict[str, str]
     waiting: int
     erased: int
     causes: dict[str, int]
@@ -147,34 +107,39 @@ def verify(
     snapshot = stores.ledger.latest_snapshot()
     if snapshot is not None:
         sorted_up_to = snapshot.inbox_offset
-    versions = {name: feature_version(project, name) for name in project.get(FEATURES)}
+    meant = _Meant(project, stores)
     changed: Counter[str] = Counter()
-    beside: Counter[str] = Counter()
-    of_events = _of_events(project)
+    beside: dict[str, Counter[str]] = {}
     groups: dict[tuple[object, ...], list[Told]] = {}
     waiting = 0
     for one in told:
         if one.offset > sorted_up_to:
             waiting += 1
             continue
-        same = [name for name, version in one.versions.items() if versions.get(name) == version]
+        same = meant.unchanged(one)
         changed.update(set(one.values) - set(same))
-        beside.update(set(same) - of_events)
-        same = [name for name in same if name in of_events]
-        if same:
+        again: list[str] = []
+        for name in same:
+            reason = meant.beyond(one, name)
+            if reason is None:
+                again.append(name)
+            else:
+                beside.setdefault(name, Counter())[reason] += 1
+        if again:
             # A decision reads as training does: what was known at its very time.
             at = one.time if one.by == "decision" else None
-            groups.setdefault((one.purpose, one.offset, at, *same), []).append(one)
-    causes = _Causes(project, stores, now)
+            groups.setdefault((one.purpose, one.offset, at, one.version, *again), []).append(one)
+    causes = Causes(stores, now)
     found: list[Difference] = []
     answers = values = 0
-    for (_, _, _, *names), group in groups.items():
+    for (_, _, _, _, *names), group in groups.items():
         answers += len(group)
-        again = _again(project, stores, group, [str(name) for name in names])
-        for one, row in zip(group, again, strict=True):
+        used = meant.project(group[0])
+        made = _again(used, stores, group, [str(name) for name in names])
+        for one, row in zip(group, made, strict=True):
             values += len(row)
             found += [
-                causes.of(one, feature, value)
+                causes.of(used, one, feature, value)
                 for feature, value in row.items()
                 if one.values[feature] != value
             ]
@@ -184,7 +149,8 @@ def verify(
         values=values,
         equal=values - len(found),
         changed=dict(changed),
-        beside=dict(beside),
+        beside={name: reasons.total() for name, reasons in beside.items()},
+        why={name: "; ".join(reasons) for name, reasons in beside.items()},
         waiting=waiting,
         erased=_erased(stores, since),
         causes=dict(Counter(one.cause for one in found)),
@@ -207,91 +173,66 @@ def _again(
         as_of = AsOf(one.time, one.offset)
         table = training_set(project, stores, spine, names, one.purpose, as_of).select(names)
     else:
-        asked = [Question(told.key, told.time) for told in group]
+        asked = [Question(told.key, told.time, told.request) for told in group]
         table = recompute(project, stores, asked, names, one.purpose, one.offset)
     return [{name: written(row[name]) for name in names} for row in table.to_pylist()]
 
 
-def _of_events(project: Project) -> set[str]:
-    """Name the features whose values rest on events alone."""
-    found = set()
-    for name in project.get(FEATURES):
-        read = with_inputs(project, [name])
-        are_own = any(one.from_ is None and one.expression is None for one in read.values())
-        if not are_own and not reading_beside(project, read):
-            found.add(name)
-    return found
+class _Meant:
+    """Tells what answers meant: by which definitions, and what they rest on beside events."""
 
-
-class _Causes:
-    """Tells why a value is not what it was."""
-
-    def __init__(self, project: Project, stores: Stores, now: datetime) -> None:
+    def __init__(self, project: Project, stores: Stores) -> None:
         self._project = project
-        self._now = now
-        finished = [one.finished for one in stores.ledger.erasures() if one.finished is not None]
-        self._last_erasure = max(finished, default=None)
-        self._taken_out = _taken_out(stores)
+        self._stores = stores
+        self._used: dict[str, Project | None] = {"": project}
+        self._versions: dict[str, Mapping[str, str]] = {}
+        self._beside: dict[tuple[str, str], tuple[str | None, list[str]]] = {}
 
-    def of(self, told: Told, feature: str, found: str) -> Difference:
-        """Describe a difference."""
-        return Difference(
-            told.by,
-            told.name,
-            _key_text(told),
-            feature,
-            told.time,
-            told.offset,
-            told.values[feature],
-            found,
-            self._cause(told, feature),
-        )
+    def project(self, told: Told) -> Project:
+        """Return the project that an answer is made again by."""
+        used = self._as_used(told)
+        assert used is not None
+        return used
 
-    def _cause(self, told: Told, feature: str) -> Cause:
-        if told.rules is not None and told.rules != rules_of(self._project, told.purpose):
-            return "rules"
-        # What is kept follows the log, erasures too: it has no past to rest on.
-        last = self._last_erasure
-        if told.by != "kept" and last is not None and told.time <= last:
-            return "erased"
-        read = with_inputs(self._project, [feature]).values()
-        if any(self._reaches_what_is_gone(one, told) for one in read):
-            return "retention"
-        return UNEXPLAINED
+    def unchanged(self, told: Told) -> list[str]:
+        """Name the features that are what they were."""
+        used = self._as_used(told)
+        if used is None:
+            return []  # nobody keeps that version any more
+        if told.version not in self._versions:
+            names = used.get(FEATURES)
+            self._versions[told.version] = {name: feature_version(used, name) for name in names}
+        versions = self._versions[told.version]
+        return [name for name, version in told.versions.items() if versions.get(name) == version]
 
-    def _reaches_what_is_gone(self, feature: FeatureDefinition, told: Told) -> bool:
-        """Say whether a value rests on rows, or properties, that were taken out since."""
-        last = self._taken_out.get(feature.from_ or "")
-        if feature.from_ is None or last is None:
-            return False
-        if told.by != "kept" and last < told.time:
-            return False
-        event = known_events(self._project)[feature.from_]
-        kept = [event.retention, *(one.retention for one in event.properties.values())]
-        reach = 0
-        if feature.window is not None:
-            hop = DEFAULT_HOP if feature.hop is None else feature.hop.microseconds
-            reach = to_microseconds(told.time) - feature.window.microseconds - hop
-        return any(
-            one is not None and reach < to_microseconds(one.before(self._now)) for one in kept
-        )
+    def beyond(self, told: Told, name: str) -> str | None:
+        """Say why a value cannot be made again, if more than is known decided it."""
+        place = (told.version, name)
+        if place not in self._beside:
+            self._beside[place] = self._reads(self.project(told), name)
+        reason, requests = self._beside[place]
+        if reason is None and not told.request.keys() >= set(requests):
+            return "what came with the request was not noted"
+        return reason
 
+    def _as_used(self, told: Told) -> Project | None:
+        if told.version not in self._used:
+            try:
+                used = as_used(self._project, self._stores.ledger, told.version)
+            except (Refused, UnknownName):
+                self._used[told.version] = None
+            else:
+                self._used[told.version] = used
+        return self._used[told.version]
 
-def _taken_out(stores: Stores) -> dict[str, datetime]:
-    """Say when rows or properties of each event were last taken out for their age."""
-    found: dict[str, datetime] = {}
-    last = 0
-    while entries := stores.ledger.audit(last, AUDITED):
-        last = entries[-1].seq
-        for entry in entries:
-            if entry.action == "events.retain":
-                found |= {field.partition(".")[0]: entry.at for field in entry.detail}
-    return found
-
-
-def _key_text(told: Told) -> str:
-    parts = (part.hex() if isinstance(part, bytes) else str(part) for part in told.key)
-    return "/".join(parts)
+    def _reads(self, project: Project, name: str) -> tuple[str | None, list[str]]:
+        read = with_inputs(project, [name])
+        requests = [key for key, one in read.items() if one.request is not None]
+        if any(one.sql is not None or one.python is not None for one in read.values()):
+            return "it is a statement or function of the project's own", requests
+        if properties_read(project, reading_beside(project, read)):
+            return "it reads reference data", requests
+        return None, requests
 
 
 def _erased(stores: Stores, since: datetime | None) -> int:

@@ -72,9 +72,10 @@ class LiveSource:
         if len(server.kept.view.plans[0].source.key) > 1:
             written = key.split("/")
         found = server.key([unquote(part) for part in written])
-        served = server.get(*found, request=server.request(request))
-        if entity in PEOPLE and "@" not in view:  # an older version is not proved any more
-            self._sampler.offer(server.kept, found[0], served)
+        given = server.request(request)
+        served = server.get(*found, request=given)
+        if entity in PEOPLE:
+            self._sampler.offer(server.kept, found[0], served, given)
         return served
 
     def compile_views(self) -> None:
