@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from math import log
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from liftwerk.features.expression import cycle, evaluate, parse_expression
+from liftwerk.features.expression import cycle, evaluate, for_one, parse_expression
 
 TYPES = {"a": "number", "b": "number", "name": "string"}
 A = np.array([4.0, -1.0, 0.0, np.nan, 1e308])
@@ -73,3 +76,31 @@ def test_a_circle_is_found() -> None:
     assert cycle(parsed) == ["b", "c", "b"]
     del parsed["c"]
     assert cycle(parsed) == []
+
+
+_NUMBERS = st.floats(allow_nan=True, allow_infinity=False) | st.sampled_from([0.0, -1.0, 2.0])
+_TERMS = st.recursive(
+    st.sampled_from(["a", "b", "0", "3", "0.25"]),
+    lambda part: st.one_of(
+        st.builds("{} {} {}".format, part, st.sampled_from("+-*/"), part),
+        st.builds("{}({})".format, st.sampled_from(["-", "ln", "sqrt", "abs", ""]), part),
+        st.builds(
+            "{}({}, {})".format, st.sampled_from(["coalesce", "least", "greatest"]), part, part
+        ),
+        st.builds(
+            "case when {} {} {} then {} else {} end".format,
+            *(part, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), part, part, part),
+        ),
+        st.builds("case when {} < {} then {} end".format, part, part, part),
+    ),
+    max_leaves=8,
+)
+
+
+@given(_TERMS, _NUMBERS, _NUMBERS)
+def test_one_row_is_reckoned_as_many_are(text: str, a: float, b: float) -> None:
+    expression = parse_expression(text, TYPES)
+    (of_many,) = evaluate(expression, {"a": np.array([a]), "b": np.array([b])}, 1).tolist()
+    alone = for_one(expression)({"a": a, "b": b})
+    assert math.isnan(alone) == math.isnan(of_many)
+    assert math.isnan(alone) or alone == of_many
