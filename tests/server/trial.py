@@ -553,6 +553,11 @@ class TrialSource:
     def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         raise UnknownName(f"no [feature_views.{view}] is declared", "liftwerk.toml", key)
 
+    def features_at_hand(
+        self, view: str, entity: str, key: str, request: Mapping[str, str]
+    ) -> Served | None:
+        return self.features(view, entity, key, request)
+
     def compile_views(self) -> None:
         return None
 

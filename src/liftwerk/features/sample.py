@@ -78,6 +78,7 @@ class Sampler:
         self._rng = rng
         self._waiting: queue.Queue[_Answer | None] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def offer(
         self, kept: KeptView, leaf: bytes, served: Served, request: Mapping[str, Any] | None = None
@@ -103,9 +104,10 @@ class Sampler:
         except queue.Full:
             self.lost += 1
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
-            self._thread.start()
+        with self._starting:  # several threads may tell
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         """Write what waits, and end the thread."""

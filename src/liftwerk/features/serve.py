@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from msgspec import ValidationError, convert
 
@@ -21,7 +20,7 @@ from liftwerk.features.checks.flags import read_held
 from liftwerk.features.concerned import Key
 from liftwerk.features.definition import key_types, parsed
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
-from liftwerk.features.expression import Expression, evaluate
+from liftwerk.features.expression import Reckoning, for_one
 from liftwerk.features.join import KEY_TYPES
 from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.older import as_used
@@ -49,6 +48,11 @@ class Server:
         The view, or ``VIEW@VERSION``.
     clock : Clock
 
+    Attributes
+    ----------
+    at_hand : bool
+        Whether an answer takes rows of files and arithmetic alone: it waits for nobody then.
+
     Raises
     ------
     UnknownName
@@ -64,12 +68,13 @@ class Server:
         self._flag: tuple[int, Flag | None] = (-1, None)
         every = with_inputs(project, self.kept.declared.features)
         self._reader = Reader(self.kept.view.grids, self.kept.view.readings)
-        self._expressions: dict[str, Expression] = {
-            feature: parsed(project, declared)
-            for feature, declared in every.items()
-            if declared.expression is not None
-        }
+        self._expressions: dict[str, tuple[tuple[str, ...], Reckoning]] = {}
+        for feature, declared in every.items():
+            if declared.expression is not None:
+                expression = parsed(project, declared)
+                self._expressions[feature] = (expression.names, for_one(expression))
         self._beside = reading_beside(project, every)
+        self.at_hand = stores.embedded and not self._beside
         self._requests = {
             name: _REQUESTS[one.request] for name, one in every.items() if one.request is not None
         }
@@ -274,13 +279,12 @@ class Server:
         missing = {**unknown}
         values |= beside
         missing |= {name: "not_given" for name in self._requests if values[name] is None}
-        for name, expression in self._expressions.items():
-            columns = {read: _column(values[read]) for read in expression.names}
-            (number,) = evaluate(expression, columns, 1).tolist()
+        for name, (reads, reckon) in self._expressions.items():
+            number = reckon({read: _number(values[read]) for read in reads})
             values[name] = number
             if isnan(number):
                 values[name] = None
-                why = [missing[read] for read in expression.names if read in missing]
+                why = [missing[read] for read in reads if read in missing]
                 missing[name] = next(iter(why), "no_answer")
         for name in self._times:
             if values[name] is not None:
@@ -292,5 +296,7 @@ class Server:
         )
 
 
-def _column(value: Any) -> Any:
-    return np.array([np.nan if value is None else float(value)])
+def _number(value: Any) -> float:
+    if value is None:
+        return nan
+    return float(value)

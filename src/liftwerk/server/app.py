@@ -13,6 +13,7 @@ from litestar.static_files import create_static_files_router
 
 from liftwerk.server import api
 from liftwerk.server.answers import EXCEPTION_HANDLERS
+from liftwerk.server.at_hand import AtHand
 from liftwerk.server.collect import collect_ready, events
 from liftwerk.server.collector import OpenDoor, closing, give_door, give_stock
 from liftwerk.server.consent import consent
@@ -156,7 +157,7 @@ def guard(
         ),
         logging_config=None,
     )
-    return Guard(Counted(Preflight(InTime(app))), token=token, hosts=hosts)
+    return Guard(Counted(Preflight(InTime(AtHand(app, values)))), token=token, hosts=hosts)
 
 
 def collect_app(

@@ -31,6 +31,11 @@ class Reader:
         """Whether the source is open."""
         return self._source is not None
 
+    @property
+    def source(self) -> ReportSource | None:
+        """The source, once it is open: for questions that another thread may ask."""
+        return self._source
+
     async def open(self) -> None:
         """Open the source, unless it is open."""
         if self._source is None:

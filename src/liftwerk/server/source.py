@@ -288,8 +288,8 @@ class Status(TypedDict, total=False):
 class ReportSource(Protocol):
     """What the loop knows, as the server reads it.
 
-    All methods are called from one thread, the one in which the source was opened, so that a
-    source may keep connections that belong to a thread. Lists come newest first.
+    All methods but `features_at_hand` are called from one thread, the one in which the source was
+    opened, so that a source may keep connections that belong to a thread. Lists come newest first.
     """
 
     def report(self) -> dict[str, Any] | None:
@@ -364,6 +364,15 @@ class ReportSource(Protocol):
             parts of its key, with a ``/`` between them.
         request : mapping of str to str
             What comes with the request: feature -> value.
+        """
+        ...
+
+    def features_at_hand(
+        self, view: str, entity: str, key: str, request: Mapping[str, str]
+    ) -> Served | None:
+        """Return what `features` does, or None if it would not be there within microseconds.
+
+        Asked from another thread than the source's own, also while that one is at work.
         """
         ...
 

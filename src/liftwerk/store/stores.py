@@ -21,7 +21,7 @@ from liftwerk.store.ledger import LEDGERS, Ledger
 from liftwerk.store.online import ONLINES, Online, Row
 from liftwerk.store.outbox import OUTBOXES, Outbox
 from liftwerk.store.tables import TABLES, Tables
-from liftwerk.store.urls import open_url
+from liftwerk.store.urls import is_server, open_url
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Stores:
     ids: Ids
     day_keys: DayKeys
     catalogue: Catalogue
+
+    @property
+    def embedded(self) -> bool:
+        """Whether all that is kept lies in files of this machine, and at no server's."""
+        return not any(is_server(url) for url in self.home.urls.values())
 
     def scrub(self) -> None:
         """Remove erased values from the write-ahead logs of every database, and what they made."""

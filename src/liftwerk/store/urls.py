@@ -18,6 +18,17 @@ _HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(?::\d+)?")
 _HIDDEN = "…"
 
 
+def is_server(url: str) -> bool:
+    """Say whether a store is asked over a connection.
+
+    Examples
+    --------
+    >>> is_server("postgresql://db.shop.example/inbox"), is_server("sqlite:/var/inbox.sqlite")
+    (True, False)
+    """
+    return url.partition(":")[0] in SERVERS
+
+
 def open_url(promise: str, kinds: Mapping[str, str], url: str) -> Any:
     """Open the store that a URL names.
 
