@@ -13,12 +13,13 @@ from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
 from liftwerk.errors import DefinitionError, Refused, UnknownName
 from liftwerk.features.concerned import mark_stale
-from liftwerk.features.older import as_used, kept_names
+from liftwerk.features.older import as_used, drop_orphans, kept_names
 from liftwerk.features.serve import Server
 from liftwerk.features.standing import standings
 from liftwerk.features.update import Updater
 from liftwerk.features.used import put_to_use, view_version
 from liftwerk.identity.resolve import leaf_of
+from liftwerk.project.features import undeclared_versions
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
@@ -129,3 +130,19 @@ def test_where_other_people_may_be_read_the_old_version_is_refused(stores: Store
     both = shop("30d", (older,), identity={"at_most": 2})
     with pytest.raises(Refused, match="who may be read"):
         Server(both, stores, older, FixedClock(AT))
+
+
+def test_what_nobody_declares_any_more_is_told_and_forgotten(stores: Stores) -> None:
+    old = shop("2d")
+    buy(old, stores, 1, "5.00", AT)
+    use(old, stores, AT)
+    short = f"crm@{view_version(old, 'crm')}"
+    new = shop("30d")
+    use(new, stores, AT)
+    assert undeclared_versions(new, stores) == [short]
+    assert undeclared_versions(shop("30d", (short[:12],)), stores) == []
+    gone = drop_orphans(new, stores)
+    assert gone[short] == 1
+    assert {name.partition("/")[0] for name in gone} == {short}
+    assert undeclared_versions(new, stores) == []
+    assert served(new, stores, "crm", AT + timedelta(hours=1))["spend"] == 5.0

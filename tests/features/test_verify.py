@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,36 @@ def test_retention_is_a_cause(stores: Stores) -> None:
     found = verified(shorter, stores)
     assert found.holds
     assert set(found.causes) == {"retention"}
+
+
+def test_what_became_of_drawn_answers_is_counted(stores: Stores) -> None:
+    project = shop()
+    lived(project, stores)
+    assert put(project, stores, withdrawn(4), source="till", at=at(4)) == []
+    sorts(project, stores)
+    clock, counted = FixedClock(at(5)), Counter[str]()
+    server = Server(project, stores, "crm", clock)
+    rng = np.random.default_rng(1)
+
+    def count(outcome: str, many: int) -> None:
+        counted[outcome] += many
+
+    sampler = Sampler(project, stores, clock, rng, count=count)
+    for leaf in (ADA, BOB):
+        sampler.offer(server.kept, leaf, server.get(leaf))
+    sampler.close()
+    full = Sampler(project, stores, clock, rng, waiting=1, count=count)
+    answer = server.get(BOB)
+    inbox = sqlite3.connect(stores.home.path / "inbox.sqlite", isolation_level=None)
+    inbox.execute("BEGIN IMMEDIATE")  # somebody else writes: who notes has to wait
+    for _ in range(9):
+        full.offer(server.kept, BOB, answer)
+    inbox.execute("ROLLBACK")
+    inbox.close()
+    full.close()
+    assert counted["left_out"] == 1
+    assert counted["lost"] == full.lost > 0
+    assert counted.total() == 11
 
 
 def test_who_took_back_a_consent_is_not_noted(stores: Stores) -> None:

@@ -146,6 +146,7 @@ def test_several_spaces_move_in_one_transaction_or_not_at_all(reopen: Open) -> N
     together = {CRM: Changes(progress, [(b"leaf", b"2")]), MEMBERS: Changes(alone)}
     after = online.apply(together, 7, later)
     assert online.spaces() == [Space(CRM, after, 1), Space(MEMBERS, after, 1)]
+    assert online.names() == [CRM, MEMBERS]
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * (KEY_MAX + 1)])

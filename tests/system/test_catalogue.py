@@ -92,6 +92,15 @@ def test_both_versions_are_served_until_consumers_have_moved(tmp_path: Path) -> 
             get("visitors@00000000")
         assert refused.value.code == 404
         refused.value.close()
+    assert call("features", "prune", "--dry-run", "--json", cwd=project).stdout == "[]\n"
+    change(project, f'\nalso = ["{older}"]', "")
+    listed = call("features", "list", cwd=project)
+    assert "which nobody declares any more: liftwerk features prune" in listed.stdout
+    told = json.loads(call("status", "--json", cwd=project).stdout)["undeclared"]
+    assert [name[: len(older)] for name in told] == [older]
+    gone = json.loads(call("features", "prune", "--json", cwd=project).stdout)
+    assert {one["space"]: one["rows"] for one in gone}[told[0]] == 2
+    assert json.loads(call("status", "--json", cwd=project).stdout)["undeclared"] == []
 
 
 def test_a_lineage_is_told_by_command(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,14 @@ from liftwerk.store.stores import open_stores
 from tests.system.collector import post, serving, view
 from tests.system.conftest import call
 from tests.system.test_features import project_in
+
+SECONDS = 60
+
+
+def scraped(address: str) -> bytes:
+    with urlopen(f"{address}metrics") as answer:
+        found: bytes = answer.read()
+    return found
 
 
 def test_what_a_server_told_is_proved(tmp_path: Path) -> None:
@@ -42,6 +51,11 @@ def test_what_a_server_told_is_proved(tmp_path: Path) -> None:
             address = f"http://127.0.0.1:{server.port}/v1/features/customer/visitor%3Av1"
             with urlopen(f"{address}?view=visitors") as answer:
                 assert json.load(answer)["values"]["views"] == 2.0
+        noted = b'liftwerk_feature_samples_total{outcome="noted"} 2.0'
+        deadline = time.monotonic() + SECONDS
+        while noted not in scraped(server.address):  # it is written behind the answer
+            assert time.monotonic() < deadline, scraped(server.address)
+            time.sleep(0.05)
         assert server.stop() == 0
     assert call("events", "compact", cwd=project).returncode == 0
     proved = call("features", "verify", "--json", cwd=project)

@@ -1,4 +1,4 @@
-"""`features list`, `show`, `diff` and `lineage`: what is declared, and where it comes from."""
+"""`features list`, `show`, `diff`, `prune` and `lineage`: what is declared, and where from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
-    from liftwerk.features import catalogue, diff, used
+    from liftwerk.features import catalogue, diff, older, used
     from liftwerk.governance import lineage as graphs
     from liftwerk.project import features as told
     from liftwerk.project.door import Project
@@ -24,6 +24,7 @@ else:
     catalogue = LazyModule("liftwerk.features.catalogue")
     diff = LazyModule("liftwerk.features.diff")
     graphs = LazyModule("liftwerk.governance.lineage")
+    older = LazyModule("liftwerk.features.older")
     told = LazyModule("liftwerk.project.features")
     used = LazyModule("liftwerk.features.used")
 
@@ -46,7 +47,11 @@ def list_(*, search: str = "", common: Common = DEFAULTS) -> None:
     """
     with open_project(common) as project:
         now = project.clock.now()
-        found = told.catalogue_rows(project.definitions, _stores(project), now, search)
+        stores = _stores(project)
+        found = told.catalogue_rows(project.definitions, stores, now, search)
+        left: list[str] = []
+        if stores is not None:
+            left = told.undeclared_versions(project.definitions, stores)
 
     def render() -> None:
         if not found:
@@ -71,6 +76,9 @@ def list_(*, search: str = "", common: Common = DEFAULTS) -> None:
         ]
         columns = ("feature", "about", "what", "privacy", "kept in", "fresh", "owner", "version")
         show.table("", (*columns, "deprecated"), rows)
+        if left:
+            said = f"values are kept of {', '.join(left)}, which nobody declares any more"
+            out.print(f"{said}: liftwerk features prune", style="dim", markup=False, soft_wrap=True)
 
     emit(common, found, render)
 
@@ -173,6 +181,43 @@ def diff_(name: str, before: str = "", after: str = "", /, *, common: Common = D
     }
     emit(common, document, render)
     return int(found.values)
+
+
+@features.command
+def prune(
+    *, dry_run: Annotated[bool, Parameter(negative="")] = False, common: Common = DEFAULTS
+) -> None:
+    """Forget values of versions of views that nobody declares any more.
+
+    A view whose definition changes is filled beside the old values, which stay until they are
+    forgotten: by this, or by the next erasure or retention. A version that a view names in `also`
+    is declared.
+
+    Parameters
+    ----------
+    dry_run
+        Say what would go, and change nothing.
+    """
+    with open_project(common) as project:
+        given = (project.definitions, project.stores)
+        if dry_run:
+            names = set(older.orphans(*given))
+            kept = project.stores.online.spaces()
+            gone = {one.name: one.rows for one in kept if one.name in names}
+        else:
+            gone = older.drop_orphans(*given)
+
+    def render() -> None:
+        if not gone:
+            out.print("every version that is kept is declared", markup=False)
+            return
+        title = "Gone"
+        if dry_run:
+            title = "Would go"
+        rows = [[name, fmt.number(many)] for name, many in gone.items()]
+        show.table(title, ("version", "rows#"), rows)
+
+    emit(common, [{"space": name, "rows": many} for name, many in gone.items()], render)
 
 
 @app.command(group="Governance")

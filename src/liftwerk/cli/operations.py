@@ -134,6 +134,10 @@ def status(*, common: Common = DEFAULTS) -> None:
                 "audit": facts["audit"].get("words", ""),
             },
         )
+        if facts["undeclared"]:
+            names = ", ".join(facts["undeclared"])
+            said = f"values are kept of {names}, which nobody declares any more"
+            out.print(f"{said}: liftwerk features prune", markup=False, soft_wrap=True)
         show.pairs("Events", events)
         show.stages(facts["stages"])
 

@@ -19,7 +19,7 @@ from liftwerk.features.used import DEPENDS, view_version
 from liftwerk.features.version import feature_versions
 from liftwerk.features.views import FEATURE_VIEWS, FeatureView
 from liftwerk.store.ledger import Ledger, UsedDefinition
-from liftwerk.store.online import Online, Space
+from liftwerk.store.online import Online
 from liftwerk.store.stores import Stores
 
 T = TypeVar("T")
@@ -80,8 +80,8 @@ def as_used(project: Project, ledger: Ledger, name: str) -> Project:
     return older
 
 
-def orphans(project: Project, stores: Stores) -> list[Space]:
-    """List what is kept of versions of views that nobody declares any more, by name.
+def orphans(project: Project, stores: Stores) -> list[str]:
+    """Name the spaces that are kept of versions of views that nobody declares any more.
 
     Parameters
     ----------
@@ -97,28 +97,30 @@ def orphans(project: Project, stores: Stores) -> list[Space]:
             continue
         declared.add(f"{name.partition('@')[0]}@{view_version(used, name)}")
     return [
-        space
-        for space in stores.online.spaces()
-        if "@" in space.name and not any(space.name.startswith(one) for one in declared)
+        name
+        for name in stores.online.names()
+        if "@" in name and not any(name.startswith(one) for one in declared)
     ]
 
 
-def drop_orphans(project: Project, stores: Stores) -> list[Space]:
-    """Forget what is kept of versions that nobody declares any more; returns what it was.
+def drop_orphans(project: Project, stores: Stores) -> dict[str, int]:
+    """Forget what is kept of versions that nobody declares any more.
 
     Nobody keeps such values up to date, so that they would outlive whom they are about.
+
+    Returns
+    -------
+    dict of str to int
+        Space -> how many rows went.
     """
-    found = orphans(project, stores)
-    for space in found:
-        stores.online.drop(space.name)
-    return found
+    return {name: stores.online.drop(name) for name in orphans(project, stores)}
 
 
 def drop_version(online: Online, name: str) -> None:
     """Forget what is kept of a version of a view."""
-    for space in online.spaces():
-        if space.name.startswith(name):
-            online.drop(space.name)
+    for space in online.names():
+        if space.startswith(name):
+            online.drop(space)
 
 
 def _demand_same(older: Project, versions: dict[str, str], name: str) -> None:

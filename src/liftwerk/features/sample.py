@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -55,6 +55,9 @@ class Sampler:
         Draws which answers are noted.
     waiting : int
         Answers that wait to be written at most.
+    count : callable, optional
+        Told what became of some answers that were drawn, and how many: ``noted``, ``left_out`` (of
+        whoever may not be used for the purpose) or ``lost``.
 
     Attributes
     ----------
@@ -69,11 +72,13 @@ class Sampler:
         clock: Clock,
         rng: np.random.Generator,
         waiting: int = WAITING,
+        count: Callable[[str, int], None] | None = None,
     ) -> None:
         self.lost = 0
         self._project = project
         self._stores = stores
         self._used: dict[str, Project] = {}
+        self._count = count
         self._clock = clock
         self._rng = rng
         self._waiting: queue.Queue[_Answer | None] = queue.Queue(waiting)
@@ -102,7 +107,7 @@ class Sampler:
         try:
             self._waiting.put_nowait(_Answer(kept, leaf, served, request or {}))
         except queue.Full:
-            self.lost += 1
+            self._lose(1)
             return
         with self._starting:  # several threads may tell
             if self._thread is None:
@@ -127,7 +132,15 @@ class Sampler:
             try:
                 self._write(noted)
             except LiftwerkError:
-                self.lost += len(noted)
+                self._lose(len(noted))
+
+    def _lose(self, many: int) -> None:
+        self.lost += many
+        self._tell("lost", many)
+
+    def _tell(self, outcome: str, many: int) -> None:
+        if self._count is not None and many:
+            self._count(outcome, many)
 
     def _write(self, answers: Sequence[_Answer]) -> None:
         allowed = [one for one in answers if self._may_be_kept(one)]
@@ -138,6 +151,8 @@ class Sampler:
             [(one.leaf, self._envelope(one)) for one in allowed],
             self._clock.now(),
         )
+        self._tell("noted", len(allowed))
+        self._tell("left_out", len(answers) - len(allowed))
 
     def _may_be_kept(self, one: _Answer) -> bool:
         """Say whether what happens now may be used for the view's purpose."""

@@ -18,6 +18,7 @@ from liftwerk.features.checks.sample import sampled, values_of
 from liftwerk.features.checks.sketch import Sketch, sketch
 from liftwerk.features.diff import difference, written_keys
 from liftwerk.features.kept import kept_view
+from liftwerk.features.older import orphans
 from liftwerk.features.standing import Standing, standings
 from liftwerk.features.used import SHORT, Version, versions_of
 from liftwerk.governance.lineage import lineage
@@ -50,6 +51,11 @@ def catalogue_rows(
     if stores is not None:
         stand = standings(project, stores, now)
     return [_row(one, stand) for one in catalogue(project, search)]
+
+
+def undeclared_versions(project: Project, stores: Stores) -> list[str]:
+    """Name the versions of views of which values are kept though nobody declares them."""
+    return list(dict.fromkeys(name.partition("/")[0] for name in orphans(project, stores)))
 
 
 def feature_document(project: Project, stores: Stores | None, now: datetime, name: str) -> Json:

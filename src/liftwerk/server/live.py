@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -26,15 +26,26 @@ from liftwerk.features.sample import Sampler
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
 from liftwerk.governance.lineage import lineage
+from liftwerk.lazy import LazyModule
 from liftwerk.loop import event_counts
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
 from liftwerk.project.decision_log import DecisionLog
-from liftwerk.project.features import catalogue_rows, feature_document, feature_state
+from liftwerk.project.features import (
+    catalogue_rows,
+    feature_document,
+    feature_state,
+    undeclared_versions,
+)
 from liftwerk.project.report import last_report
 from liftwerk.releases.create import Release
 from liftwerk.store.ledger import protocol
 from liftwerk.store.stores import Stores
+
+if TYPE_CHECKING:
+    from liftwerk.server import measures
+else:
+    measures = LazyModule("liftwerk.server.measures")
 
 BATCH = 1000
 
@@ -59,7 +70,11 @@ class LiveSource:
         self.clock = clock or SystemClock()
         self._inventories: dict[str | None, Inventory] = {}
         self._served: dict[str, Server] = {}
-        self._sampler = Sampler(project, stores, self.clock, np.random.default_rng())
+        rng = np.random.default_rng()
+        # Looked up when it counts: what counts in a server is not there before its processes are.
+        self._sampler = Sampler(
+            project, stores, self.clock, rng, count=lambda *told: measures.count_samples(*told)
+        )
 
     def features(self, view: str, entity: str, key: str, request: Mapping[str, str]) -> Served:
         """Return what is known of one entity now, from a view's kept values."""
@@ -205,6 +220,7 @@ class LiveSource:
             "stages": [],
             "champions": {name: ledger.pointer(name) for name in self.project.find(POLICIES) or {}},
             "holdout": {},
+            "undeclared": undeclared_versions(self.project, self.stores),
             "audit": {"entries": check.entries, "ok": check.ok, "words": _chain(check)},
         }
         if snapshot is not None:

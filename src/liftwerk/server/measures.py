@@ -40,6 +40,12 @@ SEQUENCER_ENDS = Counter(
     "How often the process that sorts events into tables ended before it was told to",
     registry=REGISTRY,
 )
+FEATURE_SAMPLES = Counter(
+    "liftwerk_feature_samples",
+    "Answers of feature views that were drawn to be noted, by what became of them",
+    ["outcome"],
+    registry=REGISTRY,
+)
 
 _ACCEPTED = EVENTS.labels("accepted")
 _REFUSED = EVENTS.labels("refused")
@@ -53,6 +59,11 @@ def count_events(done: Collected) -> None:
         _REFUSED.inc(len(done.refused))
     if done.filtered:
         _FILTERED.inc(done.filtered)
+
+
+def count_samples(outcome: str, many: int) -> None:
+    """Count answers of feature views that were drawn to be noted."""
+    FEATURE_SAMPLES.labels(outcome).inc(many)
 
 
 def watch_commit(rows: int, seconds: float, waiting: int) -> None:

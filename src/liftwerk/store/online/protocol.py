@@ -185,6 +185,10 @@ class Online(Protocol):
         """Return how far a space has come; None where there is none."""
         ...
 
+    def names(self) -> list[str]:
+        """Return the names of all spaces, in order; counts nothing."""
+        ...
+
     def spaces(self) -> list[Space]:
         """Return every space, by name; counts all rows."""
         ...

@@ -146,6 +146,11 @@ class PostgresqlOnline:
             return Progress.of(row)
         return None
 
+    def names(self) -> list[str]:
+        """Return the names of all spaces, in order; counts nothing."""
+        sql = 'select name from liftwerk.online_spaces order by name collate "C"'
+        return [name for (name,) in self.server.rows(sql)]
+
     def spaces(self) -> list[Space]:
         """Return every space, by name; counts all rows."""
         sql = (

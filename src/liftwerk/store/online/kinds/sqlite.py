@@ -93,6 +93,10 @@ class SqliteOnline:
             return Progress.of(row)
         return None
 
+    def names(self) -> list[str]:
+        """Return the names of all spaces, in order; counts nothing."""
+        return [name for (name,) in self.database.rows("select name from spaces order by name")]
+
     def spaces(self) -> list[Space]:
         """Return every space, by name; counts all rows."""
         sql = (
