@@ -101,6 +101,8 @@ def test_it_goes_on_where_it_was_while_the_log_went_on(
     steps = history(random.Random(8), events=60)
     come(stores, steps[: len(steps) // 2])
     fill_until(stores, done)
+    ((_, _, offset),) = Updater(SHOP, stores, FixedClock(at(HOUR))).rows()
+    assert offset is None
     with pytest.raises(UnknownName, match="were never made"):
         Server(SHOP, stores, "ads", FixedClock(at(HOUR))).get(next(iter(LEAVES)))
     # Among them are withdrawals, better reports of orders, links and their taking back.

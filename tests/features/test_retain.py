@@ -14,7 +14,7 @@ from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
-from liftwerk.features.kept import kept_view
+from liftwerk.features.kept import UNFILLED, kept_view
 from liftwerk.features.older import orphans
 from liftwerk.features.retain import RETAINING, retain
 from liftwerk.features.serve import Server
@@ -194,3 +194,16 @@ def test_what_nobody_declares_any_more_does_not_outlive_it(stores: Stores) -> No
     assert kept_view(SPEND, "ads").space in orphans(changed, stores)
     retain(changed, stores, HALF)
     assert orphans(changed, stores) == []
+
+
+def test_a_fill_that_was_under_way_begins_anew(stores: Stores) -> None:
+    """Its first part may hold what is gone by the time of the last."""
+    bought = order(1, "x", "5.00", **by("ada@x.org", 1))
+    assert put(SPEND, stores, bought, source="till", at=at(50)) == []
+    compact(SPEND, stores, FixedClock(at(50)))
+    space = kept_view(SPEND, "ads").space
+    stores.online.apply({space: Changes(None, [(ADA, b"half")])}, UNFILLED, at(50))
+    retain(SPEND, stores, HALF)
+    assert stores.online.progress(space) is None
+    followed(SPEND, stores)
+    assert spent(stores, ADA) == 0.0

@@ -184,7 +184,7 @@ def backfill(
         if not found:
             out.print("no view is declared: see [feature_views.NAME]", markup=False)
             return
-        cells = [[name, fmt.number(many), fmt.number(offset)] for name, many, offset in rows]
+        cells = [[name, fmt.number(many), _known(offset)] for name, many, offset in rows]
         show.table(f"Up to date in {seconds:.1f} s", ("view", "rows#", "offset#"), cells)
         for name, flag in held.items():
             if flag is not None:
@@ -192,6 +192,12 @@ def backfill(
 
     emit(common, {"views": found}, render)
     return int(any(held.values()))
+
+
+def _known(offset: int | None) -> str:
+    if offset is None:
+        return "not told yet"
+    return fmt.number(offset)
 
 
 def _costs(common: Common, found: list[Cost]) -> None:

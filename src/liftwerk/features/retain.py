@@ -20,6 +20,7 @@ from liftwerk.events.retain import Expired, expired
 from liftwerk.events.retain import retain as take_out
 from liftwerk.events.tail import Tail
 from liftwerk.faults import fault
+from liftwerk.features.checks.flags import FLAGS
 from liftwerk.features.concerned import (
     Key,
     derived_columns,
@@ -62,15 +63,20 @@ def retain(project: Project, stores: Stores, clock: Clock, most: int = MOST_MARK
         What went. Again at the same time, nothing does.
     """
     now = clock.now()
-    _recover(project, stores)
+    views = _views(project, stores)
+    if stores.online.progress(RETAINING) is not None:
+        # Somebody was killed before rows were marked, and whom these were about is gone.
+        for kept in views:
+            _fill_anew(stores, kept)
+        stores.online.drop(RETAINING)
     due = expired(project, stores, now)
     if not due:
         return []
     drop_orphans(project, stores)
-    views = _filled(project, stores)
     if not views:
         return take_out(project, stores, FixedClock(now))
-    found = {kept.name: _keys(project, stores, kept, due) for kept in views}
+    filled = [kept for kept in views if is_filled(stores.online.progress(kept.space))]
+    concerned = {kept.name: _keys(project, stores, kept, due) for kept in filled}
     before = _customers(project, stores)
     with fault("retention_intent"):
         intent = Changes(stores.online.progress(RETAINING), [(b"began", b"")])
@@ -78,41 +84,30 @@ def retain(project: Project, stores: Stores, clock: Clock, most: int = MOST_MARK
     gone = take_out(project, stores, FixedClock(now))
     moved = _moved(before, _customers(project, stores))
     for kept in views:
-        keys = found[kept.name] | named_by(project, stores, kept, moved)
-        if kept.entity in PEOPLE:
-            keys |= {(leaf,) for leaf in moved}
-        if len(keys) > most:
-            _fill_anew(stores, kept)
-        else:
+        keys = concerned.get(kept.name, set())
+        if moved and kept.name in concerned:
+            keys |= named_by(project, stores, kept, moved)
+            if kept.entity in PEOPLE:
+                keys |= {(leaf,) for leaf in moved}
+        is_whole = kept.name in concerned and is_filled(stores.online.progress(kept.space))
+        # A fill that was under way may have read what is gone.
+        if is_whole and len(keys) <= most:
             mark(stores, kept, keys)
+        else:
+            _fill_anew(stores, kept)
+    stores.online.drop(FLAGS)  # a worst value may have been of what went; it is raised again
     stores.online.drop(RETAINING)
     return gone
 
 
-def _recover(project: Project, stores: Stores) -> None:
-    """Have all views filled anew if somebody was killed before they were marked."""
-    if stores.online.progress(RETAINING) is None:
-        return
-    for kept in _filled(project, stores):
-        _fill_anew(stores, kept)
-    stores.online.drop(RETAINING)
-
-
-def _filled(project: Project, stores: Stores) -> list[KeptView]:
-    """Return the views that hold values; of one that is being filled, forget what is there."""
+def _views(project: Project, stores: Stores) -> list[KeptView]:
     found = []
     for name in kept_names(project):
         try:
-            kept = kept_view(as_used(project, stores.ledger, name), name)
+            found.append(kept_view(as_used(project, stores.ledger, name), name))
         except (Refused, UnknownName):
             # What can't be made anew must not outlive what it is made of.
             drop_version(stores.online, name)
-            continue
-        progress = stores.online.progress(kept.space)
-        if is_filled(progress):
-            found.append(kept)
-        elif progress is not None:
-            _fill_anew(stores, kept)
     return found
 
 

@@ -18,7 +18,7 @@ from liftwerk.features.checks.flags import lower
 from liftwerk.features.checks.watch import Watch
 from liftwerk.features.consented import Consented
 from liftwerk.features.fill import Fill, Tell
-from liftwerk.features.kept import UNFILLED, kept_view
+from liftwerk.features.kept import UNFILLED, is_filled, kept_view
 from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.step import Step
 from liftwerk.identity.customers import Customers
@@ -134,11 +134,15 @@ class Updater:
                 self._stores.online.drop(space)
             lower(self._stores.online, kept.space, self._clock.now())
 
-    def rows(self) -> list[tuple[str, int, int]]:
-        """Return each view that was filled, with its number of rows and its offset."""
+    def rows(self) -> list[tuple[str, int, int | None]]:
+        """Return each view of which there is anything: its rows, and its offset once it is full."""
         spaces = {space.name: space for space in self._stores.online.spaces()}
-        return [
-            (kept.name, spaces[kept.space].rows, spaces[kept.space].progress.offset)
-            for kept in self.views
-            if kept.space in spaces
-        ]
+        found: list[tuple[str, int, int | None]] = []
+        for kept in self.views:
+            if kept.space not in spaces:
+                continue
+            space, offset = spaces[kept.space], None
+            if is_filled(space.progress):
+                offset = space.progress.offset
+            found.append((kept.name, space.rows, offset))
+        return found
