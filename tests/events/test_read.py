@@ -100,6 +100,21 @@ def test_a_withdrawal_is_found_by_any_identifier(
     assert seen(shop, stores, "personalisation") == [3]
 
 
+def test_a_withdrawal_is_older_than_a_namespace(
+    shop: Project, stores: Stores, clock: FixedClock
+) -> None:
+    taken_back = {"granted": [], "withdrawn": ["personalisation"]}
+    put(shop, stores, event("consent_changed", 1, properties=taken_back))
+    compact(shop, stores, clock)
+    more = shop_with(identifiers={**SHOP["identifiers"], "phone": {"normalise": "none"}})
+    consent = granted("personalisation")
+    put(more, stores, event(number=2, consent=consent))
+    put(more, stores, event(number=3, identifiers={"phone": "7"}, consent=consent))
+    compact(more, stores, clock)
+    seen = read(more, stores, "page_viewed", "personalisation", ["leaf_phone"]).to_pylist()
+    assert seen == [{"leaf_phone": leaf_key("phone", "7")}]
+
+
 def test_the_past_knows_only_what_was_known(
     shop: Project, stores: Stores, clock: FixedClock
 ) -> None:

@@ -31,7 +31,7 @@ from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.scan import BURIED, GRANTS, LEAVES, WITHDRAWALS, Scans
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import identifiers
-from liftwerk.events.state import State, Wanted
+from liftwerk.events.state import Relation, State, Wanted
 from liftwerk.events.tail import Behind
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
 from liftwerk.privacy.permitted import NOW, AsOf
@@ -39,6 +39,8 @@ from liftwerk.store.stores import Stores
 
 ERASURE = "erasure"
 """The one purpose for which those are still found who are being erased."""
+
+_CHANGES = "_changes_of_consent"
 
 OneCustomer: TypeAlias = Callable[[pyarrow.ChunkedArray], pyarrow.Table]
 
@@ -261,6 +263,9 @@ def _hear(
     one_customer: OneCustomer | None,
 ) -> None:
     """Make the relations of what was said of a purpose, that every scan is held against."""
+    leaves = leaf_columns(schema)
+    if purpose.can_be_withdrawn:
+        _read_changes(connection, schema, state, name)
     for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
         selects = [
             "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
@@ -269,15 +274,42 @@ def _hear(
         if purpose.can_be_withdrawn:
             selects += [
                 f"SELECT {quoted(leaf)} AS leaf, {text(name)} AS purpose, time, known_at,"
-                f' "offset" FROM {changes.sql} WHERE {quoted(leaf)} IS NOT NULL AND NOT synthetic'
-                f" AND list_contains({purposes}, {text(name)})"
-                for changes in state.relations(schema.types["consent_changed"])
-                for leaf in leaf_columns(schema)
-                if leaf in changes.present
+                f' "offset" FROM {_CHANGES} WHERE {quoted(leaf)} IS NOT NULL AND {purposes}'
+                for leaf in leaves
             ]
         connection.execute(f"CREATE TABLE {relation} AS {' UNION ALL '.join(selects)}")
         if one_customer is not None:
             _about_all_leaves(connection, relation, one_customer)
+
+
+def _read_changes(
+    connection: duckdb.DuckDBPyConnection, schema: Schema, state: State, name: str
+) -> None:
+    """Make the relation of the changes of consent that name a purpose: their files are read once.
+
+    ``withdrawn`` and ``granted`` say which of the two they tell of it.
+    """
+    sides = ("withdrawn", "granted")
+    columns = ["time", "known_at", '"offset"', *map(quoted, leaf_columns(schema))]
+    named = {side: f"coalesce(list_contains({side}, {text(name)}), FALSE)" for side in sides}
+    nothing = [f"NULL::TIMESTAMPTZ AS {one}" for one in columns[:2]]
+    nothing += [f"NULL::BIGINT AS {columns[2]}", *(f"NULL::BLOB AS {one}" for one in columns[3:])]
+    selects = [f"SELECT {', '.join(nothing)}, FALSE AS withdrawn, FALSE AS granted WHERE FALSE"]
+    for changes in state.relations(schema.types["consent_changed"]):
+        read = [*columns[:3], *(_present(leaf, changes) for leaf in leaf_columns(schema))]
+        said = ", ".join(f"{sql} AS {side}" for side, sql in named.items())
+        selects.append(
+            f"SELECT {', '.join(read)}, {said} FROM {changes.sql}"
+            f" WHERE NOT synthetic AND ({' OR '.join(named.values())})"
+        )
+    connection.execute(f"CREATE TABLE {_CHANGES} AS {' UNION ALL '.join(selects)}")
+
+
+def _present(leaf: str, relation: Relation) -> str:
+    """Write a column of leaf keys, also where a file is older than its namespace."""
+    if leaf in relation.present:
+        return quoted(leaf)
+    return f"NULL::BLOB AS {quoted(leaf)}"
 
 
 def _about_all_leaves(
