@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -73,7 +75,7 @@ def _order(table: pa.Table) -> pa.Array:
     places = pa.array(range(table.num_rows), pa.int64())
     names = [f"c{place}" for place in range(table.num_columns)]
     numbered = table.rename_columns(names).append_column("place", places)
-    connection = connect()
+    connection = _database(os.getpid()).cursor()
     try:
         connection.register("_rows", numbered)
         found = connection.sql(f"SELECT place FROM _rows ORDER BY {', '.join([*names, 'place'])}")
@@ -83,6 +85,15 @@ def _order(table: pa.Table) -> pa.Array:
         raise InputError(what, "the rows", "leave the column out, or write it as text") from None
     finally:
         connection.close()
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """Open one for a process: opening takes longer than putting a thousand rows in order.
+
+    A process that was forked has none of its parent's threads, and opens its own.
+    """
+    return connect()
 
 
 class _Digest:
