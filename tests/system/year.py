@@ -177,7 +177,7 @@ class Year:
             self.counts["rows of who lived with them"] += sum(touched) - sum(gone)
             self.counts["rows with a value"] += _told(then)
             self.counts["sets with erased customers and the rest equal"] += any(gone) and done.same
-            if self.draw.random() < 0.2:
+            if self.draw.random() < 0.1:
                 self._hold_against_today(before, done.again.table.num_rows)
         return self.counts
 
