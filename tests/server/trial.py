@@ -547,6 +547,7 @@ class TrialSource:
             "stages": stages,
             "champions": {"campaign_email": None},
             "holdout": {"share": 0.05, "customers": 1598},
+            "lost_samples": 3,
             "undeclared": ["crm@0ce716590ce71659"],
             "audit": {"ok": True, "entries": 70, "words": "70 entries, the chain is whole"},
         }

@@ -134,6 +134,9 @@ def status(*, common: Common = DEFAULTS) -> None:
                 "audit": facts["audit"].get("words", ""),
             },
         )
+        if facts["lost_samples"]:
+            many = fmt.number(facts["lost_samples"])
+            out.print(f"{many} answers of feature views were to be noted, and could not be")
         if facts["undeclared"]:
             names = ", ".join(facts["undeclared"])
             said = f"values are kept of {names}, which nobody declares any more"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -29,10 +30,25 @@ from liftwerk.features.served import Served
 from liftwerk.features.told import EVENT, snapshot_of
 from liftwerk.features.version import feature_versions, rules_of
 from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.online import Changes, Online
 from liftwerk.store.stores import Stores
 
 WAITING = 1_000
 """Answers that wait to be written at most."""
+
+
+LOST = "samples"
+"""The space that says how many drawn answers could not be noted, by all processes together."""
+
+_LOST = b"lost"
+
+
+def lost_samples(online: Online) -> int:
+    """Say how many drawn answers could not be noted, as far as that could be kept."""
+    (body,), _ = online.get(LOST, [_LOST])
+    if body is None:
+        return 0
+    return msgspec.msgpack.decode(body, type=int)
 
 
 class _Answer(Struct, frozen=True):
@@ -75,6 +91,7 @@ class Sampler:
         count: Callable[[str, int], None] | None = None,
     ) -> None:
         self.lost = 0
+        self._lost_kept = 0
         self._project = project
         self._stores = stores
         self._used: dict[str, Project] = {}
@@ -133,6 +150,22 @@ class Sampler:
                 self._write(noted)
             except LiftwerkError:
                 self._lose(len(noted))
+            self._keep_lost()
+
+    def _keep_lost(self) -> None:
+        """Add what was lost to what the store knows; what fails is tried after the next answer."""
+        new = self.lost - self._lost_kept
+        if not new:
+            return
+        online = self._stores.online
+        with suppress(LiftwerkError):
+            (body,), progress = online.get(LOST, [_LOST])
+            known = 0
+            if body is not None:
+                known = msgspec.msgpack.decode(body, type=int)
+            puts = [(_LOST, msgspec.msgpack.encode(known + new))]
+            online.apply({LOST: Changes(progress, puts)}, 0, self._clock.now())
+            self._lost_kept += new
 
     def _lose(self, many: int) -> None:
         self.lost += many

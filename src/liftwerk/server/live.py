@@ -22,7 +22,7 @@ from liftwerk.events.inventory.take import take_inventory
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import PEOPLE
 from liftwerk.features.older import kept_names
-from liftwerk.features.sample import Sampler
+from liftwerk.features.sample import Sampler, lost_samples
 from liftwerk.features.serve import Server
 from liftwerk.features.served import Served
 from liftwerk.governance.lineage import lineage
@@ -220,6 +220,7 @@ class LiveSource:
             "stages": [],
             "champions": {name: ledger.pointer(name) for name in self.project.find(POLICIES) or {}},
             "holdout": {},
+            "lost_samples": lost_samples(self.stores.online),
             "undeclared": undeclared_versions(self.project, self.stores),
             "audit": {"entries": check.entries, "ok": check.ok, "words": _chain(check)},
         }

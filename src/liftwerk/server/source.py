@@ -281,6 +281,7 @@ class Status(TypedDict, total=False):
     stages: list[Stage]
     champions: dict[str, str | None]
     holdout: dict[str, Any]
+    lost_samples: int
     undeclared: list[str]
     audit: AuditState
     checks: list[dict[str, str]]
