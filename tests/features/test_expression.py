@@ -45,6 +45,8 @@ def test_values(text: str, values: list[float]) -> None:
     for row in range(len(A)):
         alone = evaluate(expression, {"a": A[row : row + 1], "b": B[row : row + 1]}, 1)
         np.testing.assert_array_equal(alone, found[row : row + 1])
+        one = for_one(expression)({"a": float(A[row]), "b": float(B[row])})
+        np.testing.assert_array_equal(one, found[row])
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,12 @@ FEATURES: dict[str, Any] = {
         "property": "order_id",
     },
     "share": {"entity": "customer", "expression": "views_2h / views"},
+    "seen": {"entity": "session", "from": "page_viewed", "aggregate": "count"},
     "basket": {"entity": "customer", "request": "money"},
 }
 VIEWS = {
     "crm": {"purpose": "ads", "features": ["views", "views_2h", "last_order", "share"]},
+    "visits": {"purpose": "ads", "entity": "session", "features": ["seen"]},
     "till": {"purpose": "ads", "features": ["views", "basket"]},
 }
 
@@ -114,6 +116,7 @@ def asking(
         ("/customer/email:ada@x.org?view=till&basket=dear", 400),
         ("/customer/email:ada@x.org?view=crm&basket=7.50", 400),
         ("/customer/email:ada@x.org?view=crm&view=till", 200),
+        ("/customer/email:ada@x.org?view=visits&view=crm", 200),
         ("/customer/email:ada@x.org?view=", 400),
         ("/customer/email:ada@x.org", 400),
         ("/customer/%FF?view=crm", 400),
@@ -123,6 +126,9 @@ def asking(
         ("/customer/?view=crm", 404),
         ("/customer//?view=crm", 404),
         ("/customer?view=crm", 404),
+        ("/session/s1?view=visits", 200),
+        ("/session//?view=visits", 404),
+        ("/session?view=visits", 404),
     ],
 )
 def test_an_answer_is_the_same_at_hand_and_from_afar(

@@ -8,6 +8,8 @@ address, and says what is wrong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -57,14 +59,18 @@ class AtHand:
     def _served(self, scope: Any) -> Served | None:
         source = self._values.source
         entity, _, key = scope["path"].removeprefix(FEATURES).partition("/")
-        written = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = dict(written)
-        view = given.pop("view", "")
-        is_once = len(given) + 1 == len(written)
-        if source is None or not key.strip("/") or not view or not is_once:
+        view, given = _asked(scope["query_string"])
+        if source is None or not key.strip("/") or not view:
             return None
         try:
             quoted = quoted_in(scope["raw_path"], f"{FEATURES}{entity}/")
             return source.features_at_hand(view, entity, quoted, given)
         except LiftwerkError:
             return None
+
+
+@lru_cache(1024)  # many ask for the same view
+def _asked(query: bytes) -> tuple[str, Mapping[str, str]]:
+    """Read which view is meant, and what comes with the request."""
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return given.pop("view", ""), given

@@ -63,6 +63,9 @@ HEADERS = {
 }
 
 
+_RULES = (*HEADERS.items(), (b"cache-control", b"no-store"))
+
+
 def is_loopback(host: str) -> bool:
     """Say whether an address to bind to can be reached from this machine only.
 
@@ -204,9 +207,7 @@ def _cookie(header: str) -> str:
 def _with_rules(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     given = [(bytes(key), bytes(value)) for key, value in headers]
     named = {key.lower() for key, _ in given}
-    rules = dict(HEADERS)
-    rules[b"cache-control"] = b"no-store"
-    return given + [(key, value) for key, value in rules.items() if key not in named]
+    return given + [rule for rule in _RULES if rule[0] not in named]
 
 
 async def _refuse(scope: Any, send: Send, status: int, detail: str) -> None:
