@@ -84,7 +84,8 @@ def create_app(
     ----------
     open_source : callable
         Opens a `ReportSource`; it is opened, asked and closed in one thread of its own. Called
-        twice: kept values are asked for in another thread than the rest.
+        twice: kept values are asked for in another thread than the rest, or at once in the one
+        that serves, where they are at hand.
     token : str, optional
         Asked of everybody: as a bearer token, or once in a browser.
     hosts : iterable of str, optional
