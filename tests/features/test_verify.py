@@ -18,6 +18,7 @@ from liftwerk.events.compact import compact
 from liftwerk.events.identifiers import leaf_key
 from liftwerk.events.read import read
 from liftwerk.events.retain import retain
+from liftwerk.features.concerned import mark
 from liftwerk.features.kept import kept_view
 from liftwerk.features.sample import Sampler, lost_samples
 from liftwerk.features.serve import Server
@@ -384,3 +385,20 @@ def test_an_erasure_explains_nothing_that_it_did_not_touch(stores: Stores) -> No
         erase_one(project, stores, "email:bob@x.org")
     found = verified(project, stores)
     assert found.causes == {"unexplained": 2}  # noted, and kept
+
+
+def test_whose_row_is_marked_waits_for_the_next_step(stores: Stores) -> None:
+    """Also where another identifier's row is marked of the same customer."""
+    project = shop()
+    lived(project, stores)
+    both = event("page_viewed", 7, **by("ada@x.org", 3, device="d2"))
+    assert put(project, stores, both, source="till", at=at(4)) == []
+    sorts(project, stores)
+    Updater(project, stores, FixedClock(at(4))).catch_up()
+    kept = kept_view(project, "crm")
+    device = leaf_key("device", "d2")
+    assert verified(project, stores).answers == 2
+    mark(stores, kept, [(device,)])
+    assert verified(project, stores).answers == 1
+    Updater(project, stores, FixedClock(at(4))).catch_up()
+    assert verified(project, stores).answers == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from liftwerk.events.read import relations
 from liftwerk.events.schema import schema_of
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.entity import CUSTOMER, PEOPLE
-from liftwerk.features.kept import KeptView, is_filled, kept_view
+from liftwerk.features.kept import KeptView, is_filled, kept_view, leaves_of
 from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.serve import Server
 from liftwerk.features.told import EVENT, Told, values_in, written
@@ -218,11 +218,10 @@ def _kept(
     progress = stores.online.progress(kept.space)
     if not is_filled(progress):
         return []
-    stale = {row.key for row in stores.online.rows(kept.stale)}
     first = rng.bytes(1)
     rows = stores.online.rows(kept.space, first, sample)
     rows += stores.online.rows(kept.space, limit=sample - len(rows))
-    keys = [row.key for row in dict.fromkeys(rows) if row.key not in stale]
+    keys = _sound(stores, kept, [row.key for row in dict.fromkeys(rows)])
     read = {key: told for key in keys if (told := _key_of(kept, key)) is not None}
     served = Server(project, stores, name, clock).get_many(list(read.values()))
     versions = feature_versions(used, kept.declared.features)
@@ -244,6 +243,19 @@ def _kept(
         )
         for key, one in zip(read.values(), served, strict=True)
     ]
+
+
+def _sound(stores: Stores, kept: KeptView, keys: Sequence[bytes]) -> list[bytes]:
+    """Leave out whom a row is of that is marked to be made anew."""
+    together = [[key] for key in keys]
+    if kept.entity == CUSTOMER:
+        groups, _ = stores.online.get(kept.members, keys)
+        together = [leaves_of(group or key) for group, key in zip(groups, keys, strict=True)]
+    every = [key for group in together for key in group]
+    marks, _ = stores.online.get(kept.stale, every)
+    marked = {key for key, mark in zip(every, marks, strict=True) if mark is not None}
+    whole = zip(keys, together, strict=True)
+    return [key for key, group in whole if marked.isdisjoint(group)]
 
 
 def _key_of(kept: KeptView, key: bytes) -> tuple[Any, ...] | None:

@@ -52,6 +52,9 @@ from liftwerk.store.stores import Stores
 
 AUDIT = "audit"
 
+MARKS = 10_000
+"""Marked rows that are made anew at a time, with all events that they are made of."""
+
 
 class Step:
     """One view's way from the offset where it stands to that of a state of the log.
@@ -155,16 +158,22 @@ class Step:
     def _marks(self) -> dict[str, Changes]:
         if not self._stale:
             return {}
-        return {self.kept.stale: Changes(self.stale_progress, clear=True)}
+        taken = map(self._written, self._stale)
+        return {self.kept.stale: Changes(self.stale_progress, drops=list(taken))}
+
+    @property
+    def leaves_marks(self) -> bool:
+        """Whether more may be marked than one step takes up."""
+        return len(self._stale) >= MARKS
 
     @cached_property
     def _stale(self) -> set[Key]:
-        """What was marked to be made anew."""
+        """What was marked to be made anew, as far as this step takes it up."""
         found: set[Key] = set()
         if self.stale_progress is None:
             return found
         after = b""
-        while rows := self.stores.online.rows(self.kept.stale, after):
+        while rows := self.stores.online.rows(self.kept.stale, after, MARKS - len(found)):
             found.update(tuple(msgspec.msgpack.decode(row.body)) for row in rows)
             after = rows[-1].key
         return found

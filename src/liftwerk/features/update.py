@@ -58,6 +58,7 @@ class Updater:
         self._project = project
         self._stores = stores
         self._clock = clock
+        self._marks_left = False
         self._filled = filled
         self._tail = Tail(project, stores, most)
         self._who: tuple[int, Customers | None] = (-1, None)
@@ -78,6 +79,7 @@ class Updater:
         Conflict
             If another process got on meanwhile; then nothing was written.
         """
+        self._marks_left = False
         with self._tail.reading() as behind:
             now = to_microseconds(self._clock.now())
             for kept in self.views:
@@ -95,6 +97,7 @@ class Updater:
                 step = Step(self._project, self._stores, kept, *given)
                 if step.needed:
                     step.write(self._clock)
+                    self._marks_left |= step.leaves_marks
                     self._who = (behind.offset, step.customers)
             return behind.offset
 
@@ -123,7 +126,7 @@ class Updater:
                 continue  # another process took the same step: go on from where it is
             if tell is not None:
                 tell(offset)
-            if offset >= last or offset == before:
+            if not self._marks_left and (offset >= last or offset == before):
                 return offset
             before = offset
 
