@@ -13,23 +13,33 @@ from liftwerk.features.checks.flags import read_flags
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
 from tests.events.shop import event, granted, order
-from tests.identity.histories import Comes, Step, at, history
+from tests.identity.histories import Comes, Goes, Step, at, history
 from tests.system.kept_kills import SHARED, Pair, accept_found, erase_customer, stages
 
 pytestmark = pytest.mark.slow
 
 FILLING = ("before:1", "after:1", "before:2", "after:2", "before:1", "after:1", "before:3")
 FOLLOWING = ("before:1", "before:2", "after:1")
+FIRST = 40
+"""Steps before anything is filled, in five or six parts."""
+
+BEGUN = 5
+"""After which of these kills more comes in: most parts are there, and the next fills the rest."""
+
 POINTS = 20
 
 
 def test_kills_while_views_are_filled_and_follow_change_nothing(tmp_path: Path) -> None:
     draw = random.Random(20)
-    first, *later = stages(history(draw, events=64), 4)
+    steps = history(draw, events=80)
+    first, (meanwhile, *later) = steps[:FIRST], stages(steps[FIRST:], 4)
+    assert not any(isinstance(step, Goes) for step in meanwhile)  # else a fill begins anew
     pair = Pair(tmp_path)
     hour = pair.live(first, sort=True)
-    for moment in FILLING:
+    for place, moment in enumerate(FILLING):
         assert pair.kill(hour, f"online_commit:{moment}"), moment
+        if place == BEGUN:
+            hour = pair.live(meanwhile, sort=True)  # what comes now, a fill that began knows not
     # Also what ends a fill, and what begins the next view's, is killed.
     while pair.kill(hour, "online_commit:after:1"):
         pass
