@@ -102,6 +102,7 @@ def test_a_word_in_tables_stays_for_the_others(
     [row] = said(shop, family)
     of_the_tablet(row)
     assert row["digest"] is None
+    assert [one.name for one in family.ids.folder.iterdir()] == ["manifest.json"]  # nor there
     assert allowed(shop, family) == []
     again = erase_now(shop, family, clock, "ada@example.com")
     assert set(rows_of(again).values()) == {0}
