@@ -24,7 +24,7 @@ from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.errors import StoreFault
 from liftwerk.events.columns import leaf_hex
-from liftwerk.events.engine import quoted, text
+from liftwerk.events.engine import connect, quoted, text
 from liftwerk.events.live import copy_live_decisions
 from liftwerk.events.memory import release
 from liftwerk.events.rows import BURIED, BY_CUSTOMER, ROWS, Bodies, gone, with_digests
@@ -227,7 +227,13 @@ class _Batch:
 
     def _write(self, before: Snapshot) -> dict[str, int]:
         """Append the rows to their tables; returns the new versions."""
-        bodies = Bodies(self.schema, self.rows, self.gone)
+        with connect() as connection:
+            # Beside the processes that collect a second thread gains no time, and holds memory.
+            connection.execute("SET threads = 1")
+            return self._parsed(before, connection)
+
+    def _parsed(self, before: Snapshot, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+        bodies = Bodies(self.schema, connection, self.rows, self.gone)
         versions = {}
         for name in bodies.names:
             kinds = self.schema.versions(name)
@@ -240,12 +246,11 @@ class _Batch:
                 self.events[name] += table.num_rows
                 versions[kind.table] = self.stores.tables.append(kind.table, table)
                 self.written.append(kind)
-            self._reject_undeclared(bodies.connection, name, kinds)
+            self._reject_undeclared(connection, name, kinds)
         if self.written:
-            table = self._new_values(bodies.connection, before)
+            table = self._new_values(connection, before)
             if table.num_rows:
                 versions[VALUES_TABLE] = self.stores.tables.append(VALUES_TABLE, table)
-        bodies.close()
         return versions
 
     def _merge(self, versions: dict[str, int]) -> dict[str, int]:

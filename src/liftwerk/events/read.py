@@ -18,7 +18,7 @@ hold over what is compacted and what is not yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeAlias
 
 import duckdb
@@ -27,7 +27,7 @@ import pyarrow
 from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.columns import leaf_columns
-from liftwerk.events.engine import connect, quoted, text
+from liftwerk.events.engine import connect, connect_for_few, quoted, text
 from liftwerk.events.scan import BURIED, GRANTS, LEAVES, WITHDRAWALS, Scans
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import identifiers
@@ -117,6 +117,7 @@ def relations(
     leaves: pyarrow.Array | pyarrow.ChunkedArray | None = None,
     after_offset: int | None = None,
     refused: bool = False,
+    held: bool = False,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which each event is a view of what may be read of it.
 
@@ -152,6 +153,8 @@ def relations(
     refused : bool
         Beside each view one named `refused_name`, of the rows that may not be read for the purpose:
         to say why there is nothing.
+    held : bool
+        Whether the views are tables: of few rows that are read again and again.
 
     Yields
     ------
@@ -176,8 +179,7 @@ def relations(
     basis = purpose_named(project, purpose)
     kinds = [event_named(schema, name) for name in names or schema.types]
     wanted = Wanted(leaves, after_offset)
-    with stores.tables.reading():
-        connection = connect()
+    with stores.tables.reading(), _connected(tail, after_offset) as connection:
         state = State(stores, connection, tail)
         _bury(connection, stores, purpose)
         _hear(connection, schema, state, purpose, basis, one_customer)
@@ -189,6 +191,7 @@ def relations(
             connection.register("_held", table)
             connection.execute(f"CREATE TABLE {quoted(key)} AS SELECT * FROM _held")
             connection.unregister("_held")
+        made_as = "TABLE" if held else "VIEW"
         for kind in kinds:
             scans = Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
             scan = scans.once(superseded)
@@ -197,11 +200,19 @@ def relations(
             if refused:
                 made[refused_name(kind.name)] = scans.refused()
             for view, rows in made.items():
-                connection.execute(f"CREATE VIEW {quoted(view)} AS SELECT *{extra} FROM ({rows})")
-        try:
-            yield connection
-        finally:
-            connection.close()
+                connection.execute(
+                    f"CREATE {made_as} {quoted(view)} AS SELECT *{extra} FROM ({rows})"
+                )
+        yield connection
+
+
+def _connected(
+    tail: Behind | None, after_offset: int | None
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """Open a connection: a small one where all rows that are wanted are in memory."""
+    if tail is None or after_offset is None or after_offset < tail.since:
+        return connect()
+    return connect_for_few()
 
 
 def refused_name(event: str) -> str:

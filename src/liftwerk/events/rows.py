@@ -5,11 +5,12 @@ The sequencer writes the rows; `liftwerk.events.tail` shows them before they are
 
 from __future__ import annotations
 
+import duckdb
 import pyarrow
 
 from liftwerk.events.admit import digest
 from liftwerk.events.columns import columns_of, json_shape, leaf_columns
-from liftwerk.events.engine import connect, quoted, text
+from liftwerk.events.engine import quoted, text
 from liftwerk.events.schema import EventType, Schema
 from liftwerk.store.stores import Stores
 
@@ -29,6 +30,8 @@ class Bodies:
     Parameters
     ----------
     schema : Schema
+    connection : duckdb.DuckDBPyConnection
+        Empty; the caller closes it.
     rows : pyarrow.Table
         As `with_digests` returns them.
     gone : frozenset of bytes
@@ -43,12 +46,16 @@ class Bodies:
         The events that there are rows of.
     """
 
-    def __init__(self, schema: Schema, rows: pyarrow.Table, gone: frozenset[bytes]) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        connection: duckdb.DuckDBPyConnection,
+        rows: pyarrow.Table,
+        gone: frozenset[bytes],
+    ) -> None:
         self.schema = schema
         self.names: list[str] = sorted(rows.column("name").unique().to_pylist())
-        self.connection = connect()
-        # Beside the processes that collect a second thread gains no time, and holds memory.
-        self.connection.execute("SET threads = 1")
+        self.connection = connection
         self.connection.register(ROWS, rows)
         keys = pyarrow.array(sorted(gone), pyarrow.binary())
         self.connection.register(BURIED, pyarrow.table({"leaf": keys}))
@@ -67,10 +74,6 @@ class Bodies:
     def table(self, kind: EventType, order: str) -> pyarrow.Table:
         """Return what was parsed of a version as its table's rows, without those who are gone."""
         return self.connection.sql(_table_sql(self.schema, kind, order)).to_arrow_table()
-
-    def close(self) -> None:
-        """Let go of what was parsed."""
-        self.connection.close()
 
 
 def with_digests(rows: pyarrow.Table) -> pyarrow.Table:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow
 import pyarrow.compute
 
-from liftwerk.events.engine import connect, text
+from liftwerk.events.engine import connect, connect_for_few, text
 from liftwerk.store.ids import Keys, keys_of, keys_of_digests
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
@@ -112,9 +112,10 @@ def sort_out(
     """
     if not ids:
         return {}
-    connection = connect()
     places = pyarrow.array(range(len(ids)), pyarrow.int64())
-    nothing = pyarrow.table({"id": pyarrow.array([], BINARY), "digest": pyarrow.array([], BINARY)})
+    known = pyarrow.table({"id": pyarrow.array([], BINARY), "digest": pyarrow.array([], BINARY)})
+    if beside is not None:
+        known = beside.events
     batch = pyarrow.table(
         {
             "place": places,
@@ -122,29 +123,28 @@ def sort_out(
             "digest": pyarrow.array(digests, BINARY),
         }
     )
-    connection.register("batch", batch)
-    connection.register("tables", _kept(stores, batch, beside))
-    connection.register("beside", nothing)
-    if beside is not None:
-        connection.register("beside", beside.events)
-    rows = connection.execute(
-        """
-        WITH first AS (SELECT id, min(place) AS place FROM batch GROUP BY id),
-        kept AS (
-            SELECT id, digest FROM tables
-            UNION SELECT id, digest FROM beside SEMI JOIN batch USING (id)
-        )
-        SELECT batch.place,
-            CASE WHEN kept.id IS NOT NULL AND kept.digest IS NULL THEN $kept
-                WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
-                WHEN kept.id IS NOT NULL THEN $kept ELSE $repeated END
-        FROM batch JOIN first USING (id) JOIN batch AS told ON told.place = first.place
-        LEFT JOIN kept ON kept.id = batch.id
-        WHERE kept.id IS NOT NULL OR first.place < batch.place
-        ORDER BY batch.place
-        """,
-        {"clash": Verdict.CLASH, "kept": Verdict.KEPT, "repeated": Verdict.REPEATED},
-    ).fetchall()
+    with connect_for_few() as connection:
+        connection.register("batch", batch)
+        connection.register("tables", _kept(stores, batch, beside))
+        connection.register("beside", known)
+        rows = connection.execute(
+            """
+            WITH first AS (SELECT id, min(place) AS place FROM batch GROUP BY id),
+            kept AS (
+                SELECT id, digest FROM tables
+                UNION SELECT id, digest FROM beside SEMI JOIN batch USING (id)
+            )
+            SELECT batch.place,
+                CASE WHEN kept.id IS NOT NULL AND kept.digest IS NULL THEN $kept
+                    WHEN batch.digest <> coalesce(kept.digest, told.digest) THEN $clash
+                    WHEN kept.id IS NOT NULL THEN $kept ELSE $repeated END
+            FROM batch JOIN first USING (id) JOIN batch AS told ON told.place = first.place
+            LEFT JOIN kept ON kept.id = batch.id
+            WHERE kept.id IS NOT NULL OR first.place < batch.place
+            ORDER BY batch.place
+            """,
+            {"clash": Verdict.CLASH, "kept": Verdict.KEPT, "repeated": Verdict.REPEATED},
+        ).fetchall()
     return {place: Verdict(verdict) for place, verdict in rows}
 
 

@@ -27,6 +27,7 @@ import pyarrow.compute
 
 from liftwerk.definitions.project import Project
 from liftwerk.events.columns import leaf_columns
+from liftwerk.events.engine import connect_for_few
 from liftwerk.events.rows import BY_OFFSET, Bodies, gone, with_digests
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.sequence import Beside, sort_out
@@ -212,12 +213,12 @@ class _Found:
         if not rows.num_rows:
             return
         self.last = rows.column("offset")[-1].as_py()
-        bodies = Bodies(schema, digested, erased)
-        for name in bodies.names:
-            for kind in schema.versions(name):
-                if bodies.parse(kind):
-                    self.tables[kind.table] = bodies.table(kind, BY_OFFSET)
-        bodies.close()
+        with connect_for_few() as connection:
+            bodies = Bodies(schema, connection, digested, erased)
+            for name in bodies.names:
+                for kind in schema.versions(name):
+                    if bodies.parse(kind):
+                        self.tables[kind.table] = bodies.table(kind, BY_OFFSET)
 
     def behind(self, offset: int) -> pyarrow.Table:
         """Return ``id``, ``digest`` and ``offset`` of those behind an offset."""

@@ -59,10 +59,10 @@ def set_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> No
         connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
 
 
-def hold(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Set events aside with all their rows, where these are few and are read again and again."""
+def set_held_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Rename events' tables, so that `narrow` can put views of parts of them in their place."""
     for name in names:
-        connection.execute(f"CREATE TABLE {quoted(f'_all_{name}')} AS SELECT * FROM {quoted(name)}")
+        connection.execute(f"ALTER TABLE {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, name: str, condition: str) -> None:
@@ -80,7 +80,7 @@ def keys_in(
     found: set[Key] = set()
     for event, statement in kept.view.keys:
         if event in names:
-            found.update(connection.sql(statement.duckdb).fetchall())
+            found.update(connection.execute(statement.duckdb).fetchall())
     return {key for key in found if None not in key}
 
 

@@ -170,7 +170,7 @@ class Fill:
                     for name in (event, refused_name(event)):
                         narrow(connection, name, part)
                 made = tiles_of(
-                    connection, self.kept.view, now, self.project.currency, refused=True
+                    connection, self.kept.view, now, self.project.currency, self.kept.events
                 )
                 puts = [
                     (encoded(self.kept.entity, key), encode_row(row)) for key, row in made.items()

@@ -22,7 +22,8 @@ import pyarrow as pa
 from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.events.definition import known_events
-from liftwerk.events.read import relations
+from liftwerk.events.engine import quoted
+from liftwerk.events.read import refused_name, relations
 from liftwerk.events.schema import schema_of
 from liftwerk.events.tail import Behind
 from liftwerk.features.checks.flags import Held, flag_changes
@@ -31,12 +32,12 @@ from liftwerk.features.checks.watch import Watch
 from liftwerk.features.concerned import (
     Key,
     derived_columns,
-    hold,
     keys_in,
     narrow,
     narrow_to_keys,
     narrow_to_offset,
     reports_beside,
+    set_held_aside,
 )
 from liftwerk.features.consented import CONSENT, Consented
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
@@ -233,6 +234,7 @@ class Step:
         after_offset: int | None = None,
         superseded: bool = False,
         refused: bool = False,
+        held: bool = False,
     ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         one_customer = None
         if self.customers is not None:
@@ -250,6 +252,7 @@ class Step:
             leaves=None if leaves is None else pa.array(list(leaves), pa.binary()),
             after_offset=after_offset,
             refused=refused,
+            held=held,
         )
 
     def _touched(self) -> set[Key]:
@@ -307,18 +310,18 @@ class Step:
             return {}, touched
         purpose, since = self.kept.declared.purpose, self._since
         with self._relations(
-            purpose, self.kept.events, after_offset=since, superseded=True, refused=True
+            purpose, self.kept.events, after_offset=since, superseded=True, refused=True, held=True
         ) as connection:
-            connection.execute("SET threads = 1")  # more of them gain no time on few rows
-            hold(connection, self.kept.events)
-            for name in self.kept.events:
-                narrow(connection, name, f'"offset" <= {since} AND superseded_by IS NOT NULL')
-            touched = touched | keys_in(connection, self.kept, self.kept.events)
+            set_held_aside(connection, self.kept.events)
+            worse = f'"offset" <= {since} AND superseded_by IS NOT NULL'
+            beaten = [name for name in self.kept.events if _has(connection, f"_all_{name}", worse)]
+            for name in beaten:
+                narrow(connection, name, worse)
+            touched = touched | keys_in(connection, self.kept, beaten)
             for name in self.kept.events:
                 narrow(connection, name, f'"offset" > {since} AND superseded_by IS NULL')
-            made = tiles_of(
-                connection, self.kept.view, self.now, self.project.currency, refused=True
-            )
+            refused = [name for name in self.kept.events if _has(connection, refused_name(name))]
+            made = tiles_of(connection, self.kept.view, self.now, self.project.currency, refused)
         return {self._written(key): row for key, row in made.items() if key not in touched}, touched
 
     def _added(self, new: Mapping[bytes, Row]) -> Iterable[tuple[bytes, bytes]]:
@@ -346,7 +349,7 @@ class Step:
             if until is not None:
                 narrow_to_offset(connection, self.kept, until)
             made = tiles_of(
-                connection, self.kept.view, self.now, self.project.currency, refused=True
+                connection, self.kept.view, self.now, self.project.currency, self.kept.events
             )
         for key in touched:
             row = made.get(key)
@@ -354,3 +357,8 @@ class Step:
 
     def _empty(self) -> Row:
         return [Tiles({}, {}) for _ in self.kept.view.grids]
+
+
+def _has(connection: duckdb.DuckDBPyConnection, relation: str, condition: str = "TRUE") -> bool:
+    rows = f"SELECT 1 FROM {quoted(relation)} WHERE {condition} LIMIT 1"
+    return bool(connection.execute(rows).fetchall())

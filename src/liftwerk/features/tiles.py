@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -61,7 +61,7 @@ class View(Struct, frozen=True):
     keys : tuple of (str, Statement)
         For each event (and list of its items) what gives the keys that its rows are about.
     refused : tuple of (str, Statement)
-        The same of the rows that may not be read, in the view `refused_name`.
+        The same of the rows that may not be read, in the relation `refused_name`.
     """
 
     plans: tuple[TilePlan, ...]
@@ -202,7 +202,7 @@ def tiles_of(
     view: View,
     now: int,
     currency: str,
-    refused: bool = False,
+    refused: Collection[str] = (),
 ) -> dict[tuple[Any, ...], Row]:
     """Make the rows of every entity that relations tell of.
 
@@ -215,9 +215,9 @@ def tiles_of(
         Microseconds since 1970; rows from then on are pending.
     currency : str
         The project's currency.
-    refused : bool
-        Whether to note, by the view `liftwerk.events.read.refused_name` of each event, of whom
-        there are events that may not be read; who has no others has a row for this alone.
+    refused : collection of str
+        Events of which to note, by the relation `liftwerk.events.read.refused_name`, of whom there
+        are rows that may not be read; who has no others has a row for this alone.
 
     Returns
     -------
@@ -239,18 +239,22 @@ def tiles_of(
             for state, counted in plan.by_value:
                 table = exact_states(connection, plan.source.event, counted.duckdb)
                 _add_counts(table, view, place, state, found)
-        if refused:
-            _mark_refused(connection, view, found)
+        _mark_refused(connection, view, refused, found)
     finally:
         connection.unregister("_clock")
     return found
 
 
 def _mark_refused(
-    connection: duckdb.DuckDBPyConnection, view: View, found: dict[tuple[Any, ...], Row]
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    events: Collection[str],
+    found: dict[tuple[Any, ...], Row],
 ) -> None:
     for event, statement in view.refused:
-        keys = connection.sql(statement.duckdb).fetchall()
+        if event not in events:
+            continue
+        keys = connection.execute(statement.duckdb).fetchall()
         places = [place for place, plan in enumerate(view.plans) if plan.source.event == event]
         for key in keys:
             if None not in key:
