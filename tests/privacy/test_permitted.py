@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from liftwerk.privacy.definition import Basis, Purpose
 from liftwerk.privacy.definition import Withdrawal as Reach
-from liftwerk.privacy.permitted import NOW, AsOf, Grant, Withdrawal, permitted, permitted_sql
+from liftwerk.privacy.permitted import (
+    NOW,
+    AsOf,
+    Grant,
+    Withdrawal,
+    permitted,
+    permitted_sql,
+    withdrawals_sql,
+)
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 ADA, BOB = b"ada", b"bob"
@@ -67,11 +75,14 @@ def ask_sql(sql: duckdb.DuckDBPyConnection, case: Case, table: str | None = None
         case.name,
         case.purpose,
         leaf_columns=["leaf_email", "leaf_device"],
-        withdrawals="withdrawals",
-        grants="grants",
+        withdrawals=withdrawals_sql(
+            case.name,
+            "withdrawals",
+            "grants",
+            **{key: f"${key}" for key in given_bounds},
+        ),
         agreed_column="consent_at",
         table=table,
-        **{key: f"${key}" for key in given_bounds},
     )
     used = {key: value for key, value in given_bounds.items() if f"${key}" in expression}
     rows = sql.execute(f"SELECT {expression} FROM events AS e ORDER BY place", used).fetchall()
@@ -241,11 +252,14 @@ def test_withdrawals_may_be_a_query(sql: duckdb.DuckDBPyConnection) -> None:
         "ads",
         RETROACTIVE,
         leaf_columns=["leaf"],
-        withdrawals="(SELECT * FROM (VALUES ('a'::BLOB, 'ads', NULL::TIMESTAMP, NULL::TIMESTAMP, 1)"
-        ') AS v(leaf, purpose, time, known_at, "offset"))',
+        withdrawals=withdrawals_sql(
+            "ads",
+            "(SELECT * FROM (VALUES ('a'::BLOB, 'ads', NULL::TIMESTAMPTZ, NULL::TIMESTAMPTZ, 1)"
+            ') AS v(leaf, purpose, time, known_at, "offset"))',
+        ),
     )
     rows = sql.execute(
-        f"SELECT {expression} FROM (VALUES (['ads'], 'a'::BLOB), (['ads'], 'b'::BLOB))"
-        " AS t(consent_granted, leaf)"
+        f"SELECT {expression} FROM (VALUES (['ads'], 'a'::BLOB, now()), (['ads'], 'b'::BLOB, now()))"
+        " AS t(consent_granted, leaf, time)"
     ).fetchall()
     assert rows == [(False,), (True,)]

@@ -28,13 +28,13 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.columns import leaf_columns
 from liftwerk.events.engine import connect, connect_for_few, quoted, text
-from liftwerk.events.scan import BURIED, GRANTS, LEAVES, WITHDRAWALS, Scans
+from liftwerk.events.scan import BURIED, LEAVES, WITHDRAWALS, Scans, bounds_of
 from liftwerk.events.schema import EventType, Schema, schema_of
 from liftwerk.events.sequence import identifiers
 from liftwerk.events.state import Relation, State, Wanted
 from liftwerk.events.tail import Behind
 from liftwerk.privacy.definition import HOUSEKEEPING, PURPOSES, Purpose
-from liftwerk.privacy.permitted import NOW, AsOf
+from liftwerk.privacy.permitted import NOW, AsOf, withdrawals_sql
 from liftwerk.store.stores import Stores
 
 ERASURE = "erasure"
@@ -182,7 +182,7 @@ def relations(
     with stores.tables.reading(), _connected(tail, after_offset) as connection:
         state = State(stores, connection, tail)
         _bury(connection, stores, purpose)
-        _hear(connection, schema, state, purpose, basis, one_customer)
+        _hear(connection, schema, state, purpose, basis, one_customer, as_of)
         if leaves is not None:
             connection.register("_held", pyarrow.table({"leaf": leaves}))
             connection.execute(f"CREATE TABLE {LEAVES} AS SELECT DISTINCT leaf FROM _held")
@@ -194,6 +194,8 @@ def relations(
         made_as = "TABLE" if held else "VIEW"
         for kind in kinds:
             scans = Scans(connection, schema, state, kind, purpose, basis, as_of, wanted)
+            if held:
+                scans.hold()
             scan = scans.once(superseded)
             extra = "".join(f", {sql} AS {quoted(key)}" for key, sql in (derived or {}).items())
             made = {kind.name: scan}
@@ -272,12 +274,14 @@ def _hear(
     name: str,
     purpose: Purpose,
     one_customer: OneCustomer | None,
+    as_of: AsOf,
 ) -> None:
-    """Make the relations of what was said of a purpose, that every scan is held against."""
+    """Make the relation of the withdrawals of a purpose, that every scan is held against."""
     leaves = leaf_columns(schema)
     if purpose.can_be_withdrawn:
         _read_changes(connection, schema, state, name)
-    for relation, purposes in ((WITHDRAWALS, "withdrawn"), (GRANTS, "granted")):
+    said = {side: quoted(f"_{side}") for side in ("withdrawn", "granted")}
+    for side, relation in said.items():
         selects = [
             "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
             ' NULL::TIMESTAMPTZ AS known_at, NULL::BIGINT AS "offset" WHERE FALSE'
@@ -285,12 +289,21 @@ def _hear(
         if purpose.can_be_withdrawn:
             selects += [
                 f"SELECT {quoted(leaf)} AS leaf, {text(name)} AS purpose, time, known_at,"
-                f' "offset" FROM {_CHANGES} WHERE {quoted(leaf)} IS NOT NULL AND {purposes}'
+                f' "offset" FROM {_CHANGES} WHERE {quoted(leaf)} IS NOT NULL AND {side}'
                 for leaf in leaves
             ]
         connection.execute(f"CREATE TABLE {relation} AS {' UNION ALL '.join(selects)}")
         if one_customer is not None:
             _about_all_leaves(connection, relation, one_customer)
+    bounds = bounds_of(as_of)
+    known = withdrawals_sql(
+        name,
+        said["withdrawn"],
+        said["granted"],
+        as_of_time=bounds.get("known_at"),
+        as_of_offset=bounds.get("offset"),
+    )
+    connection.execute(f"CREATE TABLE {WITHDRAWALS} AS {known}")
 
 
 def _read_changes(

@@ -15,7 +15,6 @@ from liftwerk.privacy.definition import HOUSEKEEPING, Purpose
 from liftwerk.privacy.permitted import AsOf, permitted_sql
 
 WITHDRAWALS = "_withdrawals"
-GRANTS = "_grants"
 BURIED = "_buried"
 LEAVES = "_leaves"
 
@@ -25,6 +24,9 @@ TRUST_ORDER = ("server", "import", "partner", "browser")
 SUPERSEDED_AT = "superseded_at"
 SUPERSEDED_BY = "superseded_by"
 """When a better report of the same conversion was known, and the id of the best; null if none."""
+
+
+_PERMITTED = "_is_permitted"
 
 
 class Scans:
@@ -54,6 +56,19 @@ class Scans:
         self.wanted = wanted
         self.leaves = leaf_columns(schema)
         self.keys = ", ".join(map(quoted, kind.definition.unique))
+        self._is_held = False
+
+    def hold(self) -> None:
+        """Read what is wanted and known once, for all that is asked of it; where that is little."""
+        flag = f"coalesce(({self._permitted()}), FALSE) AS {_PERMITTED}"
+        conditions = [*self._known(), *self._conditions(self.wanted)]
+        rows = self._rows(conditions, self.wanted, more=flag)
+        self.connection.execute(f"CREATE TABLE {self._held} AS {rows}")
+        self._is_held = True
+
+    @property
+    def _held(self) -> str:
+        return quoted(f"_held_{self.kind.name}")
 
     def once(self, superseded: bool) -> str:
         """Keep the best report of each conversion, or all of them beside what came in their place.
@@ -108,39 +123,45 @@ class Scans:
 
     def refused(self) -> str:
         """Return the rows that are wanted and known, and may not be read for the purpose."""
+        if self._is_held:
+            return f"SELECT * EXCLUDE {_PERMITTED} FROM {self._held} WHERE NOT {_PERMITTED}"
         refused = f"NOT coalesce(({self._permitted()}), FALSE)"
         return self._rows([refused, *self._known(), *self._conditions(self.wanted)], self.wanted)
 
     def _scan(self, wanted: Wanted, joined: str = "") -> str:
         """Return the rows that may be read and are wanted, as one SELECT."""
+        if self._is_held and wanted == self.wanted:
+            return f"SELECT * EXCLUDE {_PERMITTED} FROM {self._held} WHERE {_PERMITTED}"
         conditions = [self._permitted(), *self._known(), *self._conditions(wanted)]
         return self._rows(conditions, wanted, joined)
 
-    def _rows(self, conditions: Sequence[str], wanted: Wanted, joined: str = "") -> str:
+    def _rows(
+        self, conditions: Sequence[str], wanted: Wanted, joined: str = "", more: str = ""
+    ) -> str:
         selects = self._selects(wanted)
         if not selects:
-            return f"SELECT {read_columns(self.schema, self.kind, ())} WHERE FALSE"
+            nothing = read_columns(self.schema, self.kind, ())
+            if more:
+                nothing += f", FALSE AS {_PERMITTED}"
+            return f"SELECT {nothing} WHERE FALSE"
+        columns = ", ".join(filter(None, ["e.*", more]))
         return (
-            f"SELECT e.* FROM ({' UNION ALL '.join(selects)}) AS e {joined}"
+            f"SELECT {columns} FROM ({' UNION ALL '.join(selects)}) AS e {joined}"
             f" WHERE {' AND '.join(conditions)}"
         )
 
     def _permitted(self) -> str:
-        bounds = _bounds(self.as_of)
         return permitted_sql(
             self.name,
             self.purpose,
             leaf_columns=self.leaves,
             withdrawals=WITHDRAWALS,
-            grants=GRANTS,
             agreed_column="consent_at",
             table="e",
-            as_of_time=bounds.get("known_at"),
-            as_of_offset=bounds.get("offset"),
         )
 
     def _known(self) -> list[str]:
-        bounds = _bounds(self.as_of)
+        bounds = bounds_of(self.as_of)
         conditions = [f"e.{quoted(column)} <= {bound}" for column, bound in bounds.items()]
         if self.name not in HOUSEKEEPING:
             conditions.append("NOT e.synthetic")
@@ -181,7 +202,8 @@ class Scans:
         )
 
 
-def _bounds(as_of: AsOf) -> dict[str, str]:
+def bounds_of(as_of: AsOf) -> dict[str, str]:
+    """Write the last known time and offset, by the names of their columns."""
     bounds = {}
     if as_of.time is not None:
         bounds["known_at"] = f"TIMESTAMPTZ {text(as_of.time.isoformat())}"

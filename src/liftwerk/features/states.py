@@ -37,6 +37,9 @@ class Tiles(Struct, array_like=True):
 Row: TypeAlias = list[Tiles]
 """What is kept of an entity, a grid after another."""
 
+UNTOUCHED = Tiles({}, {})
+"""What new rows, which nobody changes, have of grids that nothing is in."""
+
 
 def _by_value(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
     found = dict(map(tuple, one))
@@ -148,6 +151,8 @@ class Adder:
             Microseconds since 1970; events before it are no longer pending.
         """
         for grid, merges, tiles, more in zip(self._grids, self._merges, row, new, strict=True):
+            if more is UNTOUCHED and not tiles.pending:
+                continue
             size = len(tiles.whole)
             tiles.refused |= more.refused
             _merge(merges, tiles.whole, more.whole)

@@ -20,7 +20,7 @@ from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.join import check_currency, exact_states
 from liftwerk.features.kinds.aggregate import DECAY_BITS
 from liftwerk.features.rows import Columns, Slot, Source, floor, read_steps, slot_of
-from liftwerk.features.states import Grid, Reading, Row, Tiles
+from liftwerk.features.states import UNTOUCHED, Grid, Reading, Row, Tiles
 from liftwerk.features.steps import Statement, Step
 
 TILE, PENDING = "_tile", "_pending"
@@ -308,10 +308,6 @@ def _keys(table: pa.Table) -> tuple[list[Any], list[int], list[int | None]]:
     return list(zip(*entity, strict=True)), starts, pending
 
 
-_NOTHING = Tiles({}, {})
-"""What new rows, which nobody changes, have of grids that nothing is in."""
-
-
 def _tiles(
     view: View,
     place: int,
@@ -320,10 +316,11 @@ def _tiles(
 ) -> Tiles:
     row = found.get(key)
     if row is None:
-        row = found[key] = [_NOTHING] * len(view.plans)
-    if row[place] is _NOTHING:
-        row[place] = Tiles({}, {})
-    return row[place]
+        row = found[key] = [UNTOUCHED] * len(view.plans)
+    tiles = row[place]
+    if tiles is UNTOUCHED:
+        tiles = row[place] = Tiles({}, {})
+    return tiles
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

@@ -27,7 +27,7 @@ random data holds the two together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -174,19 +174,65 @@ def _reaches(
     return purpose.withdrawal == "retroactive" or withdrawal.time <= time
 
 
+def withdrawals_sql(
+    name: str,
+    withdrawals: str,
+    grants: str | None = None,
+    *,
+    as_of_time: str | None = None,
+    as_of_offset: str | None = None,
+) -> str:
+    """Compile which withdrawals of a purpose a reader knows, and which of them were lifted.
+
+    Parameters
+    ----------
+    name : str
+        The purpose's name.
+    withdrawals : str
+        A relation with columns ``leaf`` (BLOB), ``purpose``, ``time``, ``known_at``, ``offset``:
+        a table's name, or a query in parentheses.
+    grants : str or None
+        A relation with the same columns; None when there are no grants.
+    as_of_time, as_of_offset : str or None
+        SQL of the reader's bounds, usually parameters (``$as_of``); None for no bound.
+
+    Returns
+    -------
+    str
+        A query in parentheses: ``w_leaf``, ``w_time``, and ``w_lifted``, when the first known grant
+        after it lifted it. So named, no column is taken for an event's inside `permitted_sql`.
+
+    Examples
+    --------
+    >>> print(withdrawals_sql("ads", "w"))
+    (SELECT leaf AS w_leaf, time AS w_time, CASE WHEN FALSE THEN w.time END AS w_lifted \
+    FROM w AS w WHERE purpose = 'ads')
+    """
+    bounds = {"known_at": as_of_time, "offset": as_of_offset}
+    known = {key: bound for key, bound in bounds.items() if bound is not None}
+    conditions = [f"purpose = {_text(name)}"]
+    conditions += [f"w.{_quoted(key)} <= {bound}" for key, bound in known.items()]
+    lifted = "CASE WHEN FALSE THEN w.time END"  # null, of the type that times have
+    if grants is not None:
+        lifting = ["g.leaf = w.leaf", f"g.purpose = {_text(name)}", "g.time > w.time"]
+        lifting += [f"g.{_quoted(key)} <= {bound}" for key, bound in known.items()]
+        lifted = f"(SELECT min(g.time) FROM {grants} AS g WHERE {' AND '.join(lifting)})"
+    return (
+        f"(SELECT leaf AS w_leaf, time AS w_time, {lifted} AS w_lifted FROM {withdrawals} AS w"
+        f" WHERE {' AND '.join(conditions)})"
+    )
+
+
 def permitted_sql(
     name: str,
     purpose: Purpose,
     *,
     leaf_columns: Sequence[str],
     withdrawals: str,
-    grants: str | None = None,
     granted_column: str = "consent_granted",
     time_column: str = "time",
     agreed_column: str | None = None,
     table: str | None = None,
-    as_of_time: str | None = None,
-    as_of_offset: str | None = None,
 ) -> str:
     """Compile `permitted` to a DuckDB expression over an event table's columns.
 
@@ -199,18 +245,13 @@ def permitted_sql(
     leaf_columns : sequence of str
         Columns with the event's leaf keys (BLOB; null where it lacks that identifier).
     withdrawals : str
-        A relation with columns ``leaf`` (BLOB), ``purpose``, ``time``, ``known_at``, ``offset``:
-        a table's name, or a query in parentheses.
-    grants : str or None
-        A relation with the same columns; None when there are no grants.
+        What `withdrawals_sql` returned, or the name of a table that was made of it.
     granted_column, time_column : str
         Columns with the granted purposes (VARCHAR[], may be null) and the event's time.
     agreed_column : str or None
         Column with the time the consent was given, when there is one.
     table : str or None
         Alias of the event table, when the query names more than one.
-    as_of_time, as_of_offset : str or None
-        SQL of the reader's bounds, usually parameters (``$as_of``); None for no bound.
 
     Returns
     -------
@@ -235,14 +276,7 @@ def permitted_sql(
         contains = f"list_contains({column(granted_column)}, {_text(name)})"
         conditions.append(f"coalesce({contains}, FALSE)")
     if purpose.can_be_withdrawn:
-        bounds = {"known_at": as_of_time, "offset": as_of_offset}
-        known = {key: bound for key, bound in bounds.items() if bound is not None}
-        reach = [f"w_purpose = {_text(name)}"]
-        reach += [f"w_{key} <= {bound}" for key, bound in known.items()]
-        relation = _renamed(withdrawals)
-        if grants is not None:
-            relation = _with_lifted(relation, grants, known)
-            reach.append(f"(w_lifted IS NULL OR {column(time_column)} < w_lifted)")
+        reach = [f"(w_lifted IS NULL OR {column(time_column)} < w_lifted)"]
         if purpose.withdrawal == "future":
             reach.append(f"w_time <= {column(time_column)}")
         if agreed_column is not None and purpose.basis in _GRANTED:
@@ -250,35 +284,13 @@ def permitted_sql(
             reach.append(f"({agreed} IS NULL OR {agreed} <= w_time)")
         # One anti-join a column: each has an equality to hash on, where an OR would have none.
         conditions += [
-            f"NOT EXISTS (SELECT 1 FROM {relation}"
+            f"NOT EXISTS (SELECT 1 FROM {withdrawals}"
             f" WHERE {' AND '.join([f'w_leaf = {column(leaf)}', *reach])})"
             for leaf in leaf_columns
         ]
     if not conditions:
         return "TRUE"
     return "(" + " AND ".join(conditions) + ")"
-
-
-def _renamed(withdrawals: str) -> str:
-    """Give the withdrawals' columns names of their own.
-
-    Inside the subquery a bare ``time`` would otherwise be the withdrawal's, and every event would
-    seem reached.
-    """
-    return (
-        "(SELECT leaf AS w_leaf, purpose AS w_purpose, time AS w_time, known_at AS w_known_at,"
-        f' "offset" AS w_offset FROM {withdrawals})'
-    )
-
-
-def _with_lifted(withdrawals: str, grants: str, known: Mapping[str, str]) -> str:
-    """Add to each withdrawal when the first known grant after it lifted it."""
-    conditions = ["g.leaf = w_leaf", "g.purpose = w_purpose", "g.time > w_time"]
-    conditions += [f'g."{key}" <= {bound}' for key, bound in known.items()]
-    return (
-        f"(SELECT *, (SELECT min(g.time) FROM {grants} AS g"
-        f" WHERE {' AND '.join(conditions)}) AS w_lifted FROM {withdrawals})"
-    )
 
 
 def _quoted(name: str) -> str:

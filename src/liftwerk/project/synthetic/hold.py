@@ -29,7 +29,7 @@ from liftwerk.identity.mapping import identity_map
 from liftwerk.metrics.count import per_decision
 from liftwerk.metrics.definition import METRICS
 from liftwerk.privacy.definition import PURPOSES, Purpose
-from liftwerk.privacy.permitted import permitted_sql
+from liftwerk.privacy.permitted import permitted_sql, withdrawals_sql
 from liftwerk.project.synthetic.journey import Record, Sent, Step
 from liftwerk.store.stores import Stores
 
@@ -210,8 +210,7 @@ def _consents(
             name,
             purpose,
             leaf_columns=leaves,
-            withdrawals="_withdrawn",
-            grants="_granted",
+            withdrawals=withdrawals_sql(name, "_withdrawn", "_granted"),
             agreed_column="consent_at",
             table="e",
         )
