@@ -182,7 +182,7 @@ def withdrawals_sql(
     as_of_time: str | None = None,
     as_of_offset: str | None = None,
 ) -> str:
-    """Compile which withdrawals of a purpose a reader knows, and which of them were lifted.
+    r"""Compile which withdrawals of a purpose a reader knows, and which of them were lifted.
 
     Parameters
     ----------
@@ -204,9 +204,9 @@ def withdrawals_sql(
 
     Examples
     --------
-    >>> print(withdrawals_sql("ads", "w"))
-    (SELECT leaf AS w_leaf, time AS w_time, CASE WHEN FALSE THEN w.time END AS w_lifted \
-    FROM w AS w WHERE purpose = 'ads')
+    >>> known = withdrawals_sql("ads", "w", as_of_offset="7")
+    >>> known.partition(" FROM ")[2]
+    'w AS w WHERE purpose = \'ads\' AND w."offset" <= 7)'
     """
     bounds = {"known_at": as_of_time, "offset": as_of_offset}
     known = {key: bound for key, bound in bounds.items() if bound is not None}
