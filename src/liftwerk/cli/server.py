@@ -27,7 +27,7 @@ else:
 EVERY = "5s"
 """How often what was collected is sorted into tables."""
 
-FRESH = "250ms"
+FRESH = "100ms"
 """How often kept features take in what was collected."""
 
 
