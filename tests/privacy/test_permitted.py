@@ -259,7 +259,7 @@ def test_withdrawals_may_be_a_query(sql: duckdb.DuckDBPyConnection) -> None:
         ),
     )
     rows = sql.execute(
-        f"SELECT {expression} FROM (VALUES (['ads'], 'a'::BLOB, now()), (['ads'], 'b'::BLOB, now()))"
-        " AS t(consent_granted, leaf, time)"
+        f"SELECT {expression} FROM (VALUES (['ads'], 'a'::BLOB, now()),"
+        " (['ads'], 'b'::BLOB, now())) AS t(consent_granted, leaf, time)"
     ).fetchall()
     assert rows == [(False,), (True,)]

@@ -4,7 +4,7 @@ Nothing here reads or writes: the rooms that scan apply the rule, in Python or c
 """
 
 from liftwerk.privacy.definition import Purpose
-from liftwerk.privacy.permitted import AsOf, Withdrawal, permitted, permitted_sql, withdrawals_sql
+from liftwerk.privacy.permitted import AsOf, Withdrawal, permitted, permitted_sql
 from liftwerk.privacy.purposes import find_purpose, known_purposes
 from liftwerk.privacy.tags import TAGS, Tag
 
@@ -18,5 +18,4 @@ __all__ = [
     "known_purposes",
     "permitted",
     "permitted_sql",
-    "withdrawals_sql",
 ]
