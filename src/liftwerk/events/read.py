@@ -18,7 +18,7 @@ hold over what is compacted and what is not yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import TypeAlias
 
 import duckdb
@@ -213,7 +213,7 @@ def _connected(
 ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """Open a connection: a small one where all rows that are wanted are in memory."""
     if tail is None or after_offset is None or after_offset < tail.since:
-        return connect()
+        return closing(connect())
     return connect_for_few()
 
 
