@@ -251,6 +251,7 @@ def follow(
     with open_project(common) as project:
         project.use()
         updater = update.Updater(project.definitions, project.stores, project.clock, views)
+        updater.begin()
         while not ending.is_set():
             updater.catch_up()
             ending.wait(seconds)

@@ -22,6 +22,7 @@ from liftwerk.features.kept import UNFILLED, is_filled, kept_view
 from liftwerk.features.older import as_used, kept_names
 from liftwerk.features.step import Step
 from liftwerk.identity.customers import Customers
+from liftwerk.identity.mapping import customers_as_of
 from liftwerk.store.instants import to_microseconds
 from liftwerk.store.stores import Stores
 
@@ -65,6 +66,12 @@ class Updater:
         self._watches = {name: Watch(one, stores) for name, one in used.items()}
         purposes = {kept.declared.purpose for kept in self.views}
         self._consented = {purpose: Consented(project, purpose) for purpose in purposes}
+
+    def begin(self) -> None:
+        """Find out who is who, which takes long the first time, before anybody waits for it."""
+        with self._tail.reading() as behind:
+            customers = customers_as_of(self._project, self._stores, tail=behind)
+            self._who = (behind.offset, customers)
 
     def step(self) -> int:
         """Take in what is new in the log.
