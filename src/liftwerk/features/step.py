@@ -258,8 +258,7 @@ class Step:
     def _touched(self) -> set[Key]:
         """Say whose rows cannot be merely added to."""
         changed = self.consented.news(self._consents, self._since, self.behind.offset)
-        leaves = {leaf for leaf in self._regrouped if self._shares_another_consent(leaf)}
-        leaves |= changed
+        leaves = self._share_another_consent() | changed
         if self.customers is not None:
             leaves.update(self.customers.groups_of(changed))
         found = set(self._stale)
@@ -288,12 +287,17 @@ class Step:
             after_offset=after,
         )
 
-    def _shares_another_consent(self, leaf: bytes) -> bool:
-        """Say whether somebody said of a consent what a regrouped leaf shares now, or no longer."""
-        together = {leaf, *leaves_of(self._regrouped[leaf] or b"")}
+    def _share_another_consent(self) -> set[bytes]:
+        """Say which regrouped leaves share what somebody said of a consent now, or no longer."""
+        found = set()
+        before: Mapping[bytes, bytes] = {}
         if self._before is not None:
-            together.update(self._before.groups_of([leaf]))
-        return self.consented.among(together)
+            before = self._before.groups_of(self._regrouped)
+        for leaf, group in self._regrouped.items():
+            together = [leaf, *leaves_of(group or b""), *leaves_of(before.get(leaf, b""))]
+            if self.consented.among(together):
+                found.add(leaf)
+        return found
 
     def _may_count_again(self, leaves: set[bytes]) -> set[Key]:
         """Say whose report of a conversion may count, or count no longer, for another's consent."""
