@@ -45,7 +45,7 @@ class Entry(Struct, frozen=True):
     type : str
         Of its values, as properties name theirs.
     refresh : str
-        How fresh served values are.
+        ``streaming`` where a view lets its values follow what is collected; else ``batch``.
     deprecated : str or None
         The day from which nothing may use it.
     use : str or None
@@ -119,7 +119,7 @@ def entry_of(project: Project, name: str) -> Entry:
         owner=feature.owner,
         description=feature.description,
         type=value_type(project, feature),
-        refresh=feature.refresh,
+        refresh="streaming" if views else feature.refresh,
         deprecated=deprecated,
         use=feature.use,
     )

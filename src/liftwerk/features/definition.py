@@ -115,7 +115,8 @@ class FeatureDefinition(Struct, frozen=True):
     owner : str
         Who answers for it.
     refresh : str
-        How fresh served values are.
+        ``streaming`` where its values have to follow what is collected: a feature view must keep
+        it. Of ``batch`` they may be made when they are asked for.
     checks : FeatureChecks
         What its values must satisfy.
     deprecated : Day or None

@@ -90,6 +90,11 @@ def _check(project: Project) -> Iterable[Problem]:
             elif view.also.index(older) != place:
                 yield project.problem((*path, "also", place), "name it once", older)
         yield from check_arrival(project, (*path, "checks"), view.checks)
+    kept = {name for view in project.get(FEATURE_VIEWS).values() for name in view.features}
+    for name, definition in features.items():
+        if definition.refresh == "streaming" and name not in kept:
+            hint = "no feature view keeps it up to date: name it in one, or leave this out"
+            yield project.problem(("features", name, "refresh"), hint, "streaming")
 
 
 def _expand(project: Project) -> Iterable[Problem | Expanded]:
