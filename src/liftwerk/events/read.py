@@ -280,7 +280,7 @@ def _hear(
     leaves = leaf_columns(schema)
     if purpose.can_be_withdrawn:
         _read_changes(connection, schema, state, name)
-    said = {side: quoted(f"_{side}") for side in ("withdrawn", "granted")}
+    said = {side: quoted(f"_said_{side}") for side in ("withdrawn", "granted")}
     for side, relation in said.items():
         selects = [
             "SELECT NULL::BLOB AS leaf, NULL::VARCHAR AS purpose, NULL::TIMESTAMPTZ AS time,"
