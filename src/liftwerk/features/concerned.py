@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import duckdb
 import msgspec
@@ -53,16 +53,14 @@ def named_sql(project: Project, relation: str) -> str:
     return " OR ".join([*tests, "FALSE"])
 
 
-def set_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Rename events' views, so that `narrow` can put parts of them in their place."""
+def set_aside(
+    connection: duckdb.DuckDBPyConnection,
+    names: Iterable[str],
+    kind: Literal["VIEW", "TABLE"] = "VIEW",
+) -> None:
+    """Rename events' relations, so that `narrow` can put parts of them in their place."""
     for name in names:
-        connection.execute(f"ALTER VIEW {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
-
-
-def set_held_aside(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """Rename events' tables, so that `narrow` can put views of parts of them in their place."""
-    for name in names:
-        connection.execute(f"ALTER TABLE {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
+        connection.execute(f"ALTER {kind} {quoted(name)} RENAME TO {quoted(f'_all_{name}')}")
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, name: str, condition: str) -> None:

@@ -37,7 +37,7 @@ from liftwerk.features.concerned import (
     narrow_to_keys,
     narrow_to_offset,
     reports_beside,
-    set_held_aside,
+    set_aside,
 )
 from liftwerk.features.consented import CONSENT, Consented
 from liftwerk.features.entity import CUSTOMER, PEOPLE, encoded
@@ -316,7 +316,7 @@ class Step:
         with self._relations(
             purpose, self.kept.events, after_offset=since, superseded=True, refused=True, held=True
         ) as connection:
-            set_held_aside(connection, self.kept.events)
+            set_aside(connection, self.kept.events, "TABLE")
             worse = f'"offset" <= {since} AND superseded_by IS NOT NULL'
             beaten = [name for name in self.kept.events if _has(connection, f"_all_{name}", worse)]
             for name in beaten:
