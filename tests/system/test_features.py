@@ -246,9 +246,9 @@ def test_a_failing_view_is_flagged_wherever_it_is_asked(tmp_path: Path) -> None:
     with serving(project) as server:
 
         def seen(many: int) -> None:
-            for _ in range(many):
-                body = json.dumps(view(str(uuid.uuid4()), 1)).encode()
-                assert post(server.port, body)[0] == 200
+            # One request is one commit: no step may read a part of them.
+            body = json.dumps([view(str(uuid.uuid4()), 1) for _ in range(many)]).encode()
+            assert post(server.port, body)[0] == 200
 
         def served(is_there: Callable[[Any], bool]) -> Any:
             """Ask until it is so; whoever keeps the view may need a moment."""
