@@ -18,6 +18,7 @@ from liftwerk.definitions.section import Section
 from liftwerk.events.consent.definition import CONSENT
 from liftwerk.events.definition import EVENTS, SOURCES
 from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.features.definition import FEATURES
 from liftwerk.features.fixtures.definition import FEATURE_TESTS
 from liftwerk.features.packs.definition import FEATURE_PACKS
@@ -49,6 +50,7 @@ SECTIONS: tuple[Section[Any], ...] = (
     METRICS,
     GOAL,
     MODELS,
+    EXPERIMENTS,
     ACTIONS,
     PLACEMENTS,
     POLICIES,

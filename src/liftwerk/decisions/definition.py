@@ -14,6 +14,7 @@ from liftwerk.definitions.problem import Problem, dotted
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Budget, Limit, Share
+from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.metrics.definition import GOAL, METRICS, MetricDefinition, earns_money
 from liftwerk.models.definition import MODELS
 
@@ -178,6 +179,7 @@ def _check_placements(project: Project) -> Iterable[Problem]:
         if model.placement not in placements:
             yield project.unknown(("models", name, "placement"), model.placement, placements)
     yield from _check_imports(project)
+    yield from _check_experiments(project)
 
 
 def _check_imports(project: Project) -> Iterable[Problem]:
@@ -206,6 +208,29 @@ def _check_imports(project: Project) -> Iterable[Problem]:
             if control in actions and control not in event.eligible:
                 what = f"{dotted((*path, 'eligible'))} lacks the control action"
                 yield project.problem((*path, "eligible"), f"add {control!r}", what=what)
+
+
+def _check_experiments(project: Project) -> Iterable[Problem]:
+    """Hold experiments to the declared placements and actions."""
+    actions, placements = project.get(ACTIONS), project.get(PLACEMENTS)
+    for name, experiment in project.get(EXPERIMENTS).items():
+        path: Path = ("experiments", name)
+        if experiment.placement is not None and experiment.placement not in placements:
+            yield project.unknown((*path, "placement"), experiment.placement, placements)
+            continue
+        for arm, what in experiment.arms.items():
+            where = (*path, "arms", arm, "action")
+            if what.action is not None and experiment.placement is None:
+                yield project.problem(where, "name the placement where it appears", what.action)
+            elif what.action is not None and what.action not in actions:
+                yield project.unknown(where, what.action, actions)
+        if experiment.placement is not None:
+            control = placements[experiment.placement].control
+            first = experiment.arms.get(experiment.control)
+            if first is not None and first.action not in (None, control):
+                hint = f"control is the placement's control action, {control!r}"
+                where = (*path, "arms", experiment.control, "action")
+                yield project.problem(where, hint, first.action)
 
 
 def _check_policies(project: Project) -> Iterable[Problem]:
