@@ -33,7 +33,13 @@ ERASED = "erased"
 TRUSTED = ("server", "import")
 """Sources whose word may teach: a browser's key is public."""
 
+TOLD_ONCE = ("assigned", "variant_shown")
+"""What this process tells under an id that says all of it: told again, it is no other content."""
+
 _SENT_AT = b',"sent_at":"'
+_TOLD = tuple(f'{{"name":"{name}",'.encode() for name in TOLD_ONCE)
+_BY_US = f'"source":"{LIVE}"'.encode()
+_VERSION = b',"version":'
 _encode = msgspec.json.Encoder().encode
 
 
@@ -171,6 +177,9 @@ def admit(
 def digest(body: bytes) -> bytes:
     """Return 8 bytes that tell contents apart; when it was sent is not content.
 
+    Of what this process tells once (`TOLD_ONCE`) the id is the content: it is told whenever its
+    unit comes again, and the first time counts.
+
     Parameters
     ----------
     body : bytes
@@ -180,7 +189,15 @@ def digest(body: bytes) -> bytes:
     --------
     >>> digest(b'{"a":1,"sent_at":"2026-03-01T09:30:00Z"}') == digest(b'{"a":1}')
     True
+    >>> told = b'{"name":"assigned","id":"1","version":1,"time":"%d","source":"decisions","a":1}'
+    >>> digest(told % 1) == digest(told % 2)
+    True
     """
+    if body.startswith(_TOLD):
+        head, _, rest = body.partition(_VERSION)
+        # Version, time, source: as the canonical form has them.
+        if rest.split(b",", 3)[2:3] == [_BY_US]:
+            body = head
     start = body.rfind(_SENT_AT)
     # It stands last, and its text ends the body.
     if start >= 0 and body.find(b'"', start + len(_SENT_AT)) == len(body) - 2:

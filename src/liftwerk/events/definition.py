@@ -202,7 +202,12 @@ RESERVED: dict[str, EventDefinition] = {
         version=1,
         description="A piece of content was shown",
         owner=_RESERVED,
-        properties={"variant": _text("The variant's id"), "placement": _text("Where")},
+        properties={
+            "variant": _text("The variant's id"),
+            "placement": _text("Where"),
+            "experiment": _text("The experiment whose arm it is", required=False),
+            "arm": _text("The experiment's arm", required=False),
+        },
     ),
     "assigned": EventDefinition(
         version=1,
@@ -212,6 +217,9 @@ RESERVED: dict[str, EventDefinition] = {
             "experiment": _text("The experiment"),
             "arm": _text("The arm"),
             "probability": _share("Probability of the arm", minimum="1E-9"),
+            "tester": PropertyDefinition(
+                "boolean", required=False, description="Whether the arm was forced, to try it"
+            ),
         },
     ),
     "guardrail_blocked": EventDefinition(
