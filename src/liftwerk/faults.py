@@ -31,6 +31,8 @@ SITES = (
     "tombstone_commit",
     "retention_intent",
     "key_commit",
+    "experiment_commit",
+    "effect_commit",
 )
 """Every fault site there is; a test holds this list and the code together."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from liftwerk.errors import HomeInUse, UnknownName
+from liftwerk.errors import Conflict, HomeInUse, UnknownName
 from liftwerk.store.ledger import (
+    EXPERIMENT_ACTIONS,
     LEDGERS,
     STAGES,
+    EffectRow,
+    ExperimentEntry,
     Key,
     Ledger,
     PublishedSchema,
@@ -385,6 +389,85 @@ def test_an_unknown_key_is_not_repeated(reopen: Open) -> None:
             end(ledger, "000000000002", expires)
         assert "000000000002" not in str(caught.value)
     assert len(ledger.audit()) == 1
+    ledger.close()
+
+
+# ----------------------------------------------------------------------------- experiments, effects
+
+
+def entry(number: int, name: str = "welcome", action: str = "register") -> ExperimentEntry:
+    return ExperimentEntry(name, action, '{"n":%d}' % number, f"v{number}", AT, number)
+
+
+def write_entry(ledger: Ledger, one: ExperimentEntry) -> None:
+    with ledger.change("jane", f"experiment.{one.action}", one.name, {}, one.at) as tx:
+        ledger.append_experiment(tx, one)
+
+
+def test_an_experiments_log_is_kept_in_order_with_its_entries(reopen: Open) -> None:
+    ledger = reopen()
+    told = [entry(number, action=one) for number, one in enumerate(EXPERIMENT_ACTIONS, start=1)]
+    other = entry(1, "other")
+    for one in (told[0], other, *told[1:]):
+        write_entry(ledger, one)
+    ledger.close()
+    ledger = reopen()
+    assert ledger.experiment_log() == [told[0], other, *told[1:]]
+    assert ledger.experiment_log("welcome") == told
+    assert ledger.experiment_log("nothing") == []
+    assert [one.action for one in ledger.audit()][:2] == ["experiment.register"] * 2
+    ledger.close()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_an_entry_that_does_not_follow_the_last_writes_nothing(reopen: Open, number: int) -> None:
+    ledger = reopen()
+    write_entry(ledger, entry(1))
+    with pytest.raises(Conflict, match="another process wrote first: experiment welcome"):
+        write_entry(ledger, entry(number, action="start"))
+    assert ledger.experiment_log() == [entry(1)]
+    assert len(ledger.audit()) == 1
+    ledger.close()
+
+
+def effect(day: int, value: int = 1, subject: str = "policy:win_back") -> EffectRow:
+    start = AT + timedelta(days=day)
+    text = '{"kind":"estimate","value":%d}' % value
+    window = (start, start + timedelta(days=7))
+    return EffectRow(subject, "margin", *window, text, "EUR a customer", "difference", "x", AT)
+
+
+def test_effects_are_added_and_never_replaced(reopen: Open) -> None:
+    ledger = reopen()
+    told = [effect(0), effect(0, subject="programme"), effect(0), effect(7), effect(0, 2)]
+    new = []
+    for one in told:
+        with ledger.change("jane", "effects.put", one.subject, {}, one.at) as tx:
+            new.append(ledger.put_effect(tx, one))
+    with suppress(ZeroDivisionError), ledger.change("jane", "effects.put", "x", {}, AT) as tx:
+        assert ledger.put_effect(tx, effect(14))
+        1 / 0  # noqa: B018
+    assert new == [True, True, False, True, True]
+    ledger.close()
+    ledger = reopen()
+    assert ledger.effects() == [told[0], told[1], told[3], told[4]]
+    assert ledger.effects("policy:win_back") == [told[0], told[3], told[4]]
+    assert ledger.effects(metric="margin") == ledger.effects()
+    assert ledger.effects("policy:win_back", "orders") == []
+    ledger.close()
+
+
+def test_a_ledger_from_before_the_experiments_gets_their_tables(url: str, reopen: Open) -> None:
+    reopen().close()
+    path = url.partition(":")[2]
+    editor = sqlite3.connect(path)
+    editor.execute("drop table experiment_log")
+    editor.execute("drop table effects")
+    editor.commit()
+    editor.close()
+    ledger = reopen()
+    write_entry(ledger, entry(1))
+    assert (ledger.experiment_log(), ledger.effects()) == ([entry(1)], [])
     ledger.close()
 
 

@@ -42,6 +42,8 @@ OTHER_COMMANDS = (
     "tombstone_commit",
     "retention_intent",
     "key_commit",
+    "experiment_commit",
+    "effect_commit",
 )
 """Sites that a run does not pass; they have tests of their own, below or in their rooms."""
 

@@ -151,7 +151,7 @@ def open_stores(home: Home) -> Stores:
 def _own_collections(decisions: Decisions, outbox: Outbox, online: Online) -> Sequence[Collection]:
     """List what means the same in every project: what the other rooms put in is theirs to list."""
     audit = ("audit", "audit_head")
-    kept = ("published_schemas", "used_definitions")
+    kept = ("published_schemas", "used_definitions", "experiment_log", "effects")
     state = ("snapshots", "steps", "leases", "releases", "pointers", "keys", *kept)
     return (
         Collection(

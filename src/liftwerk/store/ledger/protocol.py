@@ -135,6 +135,62 @@ class UsedDefinition(Struct, frozen=True):
     last: datetime
 
 
+EXPERIMENT_ACTIONS = ("register", "start", "ramp", "stop", "conclude", "change")
+"""What may be written into an experiment's log."""
+
+
+class ExperimentEntry(Struct, frozen=True):
+    """One entry of an experiment's log, which is only ever added to.
+
+    Attributes
+    ----------
+    name : str
+        The experiment.
+    action : str
+        One of `EXPERIMENT_ACTIONS`.
+    body : str
+        What it says, as canonical JSON; nothing personal, since it is never erased.
+    version : str
+        Hash of the definition that it was done under.
+    at : datetime
+    number : int
+        Its place in the log of this experiment, from 1.
+    """
+
+    name: str
+    action: str
+    body: str
+    version: str
+    at: datetime
+    number: int
+
+
+class EffectRow(Struct, frozen=True):
+    """One entry of the effect register: what something added over a window, as it was estimated.
+
+    Attributes
+    ----------
+    subject, metric : str
+        What added it (``policy:NAME``), and by what it is measured.
+    start, end : datetime
+        The window, of which ``end`` is no part.
+    estimate : str
+        The estimate, or why there is none, as canonical JSON.
+    unit, method, source : str
+    at : datetime
+    """
+
+    subject: str
+    metric: str
+    start: datetime
+    end: datetime
+    estimate: str
+    unit: str
+    method: str
+    source: str
+    at: datetime
+
+
 class Erasure(Struct, frozen=True):
     """A customer's erasure, which does not say whose; ``receipt`` is empty until it is finished."""
 
@@ -337,6 +393,28 @@ class Ledger(Protocol):
 
     def used_definitions(self, section: str, name: str | None = None) -> list[UsedDefinition]:
         """Return the versions of a section's definitions, or of one; the one in use comes last."""
+        ...
+
+    def append_experiment(self, tx: Transaction, entry: ExperimentEntry) -> None:
+        """Add an entry to an experiment's log, at the change's time.
+
+        Raises
+        ------
+        Conflict
+            If its number is not the next: another process wrote since the log was read.
+        """
+        ...
+
+    def experiment_log(self, name: str | None = None) -> list[ExperimentEntry]:
+        """Return the entries of one experiment, or of all, in the order they were written."""
+        ...
+
+    def put_effect(self, tx: Transaction, effect: EffectRow) -> bool:
+        """Add an effect, at the change's time; False where the latest one says the same."""
+        ...
+
+    def effects(self, subject: str | None = None, metric: str | None = None) -> list[EffectRow]:
+        """Return effects, all or some, in the order they were written."""
         ...
 
     def queue_erasure(self, tx: Transaction, erasure: str, leaves: Sequence[bytes]) -> None:

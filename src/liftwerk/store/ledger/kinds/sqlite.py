@@ -19,6 +19,7 @@ from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
 from liftwerk.store.ledger.kinds import sqlite_definitions as definitions
 from liftwerk.store.ledger.kinds import sqlite_erasures as erasures
+from liftwerk.store.ledger.kinds import sqlite_experiments as experiments
 from liftwerk.store.ledger.kinds import sqlite_keys as keys
 from liftwerk.store.ledger.kinds import sqlite_leases as leases
 from liftwerk.store.ledger.kinds import sqlite_releases as releases
@@ -26,8 +27,10 @@ from liftwerk.store.ledger.kinds import sqlite_schemas as schemas
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
+    EffectRow,
     Erasing,
     Erasure,
+    ExperimentEntry,
     Key,
     PublishedSchema,
     Release,
@@ -61,6 +64,7 @@ SCHEMA = (
     keys.SCHEMA,
     schemas.SCHEMA,
     definitions.SCHEMA,
+    *experiments.SCHEMA,
     *erasures.SCHEMA,
 )
 
@@ -293,6 +297,29 @@ class SqliteLedger:
         sql = f"{definitions.SELECT} where section = ?1 and (?2 is null or name = ?2)"
         rows = self.database.rows(f"{sql} order by name, last, first", (section, name))
         return [definitions.from_row(row) for row in rows]
+
+    # ----------------------------------------------------------------------- experiments, effects
+
+    def append_experiment(self, tx: Transaction, entry: ExperimentEntry) -> None:
+        """Add an entry to an experiment's log; refused when its number is not the next."""
+        experiments.append(_connection(tx), entry, tx.at)
+
+    def experiment_log(self, name: str | None = None) -> list[ExperimentEntry]:
+        """Return the entries of one experiment, or of all, in the order they were written."""
+        sql = f"{experiments.LOG} where ?1 is null or name = ?1 order by seq"
+        return [experiments.entry_of(row) for row in self.database.rows(sql, (name,))]
+
+    def put_effect(self, tx: Transaction, effect: EffectRow) -> bool:
+        """Add an effect; False where the latest one says the same."""
+        return experiments.put(_connection(tx), effect, tx.at)
+
+    def effects(self, subject: str | None = None, metric: str | None = None) -> list[EffectRow]:
+        """Return effects, all or some, in the order they were written."""
+        chosen = "(?1 is null or subject = ?1) and (?2 is null or metric = ?2)"
+        rows = self.database.rows(
+            f"{experiments.EFFECTS} where {chosen} order by seq", (subject, metric)
+        )
+        return [experiments.effect_of(row) for row in rows]
 
     # ------------------------------------------------------------------------------------ erasures
 
