@@ -396,7 +396,7 @@ def test_an_unknown_key_is_not_repeated(reopen: Open) -> None:
 
 
 def entry(number: int, name: str = "welcome", action: str = "register") -> ExperimentEntry:
-    return ExperimentEntry(name, action, '{"n":%d}' % number, f"v{number}", AT, number)
+    return ExperimentEntry(name, action, f'{{"n":{number}}}', f"v{number}", AT, number)
 
 
 def write_entry(ledger: Ledger, one: ExperimentEntry) -> None:
@@ -432,7 +432,7 @@ def test_an_entry_that_does_not_follow_the_last_writes_nothing(reopen: Open, num
 
 def effect(day: int, value: int = 1, subject: str = "policy:win_back") -> EffectRow:
     start = AT + timedelta(days=day)
-    text = '{"kind":"estimate","value":%d}' % value
+    text = f'{{"kind":"estimate","value":{value}}}'
     window = (start, start + timedelta(days=7))
     return EffectRow(subject, "margin", *window, text, "EUR a customer", "difference", "x", AT)
 

@@ -35,8 +35,8 @@ class Effect(Struct, frozen=True):
     Attributes
     ----------
     subject : str
-        ``policy:NAME``, ``channel:NAME``, ``programme``, or ``experiment:NAME`` (with ``/ARM`` where
-        several arms are compared with control).
+        ``policy:NAME``, ``channel:NAME``, ``programme``, or ``experiment:NAME``; the last with
+        ``/ARM`` where several arms are compared with control.
     metric : str
         By what it is measured.
     start, end : datetime

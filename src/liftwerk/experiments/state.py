@@ -61,6 +61,9 @@ class State(Struct, frozen=True):
     registered, started, stopped : datetime or None
     ramps : tuple of Ramp
         The first is the start's.
+    begins : Fraction
+        Where its range of its layer begins; it is as wide as the definition's share, and no other
+        that runs in the layer overlaps it. 0 without a layer.
     reason : str
         Why it was stopped.
     changes : tuple of Changed
@@ -79,6 +82,7 @@ class State(Struct, frozen=True):
     started: datetime | None = None
     stopped: datetime | None = None
     ramps: tuple[Ramp, ...] = ()
+    begins: Fraction = Fraction(0)
     reason: str = ""
     changes: tuple[Changed, ...] = ()
     conclusions: tuple[dict[str, Any], ...] = ()
@@ -156,7 +160,8 @@ def _registered(state: State, entry: ExperimentEntry, said: Mapping[str, Any]) -
 
 def _started(state: State, entry: ExperimentEntry, said: Mapping[str, Any]) -> dict[str, Any]:
     ramp = Ramp(entry.at, Fraction(said["share"]))
-    return {"stage": "running", "started": entry.at, "ramps": (ramp,)}
+    begins = Fraction(said["begins"])
+    return {"stage": "running", "started": entry.at, "ramps": (ramp,), "begins": begins}
 
 
 def _ramped(state: State, entry: ExperimentEntry, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,15 @@ and so is what is about people: the owner, and who tests it.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 import rfc8785
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, fields
 
 from liftwerk.definitions.project import Project, plain_value
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
@@ -41,7 +44,7 @@ def body_of(project: Project, name: str) -> Body:
     -------
     dict
         ``experiment``, ``metrics`` (name -> definition, with those that they are made of),
-        ``features`` (name -> version) and ``currency``: JSON-able, without anything that is None.
+        ``features`` (name -> version) and ``currency``; without what is left at its default.
 
     Raises
     ------
@@ -51,15 +54,16 @@ def body_of(project: Project, name: str) -> Body:
     experiment = project.lookup(EXPERIMENTS, name)
     metrics = _metrics(project, (*experiment.metrics, *experiment.counter_metrics))
     read = (*experiment.strata, *experiment.covariates, *experiment.segments)
-    plain = _said(plain_value(experiment))
     # A list: which arm is control is said by the order, and the order of keys is not hashed.
-    plain["arms"] = [{"name": arm, **_said(said)} for arm, said in plain["arms"].items()]
-    return {
-        "experiment": plain,
+    arms = [{"name": arm, **_said(said)} for arm, said in experiment.arms.items()]
+    body: Body = {
+        "experiment": {**_said(experiment), "arms": arms},
         "metrics": metrics,
         "features": feature_versions(project, read),
         "currency": project.currency,
     }
+    again: Body = json.loads(rfc8785.dumps(body))  # as it is read from the ledger
+    return again
 
 
 def hash_of(body: Body) -> str:
@@ -94,9 +98,9 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
             yield from _leaves(one, (*path, key))
         return
     if isinstance(value, list) and value and isinstance(value[0], dict):
+        yield ".".join(path), [one["name"] for one in value]
         for one in value:
             rest = {key: said for key, said in one.items() if key != "name"}
-            yield ".".join((*path, one["name"])), True  # an arm about which nothing else is said
             yield from _leaves(rest, (*path, one["name"]))
         return
     yield ".".join(path), value
@@ -111,7 +115,7 @@ def _metrics(project: Project, names: Iterable[str]) -> dict[str, Body]:
         name = waiting.pop()
         if name in found:
             continue
-        found[name] = _said(plain_value(declared[name]))
+        found[name] = _said(declared[name])
         waiting += [word for word in _names_in(found[name]) if word in declared]
     return found
 
@@ -122,14 +126,28 @@ def _names_in(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for one in value.values():
             yield from _names_in(one)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list):
         for one in value:
             yield from _names_in(one)
 
 
-def _said(definition: Body) -> Body:
-    """Leave out the words and what isn't written."""
-    return {key: one for key, one in definition.items() if key not in WORDS and one is not None}
+def _said(definition: Struct) -> Body:
+    """Write what is said in a definition, without the words.
+
+    What is left at its default is left out: a key that a later liftwerk adds changes no hash.
+    """
+    plain: Body = plain_value(definition)
+    return {
+        field.encode_name: plain[field.encode_name]
+        for field in fields(definition)
+        if field.name not in WORDS and not _is_default(field, getattr(definition, field.name))
+    }
+
+
+def _is_default(field: FieldInfo, value: object) -> bool:
+    if field.default_factory is not NODEFAULT:
+        return bool(value == field.default_factory())
+    return field.default is not NODEFAULT and bool(value == field.default)
 
 
 def _typed(wanted: type[Any], text: Any) -> Any:

@@ -7,15 +7,13 @@ experiments' log, the effect register, erasures and their tombstones. What any o
 to the rooms that make it.
 """
 
+from liftwerk.store.ledger.experiments import EXPERIMENT_ACTIONS, EffectRow, ExperimentEntry
 from liftwerk.store.ledger.protocol import (
-    EXPERIMENT_ACTIONS,
     STAGES,
     AuditCheck,
     AuditEntry,
-    EffectRow,
     Erasing,
     Erasure,
-    ExperimentEntry,
     Key,
     Ledger,
     PublishedSchema,

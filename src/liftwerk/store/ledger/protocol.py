@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import rfc8785
 from msgspec import Struct
 
+from liftwerk.store.ledger.experiments import EffectRow, ExperimentEntry
+
 STAGES = ("draft", "shadow", "canary", "champion", "retired")
 """How far a release has come."""
 
@@ -135,62 +137,6 @@ class UsedDefinition(Struct, frozen=True):
     last: datetime
 
 
-EXPERIMENT_ACTIONS = ("register", "start", "ramp", "stop", "conclude", "change")
-"""What may be written into an experiment's log."""
-
-
-class ExperimentEntry(Struct, frozen=True):
-    """One entry of an experiment's log, which is only ever added to.
-
-    Attributes
-    ----------
-    name : str
-        The experiment.
-    action : str
-        One of `EXPERIMENT_ACTIONS`.
-    body : str
-        What it says, as canonical JSON; nothing personal, since it is never erased.
-    version : str
-        Hash of the definition that it was done under.
-    at : datetime
-    number : int
-        Its place in the log of this experiment, from 1.
-    """
-
-    name: str
-    action: str
-    body: str
-    version: str
-    at: datetime
-    number: int
-
-
-class EffectRow(Struct, frozen=True):
-    """One entry of the effect register: what something added over a window, as it was estimated.
-
-    Attributes
-    ----------
-    subject, metric : str
-        What added it (``policy:NAME``), and by what it is measured.
-    start, end : datetime
-        The window, of which ``end`` is no part.
-    estimate : str
-        The estimate, or why there is none, as canonical JSON.
-    unit, method, source : str
-    at : datetime
-    """
-
-    subject: str
-    metric: str
-    start: datetime
-    end: datetime
-    estimate: str
-    unit: str
-    method: str
-    source: str
-    at: datetime
-
-
 class Erasure(Struct, frozen=True):
     """A customer's erasure, which does not say whose; ``receipt`` is empty until it is finished."""
 
@@ -233,6 +179,8 @@ class Ledger(Protocol):
         self, actor: str, action: str, subject: str, detail: Mapping[str, Any], at: datetime
     ) -> AbstractContextManager[Transaction]:
         """Begin a change; the audit entry is written as it commits.
+
+        There is one at a time: what the same thread reads inside it stays so until it commits.
 
         Parameters
         ----------

@@ -17,6 +17,7 @@ from liftwerk.errors import StoreFault
 from liftwerk.faults import fault
 from liftwerk.store.instants import from_microseconds, to_microseconds
 from liftwerk.store.ledger.chain import GENESIS, entry_hash, verify
+from liftwerk.store.ledger.experiments import EffectRow, ExperimentEntry
 from liftwerk.store.ledger.kinds import sqlite_definitions as definitions
 from liftwerk.store.ledger.kinds import sqlite_erasures as erasures
 from liftwerk.store.ledger.kinds import sqlite_experiments as experiments
@@ -27,10 +28,8 @@ from liftwerk.store.ledger.kinds import sqlite_schemas as schemas
 from liftwerk.store.ledger.protocol import (
     AuditCheck,
     AuditEntry,
-    EffectRow,
     Erasing,
     Erasure,
-    ExperimentEntry,
     Key,
     PublishedSchema,
     Release,

@@ -8,7 +8,7 @@ from typing import Any
 
 from liftwerk.errors import Conflict
 from liftwerk.store.instants import from_microseconds, to_microseconds
-from liftwerk.store.ledger.protocol import EffectRow, ExperimentEntry
+from liftwerk.store.ledger.experiments import EffectRow, ExperimentEntry
 from liftwerk.store.sqlite import Connection
 
 SCHEMA = (
