@@ -1,0 +1,30 @@
+"""A ratio of two sums over units: spend an order. Units are assigned, so units are what varies."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftwerk.stats.estimate import Unknown
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+def value(means: Floats) -> tuple[float, Floats] | Unknown:
+    r"""Give the ratio of two means, and its gradient for the delta method.
+
+    Deng, Knoblich and Lu (2018), *Applying the delta method in metric analytics*, KDD, eq. 4:
+    the variance is that of :math:`(y - R x) / \bar x`.
+
+    Examples
+    --------
+    >>> value(np.array([6.0, 2.0]))
+    (3.0, array([ 0.5, -1.5]))
+    """
+    numerator, denominator = float(means[0]), float(means[1])
+    if denominator <= 0.0:
+        return Unknown("nothing was counted in the denominator of an arm", "units that have some")
+    ratio = numerator / denominator
+    return ratio, np.array([1.0 / denominator, -ratio / denominator])
