@@ -11,6 +11,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Share
 from liftwerk.errors import Refused
 from liftwerk.experiments.definition import ExperimentDefinition
+from liftwerk.experiments.layers import EVERYTHING, Range, find_range
 from liftwerk.experiments.log import settle, write
 from liftwerk.experiments.state import State, running
 from liftwerk.experiments.version import body_of, differences, hash_of
@@ -70,7 +71,7 @@ def start(
         ledger, experiment = stores.ledger, state.definition
 
         def place() -> dict[str, Any]:
-            return {"begins": str(_place(running(stores), name, experiment))}
+            return {"begins": str(_place(running(stores), experiment))}
 
         told = (ledger, clock, actor, state, "start", state.version, said)
         return write(*told, within=place)
@@ -112,32 +113,10 @@ def demand_share(where: str, asked: Share, experiment: ExperimentDefinition) -> 
         raise Refused(f"{asked} is more than was registered", where, hint)
 
 
-def _place(others: Mapping[str, State], name: str, experiment: ExperimentDefinition) -> Fraction:
-    """Find the first gap of its layer in which an experiment has room.
-
-    Raises
-    ------
-    Refused
-        If there is none.
-    """
+def _place(others: Mapping[str, State], experiment: ExperimentDefinition) -> Fraction:
+    """Find where in its layer an experiment has room."""
     if experiment.layer is None:
-        return Fraction(0)
-    beside = {
-        other: state
-        for other, state in others.items()
-        if state.definition.layer == experiment.layer
-    }
-    share = experiment.share.exact
-    widest = end = Fraction(0)
-    taken = sorted((one.begins, one.definition.share.exact) for one in beside.values())
-    for begins, width in (*taken, (Fraction(1), Fraction(0))):
-        if begins - end >= share:
-            return end
-        widest = max(widest, begins - end)
-        end = begins + width
-    names = ", ".join(sorted(beside))
-    hint = f"declare share = {str(widest)!r} at most, or wait until one of {names} is stopped"
-    if widest == 0:
-        hint = f"wait until {names} is stopped, or leave the layer"
-    what = f"the layer {experiment.layer!r} has room for {widest} of the units, not for {share}"
-    raise Refused(what, f"experiment {name}", hint)
+        return EVERYTHING.low
+    beside = [one for one in others.values() if one.definition.layer == experiment.layer]
+    reserved = [Range(one.begins, one.begins + one.definition.share.exact) for one in beside]
+    return find_range(experiment.layer, experiment.share.exact, reserved).low
