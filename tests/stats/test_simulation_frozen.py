@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftwerk.simulation import email_trial
+from liftwerk.simulation import bandit_log, email_trial, switching_shop
 from liftwerk.simulation.email_trial import WORLDS, world
 
-SHA256 = "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4"
+FROZEN = {
+    email_trial: "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4",
+    bandit_log: "644fdf347b360f8b69bfb460da9bdef1394c702ad5a57455562ebb9a673cfbf0",
+    switching_shop: "fcdda875834897ed3dab8bc32a4cb8eaaadcccbdd71e47a93e66cf409763a2aa",
+}
 
 
-def test_the_generator_is_the_frozen_one():
-    found = hashlib.sha256(Path(email_trial.__file__).read_bytes()).hexdigest()
-    assert found == SHA256, (
+@pytest.mark.parametrize("generator", FROZEN, ids=lambda generator: generator.__name__)
+def test_the_generator_is_the_frozen_one(generator):
+    found = hashlib.sha256(Path(generator.__file__).read_bytes()).hexdigest()
+    assert found == FROZEN[generator], (
         "the simulated worlds changed: every figure judged in them has to be made again, "
         "then record the new hash here"
     )
@@ -67,3 +72,57 @@ def test_the_same_seed_draws_the_same_trial(published):
     second = truth.draw(np.random.default_rng(5))
     np.testing.assert_array_equal(first.spend, second.spend)
     np.testing.assert_array_equal(first.columns["channel"], second.columns["channel"])
+
+
+@pytest.mark.parametrize("contextual", [False, True])
+@pytest.mark.parametrize("bandit", bandit_log.BANDITS)
+def test_logged_probabilities_are_those_that_arms_were_drawn_with(bandit, contextual):
+    rng = np.random.default_rng(3)
+    logs = bandit_log.draw(
+        rng, "flips", "noise", bandit, logs=40, batches=10, size=200, contextual=contextual
+    )
+    chances = logs.probabilities
+    assert np.allclose(chances.sum(axis=2), 1.0)
+    assert chances.min() >= 0.1 / 3 - 1e-12
+    drawn = logs.action[:, :, None] == np.arange(bandit_log.ARMS)
+    error = (drawn - chances)[:, 200:]
+    spread = np.sqrt((chances * (1.0 - chances))[:, 200:].sum(axis=(0, 1)))
+    assert (np.abs(error.sum(axis=(0, 1))) < 4.5 * spread).all()
+    first = (drawn[:, :200]).mean(axis=(0, 1))
+    assert np.abs(first - 1 / 3).max() < 4.5 * np.sqrt(2 / 9 / 8000)
+
+
+@pytest.mark.parametrize("outcome", bandit_log.OUTCOMES)
+@pytest.mark.parametrize("world_name", bandit_log.FACTORS)
+def test_arms_of_a_log_earn_the_stated_means(world_name, outcome):
+    rng = np.random.default_rng(4)
+    logs = bandit_log.draw(
+        rng, world_name, outcome, "thompson", logs=1, batches=1, size=300_000, contextual=False
+    )
+    for segment in range(2):
+        for arm in range(bandit_log.ARMS):
+            inside = (logs.action == arm) & (logs.segment == segment)
+            reward = logs.reward[inside]
+            off = reward.mean() - bandit_log.means(world_name, outcome)[segment, arm]
+            assert abs(off) < 4.5 * reward.std() / np.sqrt(reward.size)
+
+
+def test_a_switch_takes_as_many_hours_as_its_carry_over():
+    on = np.zeros(48, dtype=bool)
+    on[10:30] = True
+    effect = switching_shop.switched(np.zeros(48), on, "harm", 3)
+    assert effect[9] == 0.0
+    assert effect[13:30].tolist() == [-5.0] * 17
+    assert effect[[10, 11, 12, 30, 31, 32, 33]].tolist() == [
+        -1.25, -2.5, -3.75, -3.75, -2.5, -1.25, 0.0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("tail", switching_shop.TAILS)
+def test_the_noise_of_hours_remembers_as_stated(tail):
+    rng = np.random.default_rng(5)
+    remembered = switching_shop.undisturbed(rng, 24 * 7 * 600, memory=0.6, tail=tail)
+    season = remembered.reshape(600, -1).mean(axis=0)
+    noise = (remembered.reshape(600, -1) - season).ravel()
+    assert noise.std() == pytest.approx(switching_shop.NOISE, rel=0.05)
+    assert np.corrcoef(noise[1:], noise[:-1])[0, 1] == pytest.approx(0.6, abs=0.02)
