@@ -159,8 +159,8 @@ def read_daily(cell: Cell, seed: int, count: int, looks: int) -> dict[str, float
             wrong["anytime"] |= not found.low <= effect <= found.high
             estimate, error = peers(head, 2)["naive"]
             wrong["naive"] |= abs(estimate - effect) > Z * error
-        answered += not isinstance(found, Unknown)
         if not isinstance(found, Unknown):
+            answered += 1
             widths.append(found.high - found.low)
         for method, one in wrong.items():
             missed[method] += one

@@ -163,4 +163,4 @@ def one_arm(log: Log, arm: str) -> Floats:
     """
     if arm not in log.arms:
         raise ValueError(f"no arm {arm!r}; there are {', '.join(log.arms)}")
-    return np.eye(len(log.arms))[list(log.arms).index(arm)]
+    return np.asarray(np.eye(len(log.arms))[list(log.arms).index(arm)], dtype=np.float64)

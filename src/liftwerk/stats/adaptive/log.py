@@ -110,6 +110,23 @@ class Log(msgspec.Struct, frozen=True, eq=False):
         overall = before(self.reward) / np.maximum(np.arange(self.n), 1)
         return np.asarray((before(self.reward * drawn) + overall) / (before(drawn) + 1.0))
 
+    def closed_to_contexts(self, policy: Floats) -> bool:
+        """Say whether an arm of a policy could not be drawn in some rows of a batch, but in others.
+
+        Parameters
+        ----------
+        policy : (k,) float array
+
+        Returns
+        -------
+        bool
+        """
+        if self.probabilities is None:
+            return False
+        closed = (self.probabilities[:, policy != 0.0] <= 0.0).any(axis=1)
+        neighbours = self.batch[1:] == self.batch[:-1]
+        return bool((neighbours & (closed[1:] != closed[:-1])).any())
+
 
 def before(values: Floats) -> Floats:
     """Add up all earlier rows' values, for each row.

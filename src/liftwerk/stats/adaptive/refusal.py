@@ -1,11 +1,12 @@
 """When a bandit's log cannot answer, and what it would take.
 
-How many independent rows an estimate is *worth* is the spread of rewards over its squared standard
-error: a thousand draws of which ten carry large weights are worth few. Below :data:`FEWEST` the
-sums are not nearly normal, and how sure they are is itself a guess. The skewness of the estimate is
-that of its rows, or what the tail of all rewards makes of so many rows, whichever is larger: an arm
-drawn seldom has not seen the tail (`stats.tails`). The limits are where simulated logs stop
-covering (`soak/adaptive.py` prints the map).
+How many independent draws an estimate is *worth* follows from the probabilities alone: a thousand
+draws of which ten carry large weights are worth few. Below :data:`FEWEST` the sums are not nearly
+normal, and how sure they are is itself a guess. The tail is judged by the rewards of all rows, as
+in `stats.tails`: an arm that was drawn seldom has not seen it. Neither looks at how the arm's own
+draws turned out, since an answer given only where they turned out well would be a biased one; only
+the beyond-all-doubt case, in which a few rows carry nearly everything, is refused by them. The
+limits are where simulated logs stop covering (`soak/adaptive.py` prints the map).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import numpy as np
 
 from liftwerk.stats.adaptive.log import Floats, Log
+from liftwerk.stats.adaptive.weights import cost, stable
 from liftwerk.stats.estimate import Unknown
 from liftwerk.stats.interval import skew_of_mean, standard_error
 from liftwerk.stats.off_policy.scores import Scores
@@ -22,9 +24,11 @@ from liftwerk.stats.simultaneous import CONSTANT
 from liftwerk.stats.tails import skewness, two_digits
 
 FEWEST = 100.0
-"""Independent rows that an estimate has to be worth."""
-SKEWED = 0.3
-"""Largest skewness of an estimate that the interval's correction is trusted with."""
+"""Independent draws that an estimate has to be worth."""
+SKEWED = 0.25
+"""Largest skewness that so many independent rewards' mean may have."""
+CARRIED = 0.8
+"""Largest skewness of the estimate's own rows: beyond it one of them is nearly all."""
 
 
 def refusal(log: Log, policy: Floats, scores: Scores, skewed: float = SKEWED) -> Unknown | None:
@@ -46,32 +50,52 @@ def refusal(log: Log, policy: Floats, scores: Scores, skewed: float = SKEWED) ->
     never = _never_drawn(log, policy)
     if never is not None:
         return never
-    if not math.isfinite(scores.value):
+    if log.closed_to_contexts(policy):
         return Unknown(
             f"{_named(log, policy)} could not be drawn for some contexts",
             "a floor under its probability in every context",
         )
-    spread = float(log.reward.std())
     error = standard_error(scores.influence)
-    if spread <= CONSTANT * max(float(np.abs(log.reward).max()), CONSTANT) or error == 0.0:
+    if min(error, float(log.reward.std())) <= CONSTANT * float(np.abs(log.reward).max()):
         return Unknown("no reward differs, so nothing says how sure this is", "rewards that differ")
-    worth = (spread / error) ** 2
-    seen = abs(skew_of_mean(scores.influence, error))
-    skew = max(seen, abs(skewness(log.reward)) / math.sqrt(worth))
-    wanted = worth * max(FEWEST / worth, (skew / skewed) ** 2)
+    worth = draws_worth(log, policy)
+    skew = abs(skewness(log.reward)) / math.sqrt(worth)
+    own = abs(skew_of_mean(scores.influence, error))
+    wanted = worth * max(FEWEST / worth, (skew / skewed) ** 2, (own / CARRIED) ** 2)
     if wanted <= worth:
         return None
     return Unknown(
         f"{_named(log, policy)}: {_drawn(log, policy)} of {log.n} rows, worth {math.floor(worth)} "
-        f"independent ones of the {two_digits(math.ceil(wanted))} that it takes",
+        f"independent draws of the {two_digits(math.ceil(wanted))} that it takes",
         _more(log, policy, wanted - worth),
     )
+
+
+def draws_worth(log: Log, policy: Floats) -> float:
+    r"""Give the number of independent draws whose mean would be as sure, if rewards spread alike.
+
+    .. math:: (\sum_t h_t)^2 / \sum_t h_t^2 c_t
+
+    with weights `h` and costs `c` of `weights`.
+
+    Examples
+    --------
+    >>> half = np.full((200, 2), 0.5)
+    >>> drawn, batch = np.arange(200) % 2, np.zeros(200, dtype=int)
+    >>> log = Log(np.ones(200), drawn, half[:, 0], batch, ["a", "b"], half)
+    >>> round(draws_worth(log, np.array([0.0, 1.0])), 6)
+    100.0
+    """
+    weights = stable(log, policy)
+    possible = weights > 0.0
+    squares = weights[possible] ** 2 @ cost(log, policy)[possible]
+    return float(weights.sum() ** 2 / squares)
 
 
 def _never_drawn(log: Log, policy: Floats) -> Unknown | None:
     drawn = np.bincount(log.action, minlength=len(log.arms))
     for arm in np.flatnonzero((policy != 0.0) & (drawn == 0)):
-        name = log.arms[arm]
+        name = log.arms[int(arm)]
         return Unknown(f"{name!r} was never drawn", f"rows in which {name!r} is drawn")
     return None
 
@@ -79,7 +103,7 @@ def _never_drawn(log: Log, policy: Floats) -> Unknown | None:
 def _named(log: Log, policy: Floats) -> str:
     arms = np.flatnonzero(policy)
     if arms.shape[0] == 1:
-        return repr(log.arms[arms[0]])
+        return repr(log.arms[int(arms[0])])
     return f"a policy over {arms.shape[0]} arms"
 
 

@@ -45,39 +45,72 @@ def stable(log: Log, policy: Floats) -> Floats:
     >>> stable(log, np.array([0.0, 1.0])).round(3).tolist()
     [0.707, 0.316]
     """
+    row = cost(log, policy)
     if log.probabilities is None:
-        # On average over the draw, the square of the drawn arm's weight is the cost.
-        cost = (policy[log.action] / log.probability) ** 2
-    else:
-        wanted = np.flatnonzero(policy)
-        with np.errstate(divide="ignore"):
-            cost = (policy[wanted] ** 2 / log.probabilities[:, wanted]).sum(axis=1)
-        if not _differs_within(log, cost):
-            # The bandit looked at no context: the row's own cost was known before it.
-            return np.asarray(1.0 / np.sqrt(cost), dtype=np.float64)
-    return np.asarray(1.0 / np.sqrt(_known_before(log, cost, policy)), dtype=np.float64)
+        row = _average_before(log, row, policy)
+    elif _differs_within(log, row):
+        row = _known_before(log, row, policy)
+    # Otherwise the bandit looked at no context: the row's own cost was known before it.
+    return np.asarray(1.0 / np.sqrt(row), dtype=np.float64)
 
 
-def _differs_within(log: Log, cost: Floats) -> bool:
+def cost(log: Log, policy: Floats) -> Floats:
+    """Give what a row's variance is proportional to.
+
+    Parameters
+    ----------
+    log : Log
+    policy : (k,) float array
+
+    Returns
+    -------
+    (n,) float array
+        Infinite where an arm of the policy was not possible. Where a log holds only the drawn
+        arm's probability: what is that on average over the draw.
+
+    Examples
+    --------
+    >>> log = Log(np.ones(1), np.array([0]), np.array([0.5]), np.array([0]), ["a", "b"])
+    >>> cost(log, np.array([1.0, 0.0])).tolist()
+    [4.0]
+    """
+    if log.probabilities is None:
+        return np.asarray((policy[log.action] / log.probability) ** 2, dtype=np.float64)
+    wanted = np.flatnonzero(policy)
+    with np.errstate(divide="ignore"):
+        return np.asarray((policy[wanted] ** 2 / log.probabilities[:, wanted]).sum(axis=1))
+
+
+def _differs_within(log: Log, row: Floats) -> bool:
     """Say whether rows of one batch have different costs: then a row's context decided on it."""
     neighbours = log.batch[1:] == log.batch[:-1]
     with np.errstate(invalid="ignore"):
-        moved = np.abs(cost[1:] - cost[:-1]) > 1e-9 * cost[1:]
+        # Infinite less infinite is no difference.
+        moved = np.abs(row[1:] - row[:-1]) > 1e-9 * np.minimum(row[1:], row[:-1])
     return bool((neighbours & moved).any())
 
 
-def _known_before(log: Log, cost: Floats, policy: Floats) -> Floats:
+def _at_first(log: Log, policy: Floats) -> float:
+    """Give the cost while nothing is known: as if all arms were equally likely."""
+    return float((policy**2).sum()) * len(log.arms)
+
+
+def _average_before(log: Log, row: Floats, policy: Floats) -> Floats:
+    """Average the costs of all earlier rows: those of drawn arms alone are too wild for less."""
+    known = np.arange(log.n) + PRIOR_ROWS
+    return np.asarray((before(row) + PRIOR_ROWS * _at_first(log, policy)) / known)
+
+
+def _known_before(log: Log, row: Floats, policy: Floats) -> Floats:
     """Average the costs of the batch so far, and at its beginning of the batch before."""
     starts = np.flatnonzero(np.concatenate([[True], log.batch[1:] != log.batch[:-1]]))
     number = np.zeros(log.n, dtype=np.int64)
     number[starts[1:]] = 1
     number = number.cumsum()
     sizes = np.diff(np.concatenate([starts, [log.n]]))
-    averages = np.add.reduceat(cost, starts) / sizes
-    # The first batch has none before it: as if all arms had been equally likely.
-    first = float((policy**2).sum()) * len(log.arms)
-    prior = np.concatenate([[first], averages[:-1]])[number]
-    total = before(cost)
+    averages = np.add.reduceat(row, starts) / sizes
+    prior = np.concatenate([[_at_first(log, policy)], averages[:-1]])[number]
+    total = before(row)
     so_far = total - total[starts][number]
     rows = np.arange(log.n) - starts[number]
     return np.asarray((so_far + PRIOR_ROWS * prior) / (rows + PRIOR_ROWS), dtype=np.float64)
