@@ -123,7 +123,7 @@ class Log(msgspec.Struct, frozen=True, eq=False):
         """
         if self.probabilities is None:
             return False
-        closed = (self.probabilities[:, policy != 0.0] <= 0.0).any(axis=1)
+        closed = np.any(self.probabilities[:, policy != 0.0] <= 0.0, axis=1)
         neighbours = self.batch[1:] == self.batch[:-1]
         return bool((neighbours & (closed[1:] != closed[:-1])).any())
 
