@@ -97,7 +97,8 @@ class ExperimentDefinition(Struct, frozen=True):
     salt : str
         Decides who gets what; the experiment's name where nothing is written.
     hash : str
-        ``sha256``, or ``growthbook`` for whoever comes from there and must move nobody.
+        ``sha256``, or ``growthbook`` for whoever comes from there and must move nobody
+        (``growthbook_v1`` for an experiment of its older clients).
     rotate : Duration or None
         In a holdout: after this long another draw holds out others.
     strata : tuple of str
@@ -140,7 +141,7 @@ class ExperimentDefinition(Struct, frozen=True):
     share: Share = Share("100%")
     layer: str | None = None
     salt: str = ""
-    hash: Literal["sha256", "growthbook"] = "sha256"
+    hash: Literal["sha256", "growthbook", "growthbook_v1"] = "sha256"
     rotate: Duration | None = None
     strata: tuple[str, ...] = ()
     covariates: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""One file a hash; `liftwerk.experiments.hashes` has the list."""
