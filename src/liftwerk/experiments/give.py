@@ -39,7 +39,7 @@ def giver(draw: Draw) -> Giver:
     """
     place = HASHES[draw.hash].one(draw)
     arms: tuple[str | None, ...] = (*draw.arms, None)  # the last is what OUT points at
-    is_kept = _nobody
+    is_kept: Callable[[str], bool] = _nobody
     if draw.kept is not None:
         is_kept = stands_below(draw.kept.salt, draw.kept.share)
     by_identifier = draw.hash != "sha256"
