@@ -8,7 +8,7 @@ from liftwerk.definitions.typed import Share
 from liftwerk.errors import Refused
 from liftwerk.experiments.changed import changed_keys
 from liftwerk.experiments.log import settle, write
-from liftwerk.experiments.start import demand_share, refuse_changed
+from liftwerk.experiments.start import demand_share, percent, refuse_changed
 from liftwerk.experiments.state import State
 from liftwerk.store.stores import Stores
 
@@ -49,7 +49,7 @@ def ramp(
         if share.exact == state.share:
             return state
         if share.exact < state.share:
-            what = f"{share} is less than may enter now, {state.share}"
+            what = f"{share} is less than may enter now, {percent(state.share)}"
             hint = "who is in stays in: stop it, or leave it as it is"
             raise Refused(what, where, hint)
         said = {"share": share.canonical}

@@ -65,7 +65,9 @@ def start(
         if state.stage == "running":
             if asked.exact != state.share:
                 hint = f"liftwerk experiment ramp {name} {asked}"
-                raise Refused(f"it runs already, with {state.share} of the units", where, hint)
+                raise Refused(
+                    f"it runs already, with {percent(state.share)} of the units", where, hint
+                )
             return state
         said = {"share": asked.canonical}
         ledger, experiment = stores.ledger, state.definition
@@ -111,6 +113,17 @@ def demand_share(where: str, asked: Share, experiment: ExperimentDefinition) -> 
     if asked.exact > experiment.share.exact:
         hint = f"at most share = {str(experiment.share.exact)!r} may enter"
         raise Refused(f"{asked} is more than was registered", where, hint)
+
+
+def percent(share: Fraction) -> str:
+    """Write a share as people do.
+
+    Examples
+    --------
+    >>> percent(Fraction(1, 5)), percent(Fraction(1, 3))
+    ('20%', '33.33%')
+    """
+    return f"{float(100 * share):.4g}%"
 
 
 def _place(others: Mapping[str, State], experiment: ExperimentDefinition) -> Fraction:

@@ -49,7 +49,8 @@ from liftwerk.project.compact import compacted
 from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.erase import erase_customers
-from liftwerk.project.models import card_of, cards
+from liftwerk.project.experiments import Experiments
+from liftwerk.project.models import card_of, cards, policy_asking
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
 from liftwerk.project.take_in import take_in
@@ -172,7 +173,7 @@ class Project:
 
     def train(self, model: str | None = None, tell: Progress = silent) -> dict[str, Any]:
         """Run the loop up to a model, and return the model's card."""
-        results = run_loop(self._loop(self._policy_of(model)), tell, until="uplift")
+        results = run_loop(self._loop(policy_asking(self.definitions, model)), tell, until="uplift")
         return self.model(results[-1].outputs["artefacts"]["model"])
 
     def evaluate(self, policy: str | None = None, tell: Progress = silent) -> Report:
@@ -292,6 +293,11 @@ class Project:
         plain: dict[str, Any] = msgspec.to_builtins(done)
         return plain
 
+    @property
+    def experiments(self) -> Experiments:
+        """Its experiments, and the register of effects."""
+        return Experiments(self.definitions, self.stores, self.clock, self.actor)
+
     # ------------------------------------------------------------------ do
 
     def decide(
@@ -405,17 +411,6 @@ class Project:
         name = policy or self._only(POLICIES)
         self.definitions.lookup(POLICIES, name)
         return Loop(self.definitions, self.stores, self.clock, name, self.actor)
-
-    def _policy_of(self, model: str | None) -> str | None:
-        if model is None:
-            return None
-        for name, policy in self._declared.items():
-            if policy.model == model:
-                return name
-        known = [policy.model for policy in self._declared.values()]
-        raise UnknownName(
-            f"no policy asks the model {model!r}", "train", did_you_mean(model, known)
-        )
 
     def _only(self, section: Section[dict[str, Any]]) -> str:
         names = list(self.definitions.get(section))

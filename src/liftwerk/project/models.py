@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from liftwerk.decisions.definition import POLICIES
+from liftwerk.definitions import Project
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.governance.learned import erased_since
 from liftwerk.models.show import card, markdown
@@ -42,3 +44,21 @@ def card_of(stores: Stores, name: str | None) -> dict[str, Any]:
         raise UnknownName("no model was trained yet", "models", "liftwerk train")
     known = [row["model"] for row in rows]
     raise UnknownName(f"no model {name!r}", "models list", did_you_mean(name or "", known))
+
+
+def policy_asking(project: Project, model: str | None) -> str | None:
+    """Return the policy that asks a model; None where none is named.
+
+    Raises
+    ------
+    UnknownName
+        If no policy does.
+    """
+    if model is None:
+        return None
+    declared = project.get(POLICIES)
+    for name, policy in declared.items():
+        if policy.model == model:
+            return name
+    hint = did_you_mean(model, [policy.model for policy in declared.values()])
+    raise UnknownName(f"no policy asks the model {model!r}", "train", hint)

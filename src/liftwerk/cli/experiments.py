@@ -1,0 +1,216 @@
+"""`experiment`, `effects`: what an action adds, from the plan to the register."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from liftwerk.cli import show
+from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.server import format as fmt
+
+experiment = App(
+    name="experiment",
+    help="Find out what an action adds.",
+    help_format="plaintext",
+    group="Measurement",
+)
+app.command(experiment)
+
+
+@experiment.command(name="list")
+def list_(*, common: Common = DEFAULTS) -> None:
+    """List experiments and where each stands."""
+    with open_project(common) as project:
+        rows = project.experiments.list()
+
+    def render() -> None:
+        cells = [
+            [
+                row["experiment"],
+                row["design"],
+                _stage(row),
+                ", ".join(row["metrics"]),
+                fmt.share(row["share"]),
+                fmt.moment(row["started"]),
+            ]
+            for row in rows
+        ]
+        if not cells:
+            out.print("no experiment is declared: add [experiments.NAME]", markup=False)
+            return
+        columns = ["experiment", "design", "stage", "metrics", "may enter#", "started"]
+        show.table("Experiments", columns, cells)
+
+    emit(common, rows, render)
+
+
+@experiment.command(name="show")
+def show_(name: str, /, *, common: Common = DEFAULTS) -> None:
+    """Show what an experiment is, how it was planned, and its log.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    """
+    with open_project(common) as project:
+        found = project.experiments.show(name)
+
+    def render() -> None:
+        _facts(found)
+        rows = [[fmt.moment(one["at"]), one["action"], _said(one["said"])] for one in found["log"]]
+        if rows:
+            show.table("Log", ["at", "what", "which"], rows)
+
+    emit(common, found, render)
+
+
+@experiment.command
+def start(
+    name: str,
+    /,
+    *,
+    share: str | None = None,
+    unplanned: str = "",
+    common: Common = DEFAULTS,
+) -> None:
+    """Start an experiment that is registered as it is declared.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    share
+        The part of all units that may enter at first; by default all that is declared.
+    unplanned
+        Why it is started without a plan; registers it so.
+    """
+    with open_project(common) as project:
+        done = project.experiments.start(name, share, unplanned)
+    emit(common, done, lambda: _facts(done))
+
+
+@experiment.command
+def ramp(name: str, share: str, /, *, common: Common = DEFAULTS) -> None:
+    """Let a larger part of all units enter; who is in keeps its arm.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    share
+        The part of all units that may enter, such as 20%.
+    """
+    with open_project(common) as project:
+        done = project.experiments.ramp(name, share)
+    emit(common, done, lambda: _facts(done))
+
+
+@experiment.command
+def stop(name: str, /, *, reason: str, common: Common = DEFAULTS) -> None:
+    """Stop an experiment for good; it can still be read.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    reason
+        Why; kept for good, so name nobody in it.
+    """
+    with open_project(common) as project:
+        done = project.experiments.stop(name, reason)
+    emit(common, done, lambda: _facts(done))
+
+
+@app.command(group="Measurement")
+def effects(
+    subject: str | None = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    common: Common = DEFAULTS,
+) -> None:
+    """List what each policy, channel and experiment was last seen to add, and how old that is.
+
+    Parameters
+    ----------
+    subject
+        Only policy:NAME, channel:NAME, experiment:NAME or programme.
+    every
+        Also what was believed before.
+    """
+    with open_project(common) as project:
+        rows = project.experiments.effects(subject, every)
+
+    def render() -> None:
+        cells = [
+            [
+                row["subject"],
+                row["metric"],
+                *_figure(row["estimate"]),
+                row["unit"],
+                fmt.moment(row["end"]),
+                fmt.delay(row["age_seconds"]),
+                row["source"],
+            ]
+            for row in rows
+        ]
+        if not cells:
+            out.print("no effect is known yet: conclude an experiment, or keep a holdout")
+            return
+        columns = ["of", "metric", "adds#", "interval", "unit", "until", "age#", "from"]
+        show.table("Effects", columns, cells)
+
+    emit(common, rows, render)
+
+
+def _facts(row: dict[str, Any]) -> None:
+    arms = ", ".join(f"{arm} {fmt.share(share)}" for arm, share in row["arms"].items())
+    entering = f"{fmt.share(row['share'])} of {fmt.share(row['share_in_the_end'])}"
+    facts = {
+        "design": row["design"],
+        "stage": _stage(row),
+        "arms": arms,
+        "metrics": ", ".join(row["metrics"]),
+        "may enter": entering,
+        "started": fmt.moment(row["started"]),
+    }
+    if row["stopped"] is not None:
+        facts["stopped"] = f"{fmt.moment(row['stopped'])}: {row['reason']}"
+    if row["unplanned"]:
+        facts["without a plan"] = row["unplanned"]
+    if row["changed"]:
+        facts["changed"] = ", ".join(row["changed"])
+    if row["version"]:
+        facts["version"] = row["version"][:16]
+    title = row["experiment"]
+    if row["description"]:
+        title += f": {row['description']}"
+    show.pairs(title, facts)
+
+
+def _stage(row: dict[str, Any]) -> str:
+    if row["changed"]:
+        return f"{row['stage']}, changed since"
+    return str(row["stage"])
+
+
+def _said(said: dict[str, Any]) -> str:
+    words = []
+    for key, value in said.items():
+        if isinstance(value, str):
+            words.append(f"{key} {value}")
+        elif isinstance(value, list) and all(isinstance(one, str) for one in value):
+            words.append(f"{key} {', '.join(value)}")
+    return "; ".join(words)
+
+
+def _figure(estimate: dict[str, Any]) -> tuple[str, str]:
+    if estimate["kind"] == "unknown":
+        told = {"unknown": estimate["reason"], "needs": estimate["needs"]}
+        return "unknown", fmt.because(told)
+    digits = fmt.figure_digits([estimate])
+    value = fmt.number(estimate["value"], digits, sign=True)
+    return value, fmt.span(estimate["low"], estimate["high"], "", digits)

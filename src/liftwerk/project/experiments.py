@@ -1,0 +1,193 @@
+"""Experiments through the door: listed, planned, started, ramped, stopped, and what they showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from liftwerk.clock import Clock
+from liftwerk.definitions import Project
+from liftwerk.definitions.typed import Share
+from liftwerk.errors import ProjectError, UnknownName, did_you_mean
+from liftwerk.experiments.changed import changed_keys, notice_changes
+from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
+from liftwerk.experiments.effects import history, latest
+from liftwerk.experiments.ramp import ramp
+from liftwerk.experiments.register import UNPLANNED, register
+from liftwerk.experiments.start import start
+from liftwerk.experiments.state import State, state_of, states
+from liftwerk.experiments.stop import stop
+from liftwerk.store.stores import Stores
+
+Json = dict[str, Any]
+Rows = list[Json]
+
+
+class Experiments:
+    """The experiments of a project.
+
+    Parameters
+    ----------
+    project : liftwerk.definitions.Project
+    stores : Stores
+    clock : Clock
+    actor : str
+        Who asks, for the audit trail.
+    """
+
+    def __init__(self, project: Project, stores: Stores, clock: Clock, actor: str) -> None:
+        self._project = project
+        self._stores = stores
+        self._clock = clock
+        self._actor = actor
+
+    def list(self) -> Rows:
+        """List every experiment that is declared, or that has a log."""
+        stood = states(self._stores.ledger)
+        declared = self._project.get(EXPERIMENTS)
+        names = [*declared, *(name for name in stood if name not in declared)]
+        return [self._row(stood.get(name, State(name)), declared.get(name)) for name in names]
+
+    def show(self, name: str) -> Json:
+        """Tell of one experiment: what it is, its plan, and its log.
+
+        Raises
+        ------
+        UnknownName
+            If it is not declared and has no log.
+        """
+        state = self._state(name)
+        row = self._row(state, self._project.get(EXPERIMENTS).get(name))
+        log = [
+            {
+                "action": entry.action,
+                "at": entry.at.isoformat(),
+                "version": entry.version,
+                "said": _shown(entry.action, msgspec.json.decode(entry.body)),
+            }
+            for entry in self._stores.ledger.experiment_log(name)
+        ]
+        conclusion = None
+        if state.conclusions:
+            conclusion = state.conclusions[-1]
+        return {**row, "plan": state.plan or None, "conclusion": conclusion, "log": log}
+
+    def start(self, name: str, share: str | None = None, unplanned: str = "") -> Json:
+        """Start an experiment; one that is not registered as it is declared is registered first.
+
+        Parameters
+        ----------
+        name : str
+        share : str, optional
+            The part of all units that may enter at first, such as ``"5%"``.
+        unplanned : str
+            Why it is started without a plan.
+        """
+        if unplanned:
+            self._register(name, {UNPLANNED: unplanned})
+        told = (self._project, self._stores, self._clock, self._actor, name)
+        return self._told(start(*told, None if share is None else _share(share)))
+
+    def ramp(self, name: str, share: str) -> Json:
+        """Let a larger part of all units enter, such as ``"20%"``."""
+        told = (self._project, self._stores, self._clock, self._actor, name)
+        return self._told(ramp(*told, _share(share)))
+
+    def stop(self, name: str, reason: str) -> Json:
+        """Stop an experiment for good."""
+        self._state(name)
+        return self._told(stop(self._stores, self._clock, self._actor, name, reason))
+
+    def notice_changes(self) -> dict[str, tuple[str, ...]]:
+        """Write into the logs how definitions of what runs were changed; says what differs."""
+        return notice_changes(self._project, self._stores, self._clock, self._actor)
+
+    def effects(self, subject: str | None = None, every: bool = False) -> Rows:
+        """List what the effect register holds.
+
+        Parameters
+        ----------
+        subject : str, optional
+            Only of this one.
+        every : bool
+            Also what was believed before.
+        """
+        ledger, now = self._stores.ledger, self._clock.now()
+        found = latest(ledger, subject)
+        if every:
+            found = history(ledger, subject)
+        if subject is not None and not found:
+            known = {one.subject for one in latest(ledger)}
+            hint = "none is known yet"
+            if known:
+                hint = did_you_mean(subject, known)
+            raise UnknownName(f"no effect of {subject!r}", "effects", hint)
+        return [
+            {**msgspec.to_builtins(one), "age_seconds": one.age(now).total_seconds()}
+            for one in found
+        ]
+
+    def _register(self, name: str, plan: Json) -> State:
+        told = (self._project, self._stores, self._clock, self._actor, name, plan)
+        return register(*told)
+
+    def _state(self, name: str) -> State:
+        state = state_of(self._stores.ledger, name)
+        if not state.entries and name not in self._project.get(EXPERIMENTS):
+            known = [*self._project.get(EXPERIMENTS), *states(self._stores.ledger)]
+            hint = did_you_mean(name, known)
+            raise UnknownName(f"no experiment {name!r}", "experiment list", hint)
+        return state
+
+    def _told(self, state: State) -> Json:
+        return self._row(state, self._project.get(EXPERIMENTS).get(state.name))
+
+    def _row(self, state: State, declared: ExperimentDefinition | None) -> Json:
+        runs_as = declared
+        if state.body:
+            runs_as = state.definition
+        assert runs_as is not None  # it is declared, or registered
+        changed: tuple[str, ...] = ()
+        if state.body and state.stage != "stopped":
+            changed = changed_keys(self._project, state)
+        return {
+            "experiment": state.name,
+            "design": runs_as.design,
+            "description": "" if declared is None else declared.description,
+            "stage": state.stage,
+            "arms": {arm: float(share) for arm, share in runs_as.shares.items()},
+            "metrics": list(runs_as.metrics),
+            "layer": runs_as.layer,
+            "share": float(state.share),
+            "share_in_the_end": float(runs_as.share.exact),
+            "registered": _moment(state.registered),
+            "started": _moment(state.started),
+            "stopped": _moment(state.stopped),
+            "reason": state.reason,
+            "unplanned": state.plan.get(UNPLANNED, ""),
+            "changed": list(changed),
+            "version": state.version,
+        }
+
+
+def _shown(action: str, said: Mapping[str, Any]) -> Json:
+    """Leave out what the version stands for."""
+    if action == "register":
+        return {"plan": said["plan"]}
+    return dict(said)
+
+
+def _share(text: str) -> Share:
+    try:
+        return Share(text)
+    except ValueError as error:
+        raise ProjectError(f"{text!r} is no share", "experiment", str(error)) from None
+
+
+def _moment(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    return at.isoformat()
