@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
@@ -15,8 +15,14 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Budget, Limit, Share
 from liftwerk.experiments.definition import EXPERIMENTS
-from liftwerk.metrics.definition import GOAL, METRICS, MetricDefinition, earns_money
+from liftwerk.lazy import LazyModule
+from liftwerk.metrics.definition import GOAL, METRICS, MetricDefinition
 from liftwerk.models.definition import MODELS
+
+if TYPE_CHECKING:
+    from liftwerk.metrics import kinds
+else:  # it brings a parser along, and every command reads this file
+    kinds = LazyModule("liftwerk.metrics.kinds")
 
 
 class Action(Struct, frozen=True):
@@ -153,7 +159,15 @@ def reward_outcome(project: Project, policy: PolicyDefinition) -> str | None:
 
 
 def _counted(metric: MetricDefinition) -> tuple[object, ...]:
-    return (metric.from_, metric.aggregate, metric.property, metric.within)
+    return (
+        metric.from_,
+        metric.aggregate,
+        metric.property,
+        metric.value,
+        metric.unnest,
+        metric.where,
+        metric.within,
+    )
 
 
 def _check_actions(project: Project) -> Iterable[Problem]:
@@ -287,7 +301,7 @@ def _check_choice(project: Project, path: Path, policy: PolicyDefinition) -> Ite
 
 def _check_reward(project: Project, path: Path, policy: PolicyDefinition) -> Iterable[Problem]:
     reward = project.get(METRICS)[policy.reward]
-    if not earns_money(project, reward):
+    if not kinds.earns_money(project, reward):
         hint = "a reward is money, not a visit: sum a money property"
         yield project.problem((*path, "reward"), hint, policy.reward)
     outcomes = project.get(MODELS)[policy.model].outcomes

@@ -207,7 +207,7 @@ def read_steps(source: Source, currency: str, by_time: bool) -> tuple[Step, Step
         value = _value(table, source, name, operand)
         made[f"v{place}"] = value
         if operand.type in SUMMED:
-            made[f"p{place}"] = _whole(value, operand) * table["_weight"]
+            made[f"p{place}"] = whole(value, operand) * table["_weight"]
             if _may_be_missing(source.definition, name):
                 # Once a row: a condition in every aggregate would be judged for every pair.
                 made[f"w{place}"] = value.notnull().ifelse(table["_weight"], ibis.null("int64"))
@@ -258,7 +258,8 @@ def _field(table: ibis.Table, source: Source, name: str) -> Any:
     return table[name]
 
 
-def _whole(value: Any, operand: Operand) -> Any:
+def whole(value: Any, operand: Operand) -> Any:
+    """Return a column as exact whole numbers: a number in billionths."""
     if operand.type == "number":
         # In two parts, each below 2**53: what is beyond has no other exact way into a decimal.
         scaled = value * float(NUMBER_SCALE)

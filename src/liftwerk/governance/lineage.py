@@ -24,6 +24,7 @@ from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.features.catalogue import in_words, reads_of
 from liftwerk.features.definition import FEATURES, features_read, parsed
 from liftwerk.features.views import FEATURE_VIEWS
+from liftwerk.metrics.catalogue import sources_of
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.models.definition import MODELS
 from liftwerk.privacy.tags import Tag
@@ -59,8 +60,6 @@ SECTIONS: Mapping[Kind, str] = {
 
 _READ = ("event", "property", "entity")
 """Kinds of nodes that are only told of where something is made of them."""
-
-_COUNTING = {"any": "asks whether it happened", "count": "counts it", "sum": "sums it"}
 
 
 class Node(Struct, frozen=True):
@@ -206,11 +205,9 @@ def _edges(project: Project) -> Iterator[Edge]:
     for name, view in project.get(FEATURE_VIEWS).items():
         for feature_name in view.features:
             yield Edge(f"features.{feature_name}", f"feature_views.{name}", "keeps it ready")
-    for name, metric in project.get(METRICS).items():
-        source = f"events.{metric.from_}"
-        if metric.property is not None:
-            source = f"{source}.{metric.property}"
-        yield Edge(source, f"metrics.{name}", _COUNTING[metric.aggregate])
+    for name in project.get(METRICS):
+        for source, why in sources_of(project, name):
+            yield Edge(source, f"metrics.{name}", why)
     for name, model in project.get(MODELS).items():
         for feature_name in model.features:
             yield Edge(f"features.{feature_name}", f"models.{name}", "predicts from it")
@@ -246,7 +243,8 @@ def _nodes(project: Project) -> Iterator[Node]:
         says = view.description or f"for {view.purpose}"
         yield Node(f"feature_views.{name}", "view", name, "none", view.owner, says)
     for name, metric in project.get(METRICS).items():
-        yield Node(f"metrics.{name}", "metric", name, says=metric.description)
+        owner, says = metric.owner, metric.description
+        yield Node(f"metrics.{name}", "metric", name, "none", owner, says)
     for name, model in project.get(MODELS).items():
         says = model.description or f"{model.kind}, for {model.purpose}"
         yield Node(f"models.{name}", "model", name, says=says)

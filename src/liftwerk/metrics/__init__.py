@@ -1,17 +1,21 @@
-"""Every number that counts, defined once and counted for each decision.
+"""Every number that counts, defined once and counted for each decision, unit and period.
 
 The room compiles a metric's definition to SQL over what may be read of its event, credits outcomes
-to decisions within their window, and keeps money in whole numbers until one last division. What the
-numbers say about a policy, with which interval, is left to `stats` and `decisions`.
+to decisions and to the units of experiments within their window, and keeps money in whole numbers
+until one last division. What the numbers say about an action, with which interval, is left to
+`stats`, `experiments` and `decisions`.
 """
 
 from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["compile_metrics", "per_decision"]
+__all__ = ["columns_of", "compile_metrics", "kind_of", "per_decision", "per_unit"]
 
 _WHERE = {
+    "columns_of": "liftwerk.metrics.kinds",
+    "kind_of": "liftwerk.metrics.kinds",
+    "per_unit": "liftwerk.metrics.units",
     "compile_metrics": "liftwerk.metrics.compile",
     "per_decision": "liftwerk.metrics.count",
 }

@@ -1,35 +1,46 @@
 """A metric becomes SQL: one statement for all metrics of one event, in named steps.
 
-    _decided   the spine: one row a decision, with its time
-    _outcomes  the event, as told by sources whose word counts
-    _credited  (decision, outcome) pairs: an outcome that names the decision it answers is that
-               decision's alone; any other is credited to every decision of the same customer whose
-               window it is in
-    _counted   one exact state a metric and decision (whole numbers)
+    _asked     the spine: one row a decision or a unit, with its time
+    _told      the event, as told by sources whose word counts
+    _items     its list's items, where metrics count those
+    _beside    what entities were like at its time, where metrics read it
+    _outcomes  what each is worth, and which conditions hold of it
+    _credited  (asked, outcome) pairs within the longest window
+    _counted   one exact state a metric and row of the spine (whole numbers)
 
 An outcome is in the window when it happened later than the decision, and no later than ``within``
-after it: (0, within].
+after it: (0, within]. Whose it is depends on what is asked:
+
+- of decisions, an outcome that names the decision it answers is that decision's alone; any other is
+  credited to every decision of the same customer whose window it is in;
+- of customers, every outcome of theirs counts, whichever decision it answers; of sessions those
+  that name the session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.engine import quoted
+from liftwerk.events.entities.definition import EntityDefinition
 from liftwerk.features.kinds.aggregate import NUMBER_SCALE, WEIGHT_SCALE, Operand
-from liftwerk.features.rows import operand_of
 from liftwerk.metrics.definition import MetricDefinition
+from liftwerk.metrics.outcomes import Outcomes, condition_column, value_column
 
 TRUSTED = ("server", "import")
 """Whose word counts: a browser's key is public, and a forged order must teach nothing."""
 
+Asked: TypeAlias = Literal["decisions", "customers", "sessions"]
+"""What a row of the spine is."""
+
 
 class Counted(Struct, frozen=True):
-    """How one column of a plan's result becomes a metric.
+    """How a column of a plan's result becomes a metric: ``constant + multiply x state / divisor``.
 
     Attributes
     ----------
@@ -41,12 +52,15 @@ class Counted(Struct, frozen=True):
         The declared factor.
     subtracts_cost : bool
         Whether the action's cost is taken off.
+    constant : int
+        What is added: 1 for what counts that nothing happened, of which the state says if it did.
     """
 
     name: str
     divisor: int
     multiply: Fraction
     subtracts_cost: bool
+    constant: int = 0
 
 
 class Plan(Struct, frozen=True):
@@ -60,161 +74,187 @@ class Plan(Struct, frozen=True):
         The event's properties it reads.
     money : tuple of str
         Those of them that are money.
+    entities : tuple of str
+        The entities it reads.
     counted : tuple of Counted
         The columns it returns, beside ``_row``.
     sql : str
-        Reads the relations ``_spine`` (``_row``, ``decision``, ``customer``, ``time``) and the
-        event's.
+        Reads the relations ``_spine`` (``_row``, ``customer``, ``time``, and of decisions
+        ``decision``, of sessions ``session``), the event's, and those of the entities' timelines.
     """
 
     event: str
     properties: tuple[str, ...]
     money: tuple[str, ...]
+    entities: tuple[str, ...]
     counted: tuple[Counted, ...]
     sql: str
 
 
+_BY: Mapping[Asked, tuple[str, ...]] = {
+    "decisions": ("decision",),
+    "customers": (),
+    "sessions": ("session",),
+}
+"""Columns besides ``customer`` that say whose an outcome is."""
+
+
 def compile_metrics(
-    metrics: Mapping[str, MetricDefinition], events: Mapping[str, EventDefinition], currency: str
+    metrics: Mapping[str, MetricDefinition],
+    events: Mapping[str, EventDefinition],
+    currency: str,
+    entities: Mapping[str, EntityDefinition] | None = None,
+    asked: Asked = "decisions",
 ) -> list[Plan]:
     """Compile definitions to one plan an event.
 
     Parameters
     ----------
     metrics : mapping of str to MetricDefinition
-        What is asked for.
+        What is asked for: metrics that count events within a window.
     events : mapping of str to EventDefinition
         The events they count.
     currency : str
         The project's currency.
+    entities : mapping of str to EntityDefinition, optional
+        The declared ones.
+    asked : str
+        Of what.
 
     Returns
     -------
     list of Plan
-        In the order in which the events are first named.
+        In the order in which the events are first named. What is counted of a list's items has a
+        plan of its own, and so has what depends on all that happened before.
 
     Examples
     --------
     >>> from liftwerk.definitions.typed import Duration
     >>> came = MetricDefinition("Came", "visit", "any", Duration("14d"))
     >>> print(compile_metrics({"came": came}, {"visit": EventDefinition(1, "")}, "EUR")[0].sql)
-    WITH _decided AS (
-      SELECT _row, decision, customer, epoch_us(time) AS decided_at
+    WITH _asked AS (
+      SELECT _row, customer, decision, epoch_us(time) AS asked_at
       FROM _spine
     ),
     _outcomes AS (
-      SELECT decision, customer, epoch_us(time) AS time,
+      SELECT customer, decision, epoch_us(time) AS time,
         CAST(round(weight * 1000000) AS BIGINT) AS weight
       FROM "visit"
       WHERE trust IN ('server', 'import') AND NOT synthetic AND NOT modelled
     ),
     _credited AS (
-      SELECT d._row, d.decided_at, o.*
-      FROM _decided AS d JOIN _outcomes AS o ON o.decision = d.decision
-      WHERE o.time > d.decided_at AND o.time <= d.decided_at + 1209600000000
+      SELECT d._row, d.asked_at, o.*
+      FROM _asked AS d JOIN _outcomes AS o ON o.decision = d.decision
+      WHERE o.time > d.asked_at AND o.time <= d.asked_at + 1209600000000
       UNION ALL
-      SELECT d._row, d.decided_at, o.*
-      FROM _decided AS d JOIN _outcomes AS o ON o.customer = d.customer
+      SELECT d._row, d.asked_at, o.*
+      FROM _asked AS d JOIN _outcomes AS o ON o.customer = d.customer
       WHERE o.decision IS NULL
-        AND o.time > d.decided_at AND o.time <= d.decided_at + 1209600000000
+        AND o.time > d.asked_at AND o.time <= d.asked_at + 1209600000000
     ),
     _counted AS (
       SELECT _row,
-        CAST(count(*) FILTER (WHERE time <= decided_at + 1209600000000) > 0 AS BIGINT) AS "came"
+        CAST(count(*) FILTER (WHERE time <= asked_at + 1209600000000) > 0 AS BIGINT) AS "came"
       FROM _credited
       GROUP BY _row
     )
-    SELECT _decided._row, _counted.* EXCLUDE (_row)
-    FROM _decided LEFT JOIN _counted ON _counted._row = _decided._row
-    ORDER BY _decided._row
+    SELECT _asked._row, _counted.* EXCLUDE (_row)
+    FROM _asked LEFT JOIN _counted ON _counted._row = _asked._row
+    ORDER BY _asked._row
     """
-    by_event: dict[str, dict[str, MetricDefinition]] = {}
+    groups: dict[tuple[str, str | None, bool], dict[str, MetricDefinition]] = {}
     for name, metric in metrics.items():
-        by_event.setdefault(metric.from_, {})[name] = metric
-    return [_plan(event, group, events[event], currency) for event, group in by_event.items()]
+        assert metric.from_ is not None  # a caller resolves formulas first
+        key = (metric.from_, metric.unnest, metric.aggregate == "new")
+        groups.setdefault(key, {})[name] = metric
+    return [
+        _plan(event, group, events[event], currency, entities or {}, asked)
+        for (event, _, _), group in groups.items()
+    ]
 
 
 def _plan(
-    event: str, metrics: Mapping[str, MetricDefinition], definition: EventDefinition, currency: str
+    event: str,
+    metrics: Mapping[str, MetricDefinition],
+    definition: EventDefinition,
+    currency: str,
+    entities: Mapping[str, EntityDefinition],
+    asked: Asked,
 ) -> Plan:
-    properties = tuple(
-        dict.fromkeys(metric.property for metric in metrics.values() if metric.property is not None)
-    )
+    outcomes = Outcomes(event, definition, metrics, entities, currency)
     counted = []
     states = []
     for name, metric in metrics.items():
-        operand = Operand()
-        if metric.property is not None:
-            operand = operand_of(definition.properties[metric.property].type, currency)
+        operand = outcomes.operands.get(name, Operand())
         factor = Fraction(1)
         if metric.multiply is not None:
             factor = metric.multiply.exact
-        counted.append(
-            Counted(name, _divisor(metric, operand), factor, metric.subtract is not None)
-        )
-        states.append(f"{_state(metric, operand)} AS {quoted(name)}")
-    longest = max(metric.within.microseconds for metric in metrics.values())
+        constant = 0
+        if metric.aggregate == "lapse":
+            factor, constant = -factor, 1
+        taken = metric.subtract is not None
+        counted.append(Counted(name, _divisor(metric, operand), factor, taken, constant))
+        states.append(f"{_state(name, metric, operand)} AS {quoted(name)}")
+    properties = definition.properties
     return Plan(
         event=event,
-        properties=properties,
-        money=tuple(name for name in properties if definition.properties[name].type == "money"),
+        properties=outcomes.properties,
+        money=tuple(name for name in outcomes.properties if properties[name].type == "money"),
+        entities=outcomes.entities,
         counted=tuple(counted),
-        sql=_sql(event, properties, states, longest),
+        sql=_sql(outcomes, metrics, states, asked),
     )
 
 
 def _divisor(metric: MetricDefinition, operand: Operand) -> int:
-    if metric.aggregate == "any":
-        return 1
+    if metric.aggregate == "sum":
+        return WEIGHT_SCALE * operand.unit
     if metric.aggregate == "count":
         return WEIGHT_SCALE
-    return WEIGHT_SCALE * operand.unit
+    return 1
 
 
-def _state(metric: MetricDefinition, operand: Operand) -> str:
-    within = f"time <= decided_at + {metric.within.microseconds}"
-    if metric.aggregate == "any":
+def _state(name: str, metric: MetricDefinition, operand: Operand) -> str:
+    assert metric.within is not None  # what has no window is only read by period
+    end = f"asked_at + {metric.within.microseconds}"
+    counts = ""
+    if metric.where is not None:
+        counts = f" AND {quoted(condition_column(name))}"
+    if metric.aggregate == "new":
+        first = "min(time)"
+        if counts:
+            first = f"min(time) FILTER (WHERE {quoted(condition_column(name))})"
+        # Every row of a group was asked about at one time.
+        return f"CAST(coalesce({first} > min(asked_at) AND {first} <= min({end}), FALSE) AS BIGINT)"
+    within = f"time <= {end}{counts}"
+    if metric.aggregate in ("any", "lapse"):
         return f"CAST(count(*) FILTER (WHERE {within}) > 0 AS BIGINT)"
     if metric.aggregate == "count":
         return f"sum(weight) FILTER (WHERE {within})"
-    assert metric.property is not None  # the definition's check demands it
-    value = _carried(metric.property)
+    value = quoted(value_column(name, metric))
     whole = f"CAST({value} AS HUGEINT)"
     if operand.type == "number":
         whole = f"CAST(round({value} * {NUMBER_SCALE}) AS HUGEINT)"
     return f"sum({whole} * weight) FILTER (WHERE {within})"
 
 
-def _carried(property_: str) -> str:
-    """Name a property among the steps' own columns, which it may not hide."""
-    return quoted(f"properties.{property_}")
-
-
-def _sql(event: str, properties: tuple[str, ...], states: list[str], longest: int) -> str:
-    carried = "".join(f", {quoted(name)} AS {_carried(name)}" for name in properties)
+def _sql(
+    outcomes: Outcomes,
+    metrics: Mapping[str, MetricDefinition],
+    states: Sequence[str],
+    asked: Asked,
+) -> str:
+    by = _BY[asked]
     columns = ",\n    ".join(states)
-    trusted = ", ".join(f"'{trust}'" for trust in TRUSTED)
-    window = f"o.time > d.decided_at AND o.time <= d.decided_at + {longest}"
+    steps = "".join(f"{name} AS (\n{sql}\n),\n" for name, sql in outcomes.steps(by, TRUSTED))
+    also = "".join(f", {name}" for name in by)
     return f"""\
-WITH _decided AS (
-  SELECT _row, decision, customer, epoch_us(time) AS decided_at
+WITH _asked AS (
+  SELECT _row, customer{also}, epoch_us(time) AS asked_at
   FROM _spine
 ),
-_outcomes AS (
-  SELECT decision, customer, epoch_us(time) AS time,
-    CAST(round(weight * {WEIGHT_SCALE}) AS BIGINT) AS weight{carried}
-  FROM {quoted(event)}
-  WHERE trust IN ({trusted}) AND NOT synthetic AND NOT modelled
-),
-_credited AS (
-  SELECT d._row, d.decided_at, o.*
-  FROM _decided AS d JOIN _outcomes AS o ON o.decision = d.decision
-  WHERE {window}
-  UNION ALL
-  SELECT d._row, d.decided_at, o.*
-  FROM _decided AS d JOIN _outcomes AS o ON o.customer = d.customer
-  WHERE o.decision IS NULL
-    AND {window}
+{steps}_credited AS (
+{_credited(metrics, asked)}
 ),
 _counted AS (
   SELECT _row,
@@ -222,6 +262,25 @@ _counted AS (
   FROM _credited
   GROUP BY _row
 )
-SELECT _decided._row, _counted.* EXCLUDE (_row)
-FROM _decided LEFT JOIN _counted ON _counted._row = _decided._row
-ORDER BY _decided._row"""
+SELECT _asked._row, _counted.* EXCLUDE (_row)
+FROM _asked LEFT JOIN _counted ON _counted._row = _asked._row
+ORDER BY _asked._row"""
+
+
+def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
+    longest = max(metric.within.microseconds for metric in metrics.values() if metric.within)
+    window = f"o.time <= d.asked_at + {longest}"
+    if all(metric.aggregate != "new" for metric in metrics.values()):
+        window = f"o.time > d.asked_at AND {window}"
+    if asked == "decisions":
+        theirs = f"WHERE o.decision IS NULL\n    AND {window}"
+        selects = [_joined("decision", f"WHERE {window}"), _joined("customer", theirs)]
+        return "\n  UNION ALL\n".join(selects)
+    return _joined(asked.removesuffix("s"), f"WHERE {window}")
+
+
+def _joined(column: str, condition: str) -> str:
+    return f"""\
+  SELECT d._row, d.asked_at, o.*
+  FROM _asked AS d JOIN _outcomes AS o ON o.{column} = d.{column}
+  {condition}"""

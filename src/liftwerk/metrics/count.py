@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from liftwerk.definitions.project import Project
-from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.events.definition import known_events
-from liftwerk.features.finalise import largest, nearest, whole_numbers
-from liftwerk.features.join import check_currency, exact_states
-from liftwerk.identity.resolve import relations
-from liftwerk.metrics.compile import Counted, Plan, compile_metrics
+from liftwerk.metrics.compile import Plan
 from liftwerk.metrics.definition import METRICS
+from liftwerk.metrics.formula import Sum
+from liftwerk.metrics.read import demand_countable, matured, opened, plans_of, states_by_row
+from liftwerk.metrics.reckon import dictionary, reckoned, weighted
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
 MATURE = "mature"
 """The column that says whether a decision may be learned from."""
-
-_ROOM = 2**62
-"""Below this the machine's whole numbers cannot overflow."""
 
 
 def per_decision(
@@ -80,19 +71,15 @@ def per_decision(
         If money in another currency would have to be mixed in.
     """
     definitions = {name: project.lookup(METRICS, name) for name in metrics}
-    plans = compile_metrics(definitions, known_events(project), project.currency)
-    names = [plan.event for plan in plans]
-    with relations(project, stores, purpose, AsOf(now, offset), names) as connection:
+    for name, metric in definitions.items():
+        demand_countable(name, metric)
+    plans = plans_of(project, definitions, "decisions")
+    with opened(project, stores, plans, purpose, AsOf(now, offset)) as connection:
         counted = count_decisions(connection, plans, spine, project.currency, costs or {})
     table = spine
     for name in definitions:
         table = table.append_column(name, counted.column(name))
-    longest = max((metric.matures.timedelta for metric in definitions.values()), default=None)
-    latest = now.astimezone(UTC)
-    if longest is not None:
-        latest -= longest
-    at = pa.scalar(latest, pa.timestamp("us", "UTC"))
-    return table.append_column(MATURE, pc.less_equal(spine.column("time"), at))
+    return table.append_column(MATURE, matured(spine.column("time"), definitions.values(), now))
 
 
 def count_decisions(
@@ -129,43 +116,12 @@ def count_decisions(
     Refused
         If money in another currency would have to be mixed in.
     """
-    rows = pa.array(range(spine.num_rows), pa.int64())
-    asked = spine.select(["decision", "customer", "time"]).append_column("_row", rows)
+    states = states_by_row(
+        connection, plans, spine.select(["decision", "customer", "time"]), currency
+    )
+    actions = dictionary(spine.column("action"))
     columns = {}
-    connection.register("_spine", asked)
-    try:
-        for plan in plans:
-            check_currency(connection, plan.event, plan.money, currency)
-            states = exact_states(connection, plan.event, plan.sql)
-            for counted in plan.counted:
-                earned = _less_cost(states.column(counted.name), counted, spine, costs)
-                columns[counted.name] = pa.array(earned)
-    finally:
-        connection.unregister("_spine")
+    for counted in (one for plan in plans for one in plan.counted):
+        how = weighted(Sum({counted.name: Fraction(1)}), {counted.name: counted})
+        columns[counted.name] = pa.array(reckoned(how, states, actions, costs))
     return pa.table(columns)
-
-
-def _less_cost(
-    states: pa.ChunkedArray, counted: Counted, spine: pa.Table, costs: Mapping[str, Decimal]
-) -> NDArray[np.float64]:
-    """Return state / divisor x factor - cost: whole numbers of one unit until one last division."""
-    factor = counted.multiply / counted.divisor
-    actions = pc.dictionary_encode(spine.column("action")).combine_chunks()
-    charges = [Fraction(0) for _ in actions.dictionary]
-    if counted.subtracts_cost:
-        charges = [_cost(action, costs) for action in actions.dictionary.to_pylist()]
-    unit = math.lcm(factor.denominator, *(charge.denominator for charge in charges))
-    times = int(factor * unit)
-    whole_charges = [int(charge * unit) for charge in charges]
-    numerators = whole_numbers(states)
-    if max(largest(numerators), 1) * times + max(whole_charges, default=0) >= _ROOM:
-        numerators = numerators.astype(object)
-    taken = np.array(whole_charges, dtype=numerators.dtype)[actions.indices.to_numpy()]
-    return nearest(numerators * times - taken, unit)
-
-
-def _cost(action: str, costs: Mapping[str, Decimal]) -> Fraction:
-    if action not in costs:
-        what = f"no cost of the action {action!r} is declared"
-        raise UnknownName(what, "[actions]", did_you_mean(action, costs))
-    return Fraction(costs[action])

@@ -1,34 +1,70 @@
-"""``[metrics.NAME]`` and ``[goal]``: what counts, and what counts most."""
+"""``[metrics.NAME]`` and ``[goal]``: what counts, and what counts most.
+
+A metric comes about in one of four ways: it counts events, or rows of an entity (``from``); it is
+reckoned from other metrics (``formula``); it is what an action added to another one
+(``incremental``); or a machine says it (``measured``).
+"""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from typing import Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
-from liftwerk.definitions.lines import Path
-from liftwerk.definitions.problem import Problem, dotted
+from liftwerk.definitions.problem import Problem
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named, one
-from liftwerk.definitions.typed import Duration, Share
-from liftwerk.events.definition import known_events
+from liftwerk.definitions.typed import Day, Duration, Share
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from liftwerk.metrics import rules
+else:  # it brings a parser along, and every command reads this file
+    rules = LazyModule("liftwerk.metrics.rules")
+
+AggregateName = Literal["any", "count", "sum", "new", "lapse"]
+"""How many events become one number."""
+
+
+class Surrogate(Struct, frozen=True):
+    """Why a number that is no money may be a goal: it was shown to follow one that is.
+
+    Attributes
+    ----------
+    stands_for : str
+        The metric that is meant.
+    study : str
+        What showed it, and where that is written down.
+    date : Day
+        When.
+    """
+
+    stands_for: str
+    study: str
+    date: Day
 
 
 class MetricDefinition(Struct, frozen=True):
-    """``[metrics.NAME]``: a number counted for each decision.
+    """``[metrics.NAME]``: a number that counts.
 
     Attributes
     ----------
     description : str
         What it says.
-    from_ : str
-        The event it counts (``from`` in the file).
-    aggregate : str
-        ``any`` (0 or 1), ``count`` or ``sum``.
-    within : Duration
-        Time after the decision in which events count.
+    from_ : str or None
+        The event it counts, or the entity whose rows it counts (``from`` in the file). A row of an
+        entity counts when it begins to hold.
+    aggregate : str or None
+        Of one customer: ``any`` (0 or 1), ``count``, ``sum``, ``new`` (1 if the first of all such
+        events is among them) or ``lapse`` (1 if there is none). Of a period: the sum of these, but
+        for ``lapse``, which is the share of those who were active when it began and then let
+        ``within`` pass without another.
+    within : Duration or None
+        Time after a decision or an assignment in which events count; None where it is only read
+        by period.
     property : str or None
         The property that is summed.
     multiply : Share or None
@@ -39,21 +75,65 @@ class MetricDefinition(Struct, frozen=True):
         Time after the decision before it may be learned from; None for ``within``.
     unit : str
         What it is counted in.
+    where : str or None
+        Which events count, such as ``channel = 'email' and revenue >= 20``.
+    unnest : str or None
+        A property that is a list: each of its items counts as an event of its own.
+    value : str or None
+        In place of ``property``: what is summed, in ``+ - *`` over properties, fields of the items
+        and properties that entities had at the event's time, such as
+        ``items.quantity * (items.price - product.cost)``.
+    per : str or None
+        Of a period: the mean over the customers whom this ``new`` metric counts in it, each from
+        that first event on, within ``within``.
+    formula : str or None
+        Sums and differences of metrics with factors, such as ``margin - costs``, or one metric
+        divided by another, such as ``revenue / orders``.
+    incremental : str or None
+        The metric of which this is what the programme added: read by a holdout or an experiment,
+        and taken from the effect register.
+    measured : str or None
+        ``model:NAME.FIGURE``, a figure of a model's card, or ``system:NAME``, one of ``/metrics``.
+    supports : str or None
+        The metric that this one is kept up for: from the system to the model to the goal.
+    owner : str
+        Who answers for it.
+    better : str
+        ``higher`` or ``lower``.
+    target : decimal.Decimal or None
+        What it should reach.
+    threshold : decimal.Decimal or None
+        Where it must not go beyond: worse than that is an alarm.
+    surrogate : Surrogate or None
+        What it stands for, if it is a goal and no money.
     """
 
     description: str
-    from_: str = field(name="from")
-    aggregate: Literal["any", "count", "sum"]
-    within: Duration
+    from_: str | None = field(name="from", default=None)
+    aggregate: AggregateName | None = None
+    within: Duration | None = None
     property: str | None = None
     multiply: Share | None = None
     subtract: Literal["action_cost"] | None = None
     maturity: Duration | None = None
     unit: str = ""
+    where: str | None = None
+    unnest: str | None = None
+    value: str | None = None
+    per: str | None = None
+    formula: str | None = None
+    incremental: str | None = None
+    measured: str | None = None
+    supports: str | None = None
+    owner: str = ""
+    better: Literal["higher", "lower"] = "higher"
+    target: Decimal | None = None
+    threshold: Decimal | None = None
+    surrogate: Surrogate | None = None
 
     @builtins.property  # the field `property` hides the short name here
-    def matures(self) -> Duration:
-        """Time after the decision before it may be learned from."""
+    def matures(self) -> Duration | None:
+        """Time after the decision before it may be learned from; None where nothing says it."""
         if self.maturity is None:
             return self.within
         return self.maturity
@@ -65,7 +145,7 @@ class Goal(Struct, frozen=True):
     Attributes
     ----------
     metric : str
-        The metric to increase; money, not visits.
+        The metric to increase; money, or a declared surrogate of it.
     holdout : Share
         Part of the customers kept on the control action from the first day.
     salt : str
@@ -78,66 +158,11 @@ class Goal(Struct, frozen=True):
 
 
 def _check_metrics(project: Project) -> Iterable[Problem]:
-    events = known_events(project)
-    for name, metric in project.get(METRICS).items():
-        path: Path = ("metrics", name)
-        if metric.within.microseconds == 0:
-            yield project.problem((*path, "within"), "write more than 0", str(metric.within))
-        if (
-            metric.maturity is not None
-            and metric.maturity.microseconds < metric.within.microseconds
-        ):
-            hint = f"write no less than within, {metric.within}"
-            yield project.problem((*path, "maturity"), hint, str(metric.maturity))
-        if metric.from_ not in events:
-            yield project.unknown((*path, "from"), metric.from_, events)
-            continue
-        yield from _check_property(project, path, metric)
-
-
-def _check_property(project: Project, path: Path, metric: MetricDefinition) -> Iterable[Problem]:
-    properties = known_events(project)[metric.from_].properties
-    if metric.aggregate == "sum" and metric.property is None:
-        what = f"{dotted(path)}.property is missing"
-        hint = f"'sum' adds up a property of {metric.from_!r}"
-        yield project.problem((*path, "property"), hint, what=what)
-    elif metric.aggregate != "sum" and metric.property is not None:
-        hint = f"leave it out: {metric.aggregate!r} looks at the events themselves"
-        yield project.problem((*path, "property"), hint, metric.property)
-    elif metric.property is not None and metric.property not in properties:
-        yield project.unknown((*path, "property"), metric.property, properties)
-    elif metric.property is not None:
-        type_ = properties[metric.property].type
-        if type_ not in ("integer", "number", "money"):
-            hint = f"a {type_} cannot be summed"
-            yield project.problem((*path, "property"), hint, metric.property)
+    yield from rules.check_metrics(project)
 
 
 def _check_goal(project: Project) -> Iterable[Problem]:
-    goal = project.find(GOAL)
-    if goal is None:
-        return
-    metrics = project.get(METRICS)
-    if goal.metric not in metrics:
-        yield project.unknown(("goal", "metric"), goal.metric, metrics)
-    elif not earns_money(project, metrics[goal.metric]):
-        hint = "a goal is money, not a visit: sum a money property"
-        yield project.problem(("goal", "metric"), hint, goal.metric)
-    if goal.holdout.exact == 1:
-        hint = "somebody must be left to decide for"
-        yield project.problem(("goal", "holdout"), hint, str(goal.holdout))
-    if goal.holdout.exact > 0 and not goal.salt:
-        hint = f'add salt = "{project.name}-holdout-1" and never change it'
-        yield project.problem(("goal", "salt"), hint, what="goal.salt is missing")
-
-
-def earns_money(project: Project, metric: MetricDefinition) -> bool:
-    """Say whether a metric sums money."""
-    event = known_events(project).get(metric.from_)
-    if event is None or metric.aggregate != "sum" or metric.property is None:
-        return False
-    definition = event.properties.get(metric.property)
-    return definition is not None and definition.type == "money"
+    yield from rules.check_goal(project)
 
 
 METRICS = named("metrics", MetricDefinition, _check_metrics)

@@ -148,6 +148,38 @@ def timelines(
             connection.close()
 
 
+def hold_timelines(
+    connection: duckdb.DuckDBPyConnection,
+    project: Project,
+    stores: Stores,
+    purpose: str,
+    names: Sequence[str],
+    as_of: AsOf = NOW,
+) -> None:
+    """Put entities' timelines beside the events of a connection, as tables of their names.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        From `liftwerk.events.read.relations`, opened for the same purpose.
+    project : Project
+    stores : Stores
+    purpose : str
+    names : sequence of str
+    as_of : AsOf
+
+    Raises
+    ------
+    UnknownName, InputError
+        As of `read`.
+    """
+    for name in names:
+        demand_purpose(project, name, purpose)
+        kind = entity_of(project, name)
+        rows = timeline_sql(kind, rows_sql(kind, stores, as_of))
+        connection.execute(f"CREATE TABLE {quoted(name)} AS {rows}")
+
+
 def readable_for(project: Project, purpose: str) -> list[str]:
     """Name the entities that a purpose may read.
 

@@ -28,6 +28,7 @@ from liftwerk.features.definition import FEATURES
 from liftwerk.identity.mapping import identity_map
 from liftwerk.metrics.count import per_decision
 from liftwerk.metrics.definition import METRICS
+from liftwerk.metrics.kinds import is_countable
 from liftwerk.privacy.definition import PURPOSES, Purpose
 from liftwerk.privacy.permitted import permitted_sql, withdrawals_sql
 from liftwerk.project.synthetic.journey import Record, Sent, Step
@@ -299,7 +300,8 @@ def _metrics(project: Project, stores: Stores, record: Record, now: datetime) ->
             "action": pyarrow.array([actions[0]] * len(customers)),
         }
     )
-    names = list(project.get(METRICS))
+    declared = project.get(METRICS)
+    names = [name for name, one in declared.items() if is_countable(project, one)]
     costs = {name: Decimal(0) for name in actions}
     given = (project, stores, spine, names, _widest(project))
     return _counted(per_decision(*given, now=now, costs=costs).to_pylist(), names)
