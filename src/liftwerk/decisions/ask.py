@@ -155,9 +155,15 @@ def latest_consents(
     return [found.get(customer) for customer in customers]
 
 
+WORDS = ("description", "unit", "owner", "supports", "better", "target", "threshold", "surrogate")
+"""Parts of a metric's definition that count nothing."""
+
+
 def metric_version(project: Project, name: str) -> str:
     """Hash a metric's definition: two rewards of one version count the same."""
-    content = json.dumps(plain_value(project.lookup(METRICS, name)), sort_keys=True)
+    said = plain_value(project.lookup(METRICS, name))
+    counting = {key: said[key] for key in said if key not in WORDS and said[key] is not None}
+    content = json.dumps(counting, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

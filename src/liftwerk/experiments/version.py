@@ -25,7 +25,16 @@ from liftwerk.metrics.definition import METRICS
 
 Body = dict[str, Any]
 
-WORDS = ("description", "owner", "label", "testers", "target", "thresholds")
+WORDS = (
+    "description",
+    "owner",
+    "label",
+    "testers",
+    "target",
+    "threshold",
+    "supports",
+    "surrogate",
+)
 """Parts of a definition that decide no arm and no figure."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
