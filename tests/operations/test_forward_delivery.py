@@ -243,7 +243,7 @@ def test_what_expired_is_gone_and_the_event_dropped_by_its_reason(
 def test_what_nobody_forwards_expires_with_the_upkeep(shop: Shop) -> None:
     collect(shop, shop.order(delivery=brought()))
     shop.clock.advance(timedelta(days=2))
-    upkeep(shop.project, shop.stores, "test", shop.clock, shop.clock.now().date())
+    upkeep(shop.project, shop.stores, "test", shop.clock, shop.clock.now())
     assert sealed(shop) == 0
     assert list((shop.stores.home.path / "keys").iterdir()) == []
 

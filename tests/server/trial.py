@@ -33,6 +33,7 @@ from liftwerk.features.served import Served
 from liftwerk.governance.lineage import lineage
 from liftwerk.project.features import catalogue_rows, feature_document, feature_state
 from tests.governance.declared import declared
+from tests.server import made_up_experiments
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
@@ -562,6 +563,21 @@ class TrialSource:
 
     def compile_views(self) -> None:
         return None
+
+    def experiments(self) -> list[Json]:
+        if self._said is None:
+            return []
+        return made_up_experiments.rows()
+
+    def experiment(self, name: str) -> Json:
+        if self._said is None:
+            raise UnknownName(f"no [experiments.{name}] is declared", "liftwerk.toml", "declare it")
+        return made_up_experiments.experiment(name)
+
+    def holdout(self) -> Json:
+        if self._said is None:
+            return {"share": None, "why": "No [goal] declares a holdout."}
+        return made_up_experiments.holdout()
 
     def close(self) -> None:
         self.closed = True

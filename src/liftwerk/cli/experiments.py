@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.reading import reading
+from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
+from liftwerk.server.experiment_tables import tables
+
+if TYPE_CHECKING:
+    from liftwerk.experiments import reading as shapes
+else:
+    shapes = LazyModule("liftwerk.experiments.reading")
 
 experiment = App(
     name="experiment",
@@ -122,6 +131,39 @@ def stop(name: str, /, *, reason: str, common: Common = DEFAULTS) -> None:
     with open_project(common) as project:
         done = project.experiments.stop(name, reason)
     emit(common, done, lambda: _facts(done))
+
+
+@experiment.command
+def read(
+    name: str,
+    /,
+    *,
+    fixed: bool = False,
+    csv: Path | None = None,
+    common: Common = DEFAULTS,
+) -> int:
+    """Read what an experiment shows so far; look as often as you like.
+
+    Of one that was stopped, what it shows is kept in the effect register. Exit 1 when its figures
+    cannot be trusted.
+
+    Parameters
+    ----------
+    name
+        The experiment.
+    fixed
+        Read it as if it were looked at this once only: narrower, and wrong if you look again.
+    csv
+        Also write the comparisons to this file.
+    """
+    with open_project(common) as project:
+        found = shapes.plain(project.experiments.read(name, fixed))
+    if csv is not None:
+        csv.write_text(tables(found)["metrics"].csv(), encoding="utf-8", newline="")
+    emit(common, found, lambda: reading(found))
+    if found["verdict"]["advice"] == "do not trust":
+        return 1
+    return 0
 
 
 @app.command(group="Measurement")

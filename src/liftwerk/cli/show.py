@@ -24,6 +24,12 @@ COLOURS = {
     "unclear": "yellow",
     "unknown": "yellow",
     "no": "default",
+    "ok": "green",
+    "alarm": "red",
+    "ship": "green",
+    "stop": "red",
+    "keep running": "yellow",
+    "do not trust": "red",
 }
 
 

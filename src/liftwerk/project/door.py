@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -83,7 +83,7 @@ class Project:
         self.clock = clock or SystemClock()
         self.actor = getpass.getuser()
         self._opened: Stores | None = None
-        self._retained: date | None = None
+        self._kept_up: datetime | None = None
 
     def __enter__(self) -> Project:
         return self
@@ -398,9 +398,9 @@ class Project:
 
     def keep_up(self) -> dict[str, Any]:
         """Do what a server's process beside it does again and again: see `upkeep`."""
-        told = (self.definitions, self.stores, self.actor, self.clock, self._retained)
+        told = (self.definitions, self.stores, self.actor, self.clock, self._kept_up)
         with self.stores.home.hold("compact"):
-            self._retained, done = self.clock.now().date(), upkeep(*told)
+            self._kept_up, done = self.clock.now(), upkeep(*told)
         return done
 
     @property

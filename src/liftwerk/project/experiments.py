@@ -16,10 +16,12 @@ from liftwerk.experiments.changed import changed_keys, notice_changes
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.experiments.effects import history, latest
 from liftwerk.experiments.ramp import ramp
+from liftwerk.experiments.reading import Reading
 from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
+from liftwerk.project.reading import read_experiment
 from liftwerk.store.stores import Stores
 
 Json = dict[str, Any]
@@ -100,6 +102,18 @@ class Experiments:
         """Stop an experiment for good."""
         self._state(name)
         return self._told(stop(self._stores, self._clock, self._actor, name, reason))
+
+    def read(self, name: str, fixed: bool = False) -> Reading:
+        """Read an experiment; what one shows that was stopped is its conclusion from now on.
+
+        Parameters
+        ----------
+        name : str
+        fixed : bool
+            Read it as if it were looked at this once only.
+        """
+        told = (self._project, self._stores, self._clock, self._actor, name)
+        return read_experiment(*told, "fixed" if fixed else None)
 
     def notice_changes(self) -> dict[str, tuple[str, ...]]:
         """Write into the logs how definitions of what runs were changed; says what differs."""

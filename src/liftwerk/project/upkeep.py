@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
 from liftwerk.events.compact import compact
+from liftwerk.experiments.changed import notice_changes
+from liftwerk.experiments.ring import ring
 from liftwerk.features.retain import retain
 from liftwerk.project.compact import compacted
 from liftwerk.project.erase import erase_due
@@ -15,9 +17,12 @@ from liftwerk.store.stores import Stores
 
 
 def upkeep(
-    project: Project, stores: Stores, actor: str, clock: Clock, retained: date | None
+    project: Project, stores: Stores, actor: str, clock: Clock, last: datetime | None
 ) -> dict[str, Any]:
     """Sort what was collected into tables; take out who asked for it, and what is too old.
+
+    Each hour experiments that run are looked at: whether one was changed, or its arms have not as
+    many units as they should.
 
     Parameters
     ----------
@@ -26,19 +31,22 @@ def upkeep(
         The caller holds the home.
     actor : str
     clock : Clock
-    retained : date or None
-        The day on which what is too old was last taken out: once a day is enough.
+    last : datetime or None
+        When this was last done: for what is too old once a day is enough, for alarms once an hour.
 
     Returns
     -------
     dict
         As `liftwerk.project.compact.compacted`, with how many ``customers`` were erased and how
-        many rows had ``expired``.
+        many rows had ``expired``, and the ``alarms`` that rang.
     """
     done = compacted(compact(project, stores, clock))
     stores.expire(clock.now())
     customers = erase_due(project, stores, actor, clock)
-    expired = 0
-    if retained != clock.now().date():
+    now, expired, rung = clock.now(), 0, 0
+    if last is None or last.date() != now.date():
         expired = sum(one.rows for one in retain(project, stores, clock))
-    return {**done, "customers": customers, "expired": expired}
+    if last is None or (last.date(), last.hour) != (now.date(), now.hour):
+        notice_changes(project, stores, clock, actor)
+        rung = len(ring(project, stores, clock, actor))
+    return {**done, "customers": customers, "expired": expired, "alarms": rung}

@@ -26,6 +26,13 @@ from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
 from liftwerk.server.pages.docs import docs_page
+from liftwerk.server.pages.experiments import (
+    experiment_figure,
+    experiment_page,
+    experiments_page,
+    holdout_figure,
+    holdout_page,
+)
 from liftwerk.server.pages.features import feature_page, features_page
 from liftwerk.server.pages.inventory import inventory_page
 from liftwerk.server.pages.lineage import lineage_page
@@ -44,6 +51,11 @@ HANDLERS = (
     report_page,
     decisions_page,
     decision_page,
+    experiments_page,
+    experiment_page,
+    experiment_figure,
+    holdout_page,
+    holdout_figure,
     releases_page,
     release_page,
     features_page,

@@ -1,17 +1,37 @@
 """How numbers are written: on pages, in the terminal and in the docs alike.
 
-Pure and light: no other part of the server is needed. Money names its currency first
-(``USD 0.142``), minus is a true minus sign, an interval is said as "between … and …", and what
-is unknown is said in words and never as a number.
+Pure and light: no other part of the server is needed. Numbers and money are written as
+`liftwerk.amounts` does; an interval is said as "between … and …", and what is unknown is said in
+words and never as a number.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-MINUS = "\u2212"
+from liftwerk.amounts import MINUS, decimals, money, number, points, quantity, share
+
+__all__ = [
+    "MINUS",
+    "because",
+    "between",
+    "decimals",
+    "delay",
+    "figure_digits",
+    "is_unknown",
+    "moment",
+    "money",
+    "number",
+    "points",
+    "quantity",
+    "seconds",
+    "share",
+    "short",
+    "span",
+    "unknown_words",
+]
+
 THIN = "\u202f"
 MANY = 10_000
 """Differences are also told for this many customers, which is easier to picture."""
@@ -63,96 +83,6 @@ def unknown_words(figure: Mapping[str, Any] | None) -> str:
     'unknown, because tails too heavy; it would take more customers'
     """
     return f"unknown, {because(figure)}"
-
-
-def decimals(values: Iterable[float]) -> int:
-    """Choose decimals for numbers that are read together: three or four significant figures.
-
-    Examples
-    --------
-    >>> decimals([0.142, -0.02, 0.31]), decimals([14.2, 3.0]), decimals([1420.0])
-    (3, 2, 0)
-    >>> decimals([0.0021])
-    5
-    """
-    scale = max((abs(value) for value in values), default=0.0)
-    if scale == 0 or not math.isfinite(scale):
-        return 2
-    if scale >= 0.1:
-        return max(0, 3 - max(0, math.floor(math.log10(scale))))
-    return min(8, 2 - math.floor(math.log10(scale)))
-
-
-def number(value: float, digits: int = 0, *, sign: bool = False) -> str:
-    """Write a number with thousands separated and a true minus sign; no "−0.00".
-
-    Examples
-    --------
-    >>> number(32026), number(-1234.5, 1), number(0.5, 2, sign=True), number(-0.0001, 2)
-    ('32,026', '−1,234.5', '+0.50', '0.00')
-    """
-    text = f"{abs(value):,.{digits}f}"
-    if not any(character in "123456789" for character in text):
-        return text
-    if value < 0:
-        return MINUS + text
-    if sign:
-        return "+" + text
-    return text
-
-
-def money(value: float, currency: str, digits: int | None = None, *, sign: bool = False) -> str:
-    """Write an amount of money, the currency first.
-
-    Examples
-    --------
-    >>> money(0.1418, "USD"), money(-0.021, "EUR"), money(1418, "USD", 0, sign=True)
-    ('USD 0.142', 'EUR −0.0210', 'USD +1,418')
-    """
-    if digits is None:
-        digits = decimals([value])
-    return f"{currency} {number(value, digits, sign=sign)}"
-
-
-def share(value: float, digits: int = 1) -> str:
-    """Write a share of a whole as a percentage; tiny but positive shares are not "0%".
-
-    Examples
-    --------
-    >>> share(0.642), share(1 / 3, 0), share(0.0002), share(1.0)
-    ('64.2%', '33%', '<0.1%', '100%')
-    """
-    if value in (0.0, 1.0):
-        return f"{value * 100:.0f}%"
-    if 0 < value * 100 < 0.5 * 10**-digits:
-        return f"<{10**-digits:g}%"
-    return f"{number(value * 100, digits)}%"
-
-
-def points(value: float, digits: int = 2, *, sign: bool = True) -> str:
-    """Write a difference of two shares in percentage points.
-
-    Examples
-    --------
-    >>> points(0.0431), points(-0.002)
-    ('+4.31 points', '−0.20 points')
-    """
-    return f"{number(value * 100, digits, sign=sign)} points"
-
-
-def quantity(value: float, unit: str, digits: int | None = None, *, sign: bool = True) -> str:
-    """Write an effect in its unit: ``share`` in percentage points, else money of that currency.
-
-    Examples
-    --------
-    >>> quantity(0.0431, "share"), quantity(0.42, "USD")
-    ('+4.31 points', 'USD +0.420')
-    """
-    if unit == "share":
-        if digits is None:
-            digits = 2
-        return points(value, digits, sign=sign)
-    return money(value, unit, digits, sign=sign)
 
 
 def between(figure: Mapping[str, Any], currency: str, *, sign: bool = False, times: int = 1) -> str:

@@ -39,6 +39,7 @@ from liftwerk.project.features import (
 )
 from liftwerk.project.report import last_report
 from liftwerk.releases.create import Release
+from liftwerk.server.measured import Measured
 from liftwerk.store.ledger import protocol
 from liftwerk.store.stores import Stores
 
@@ -70,6 +71,7 @@ class LiveSource:
         self.clock = clock or SystemClock()
         self._inventories: dict[str | None, Inventory] = {}
         self._served: dict[str, Server] = {}
+        self._measured = Measured(project, stores, self.clock)
         rng = np.random.default_rng()
         # Looked up when it counts: what counts in a server is not there before its processes are.
         self._sampler = Sampler(
@@ -129,6 +131,18 @@ class LiveSource:
         if node is not None:
             graph = graph.around(graph.find(node).id)
         return cast(dict[str, Any], msgspec.to_builtins(graph))
+
+    def experiments(self) -> list[dict[str, Any]]:
+        """Return the declared experiments, where each stands, and what rings."""
+        return self._measured.rows()
+
+    def experiment(self, name: str) -> dict[str, Any]:
+        """Return one experiment with its reading."""
+        return self._measured.one(name)
+
+    def holdout(self) -> dict[str, Any]:
+        """Return what the programme and each policy added, week by week."""
+        return self._measured.holdout()
 
     def close(self) -> None:
         """Write what waits, and close the stores."""

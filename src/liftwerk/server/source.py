@@ -400,6 +400,18 @@ class ReportSource(Protocol):
         """Return ``nodes`` and ``edges``: all of them, or what is connected with a node."""
         ...
 
+    def experiments(self) -> list[dict[str, Any]]:
+        """Return the declared experiments, where each stands, and what rings."""
+        ...
+
+    def experiment(self, name: str) -> dict[str, Any]:
+        """Return one experiment with its ``reading``; `UnknownName` where none is called so."""
+        ...
+
+    def holdout(self) -> dict[str, Any]:
+        """Return what the programme and each policy added, week by week, or ``why`` not."""
+        ...
+
     def close(self) -> None:
         """Let go of stores and files."""
         ...

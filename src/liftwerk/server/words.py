@@ -38,6 +38,13 @@ WORDS = {
     "silent": Word("silent", "✕", "bad", "events that were usual at this time do not come"),
     "held": Word("held", "!", "open", "its values stay at their last good state"),
     "warning": Word("warning", "!", "open", "look at it when there is time"),
+    "ok": Word("ok", "✓", "good", "nothing was found that would spoil the answer"),
+    "alarm": Word("alarm", "✕", "bad", "something was found that spoils the answer"),
+    "changed": Word("changed", "!", "open", "declared otherwise than it was registered"),
+    "ship": Word("ship", "▲", "good", "give it to everybody"),
+    "stop": Word("stop", "■", "bad", "end it: it does not add what it should"),
+    "keep running": Word("keep running", "◆", "open", "not decided yet"),
+    "do not trust": Word("do not trust", "✕", "bad", "the figures are not about the arms"),
 }
 """Every verdict, answer and state that pages and terminal show."""
 

@@ -1,0 +1,85 @@
+"""What was caused, as the pages show it; a reading is kept until there is more to read."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+from liftwerk.clock import Clock
+from liftwerk.definitions import Project
+from liftwerk.errors import Refused
+from liftwerk.experiments.definition import EXPERIMENTS
+from liftwerk.experiments.reading import Reading, plain
+from liftwerk.metrics.definition import GOAL
+from liftwerk.project.experiments import Experiments
+from liftwerk.project.reading import document, rows
+from liftwerk.store.stores import Stores
+
+Json = dict[str, Any]
+Key = tuple[str | None, str]
+
+
+class Measured:
+    """Reads experiments for pages.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    clock : Clock
+    """
+
+    def __init__(self, project: Project, stores: Stores, clock: Clock) -> None:
+        self._project = project
+        self._stores = stores
+        self._clock = clock
+        self._readings: dict[str, tuple[Key, Reading]] = {}
+
+    @property
+    def _experiments(self) -> Experiments:
+        return Experiments(self._project, self._stores, self._clock, getpass.getuser())
+
+    def rows(self) -> list[Json]:
+        """List experiments, with the verdict of what was read of this snapshot."""
+        now = self._key()
+        verdicts = {
+            name: plain(found.verdict)
+            for name, (key, found) in self._readings.items()
+            if key == now
+        }
+        made: list[Json] = rows(self._project, self._stores, self._experiments.list(), verdicts)
+        return made
+
+    def one(self, name: str) -> Json:
+        """Return one experiment with its reading, where it can be read."""
+        shown = self._experiments.show(name)
+        found = None
+        if name in self._project.get(EXPERIMENTS):
+            found = self._reading(name)
+        return document(self._project, self._stores, shown, found)
+
+    def _reading(self, name: str) -> Reading | None:
+        """Read an experiment, once for each snapshot and day: units mature as days go by."""
+        key = self._key()
+        kept = self._readings.get(name)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        try:
+            found = self._experiments.read(name)
+        except Refused:  # of a design that is read otherwise
+            return None
+        self._readings[name] = (key, found)
+        return found
+
+    def _key(self) -> Key:
+        snapshot = self._stores.ledger.latest_snapshot()
+        of = None if snapshot is None else snapshot.id
+        return of, self._clock.now().astimezone(self._project.timezone).date().isoformat()
+
+    def holdout(self) -> Json:
+        """Return what the programme adds, or why that is not known."""
+        goal = self._project.find(GOAL)
+        if goal is None or goal.holdout.exact == 0:
+            why = "Nobody is held out: add [goal] with holdout and salt to the project file."
+            return {"share": None, "why": why}
+        return {"share": goal.holdout.value, "why": "No whole week was read yet."}
