@@ -179,7 +179,7 @@ def policy_value(
 
 
 def _batches(table: pa.Table) -> NDArray[np.int64]:
-    """Number the states of the bandit; neighbours with one state are one batch."""
+    """Count the changes of the bandit's state: neighbours with one state are one batch."""
     if "state" not in table.column_names:
         return np.arange(table.num_rows, dtype=np.int64)
     states = table.column("state").combine_chunks().dictionary_encode(null_encoding="encode")

@@ -1,0 +1,242 @@
+r"""The effect of an arm that takes turns, judged by the lot that gave the turns.
+
+If the arm adds `tau` to every settled period, then the outcomes less `tau` where it was on are the
+same whatever the lot had been: the whole distribution of any statistic under other lots is known,
+however the noise remembers, trends or swings (Fisher; for switchbacks Bojinov, Simchi-Levi and Zhao
+2023, *Design and analysis of switchback experiments*, Management Science 69(7), section 4.1). The
+statistic is the regression coefficient of the arm beside the seasons. It is linear in the outcomes:
+under a lot `w` it is :math:`a - \tau b`, with `a` the coefficient of the outcomes and `b` that of
+the arm that really was on. So `tau` is compatible with the data where
+
+.. math:: |a - \tau b| \ge |\hat\tau - \tau|
+
+for more than 5% of the lots, and each lot says so for `tau` between
+:math:`(\hat\tau - a) / (1 - b)` and :math:`(\hat\tau + a) / (1 + b)`. Interval and p-value are read
+off these ends: they cannot contradict each other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from msgspec import Struct
+
+from liftwerk.stats.estimate import Estimate, Unknown
+from liftwerk.stats.interval import critical
+from liftwerk.stats.switchback.periods import Bools, Floats, Periods
+
+LOTS = 4_999
+FEWEST_BLOCKS = 12
+"""Blocks below which two arms have too few lots between them."""
+METHOD = "regression on the arm and the seasons, interval from the lot by test inversion"
+ASSUMPTIONS = (
+    "blocks were given to arms by lot, each by itself",
+    "after the washout a block does not remember the one before",
+    "the effect is the same in all settled periods, or the arms have equal shares",
+)
+CONSTANT = 1e-9
+
+
+class Effect(Struct, frozen=True):
+    """What the arm adds to a settled period.
+
+    Attributes
+    ----------
+    estimate : Estimate or Unknown
+    p_value : float or None
+        Of no effect: at most 1 - level exactly where the interval leaves 0 out.
+    """
+
+    estimate: Estimate | Unknown
+    p_value: float | None
+
+
+class Regression(Struct, frozen=True, eq=False):
+    """Sums over blocks that give the coefficient of the arm under any lot.
+
+    Attributes
+    ----------
+    outcomes : (J,) float array
+        Weighted sums of outcomes after the seasons were taken out.
+    products : (J, J) float array
+        Products of the blocks' indicators after the seasons were taken out.
+    """
+
+    outcomes: Floats
+    products: Floats
+
+    def coefficients(self, lots: Floats, really: Floats) -> tuple[Floats, Floats, Bools]:
+        """Give `a` and `b` of each lot, and which lots tell the arms apart from the seasons.
+
+        Parameters
+        ----------
+        lots : (R, J) float array of 0 and 1
+        really : (J,) float array of 0 and 1
+
+        Returns
+        -------
+        a, b : (r,) float array
+            Of the lots that do.
+        able : (R,) bool array
+        """
+        projected = lots @ self.products
+        spread = np.einsum("rj,rj->r", projected, lots)
+        able = spread > CONSTANT * float(np.trace(self.products))
+        spread = spread[able]
+        return (
+            lots[able] @ self.outcomes / spread,
+            projected[able] @ really / spread,
+            np.asarray(able, dtype=np.bool_),
+        )
+
+
+def effect(
+    periods: Periods,
+    *,
+    washout: int,
+    share: float,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    lots: int = LOTS,
+) -> Effect:
+    """Estimate what the arm adds, with interval and p-value from the lot.
+
+    Parameters
+    ----------
+    periods : Periods
+        All of them, the unsettled ones too.
+    washout : int
+        Periods at the beginning of each block that are left out.
+    share : float
+        Probability with which each block was given to the treated arm, of the two.
+    rng : numpy.random.Generator
+        Draws other lots.
+    level : float
+    lots : int
+
+    Returns
+    -------
+    Effect
+        Unknown where the lot cannot tell.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> block = np.repeat(np.arange(60), 4)
+    >>> on = (rng.random(60) < 0.5)[block]
+    >>> value = rng.normal(size=240) + 3.0 * on
+    >>> one = np.ones(240)
+    >>> periods = Periods(value, on, block, np.tile(np.arange(4), 60), one, one[:, None])
+    >>> found = effect(periods, washout=1, share=0.5, rng=rng)
+    >>> found.estimate.low < 3.0 < found.estimate.high, found.p_value
+    (True, 0.0002)
+    """
+    kept = periods.settled(washout)
+    place, on = kept.blocks
+    short = _too_few(on)
+    if short is not None:
+        return Effect(short, None)
+    really = on.astype(np.float64)
+    regression = regress(kept, place, on.shape[0])
+    found, _, able = regression.coefficients(really[None, :], really)
+    if not able[0]:
+        return Effect(
+            Unknown("the arm's blocks are at the same hours throughout", "blocks at other hours"),
+            None,
+        )
+    value = float(found[0])
+    drawn = (rng.random((lots, on.shape[0])) < share).astype(np.float64)
+    a, b, _ = regression.coefficients(drawn, really)
+    low, high = _compatible(value, a, b)
+    n = low.shape[0]
+    if n == 0:
+        return Effect(Unknown("no other lot tells the arms apart", "more blocks"), None)
+    # So many lots have to find an effect compatible for it to be in the interval.
+    needed = max(math.floor(round((1.0 - level) * (n + 1), 9)), 1)
+    lower, upper = float(np.sort(low)[needed - 1]), float(-np.sort(-high)[needed - 1])
+    if not math.isfinite(lower - upper):
+        reason = f"{on.shape[0]} blocks allow too few different lots"
+        return Effect(Unknown(reason, "more blocks, or more equal shares"), None)
+    p_value = (1 + int(((low <= 0.0) & (high >= 0.0)).sum())) / (n + 1)
+    # The spread of the coefficient if the estimate were true.
+    error = float(np.sqrt(np.mean((a - value * b) ** 2)))
+    estimate = Estimate(value, lower, upper, error, kept.value.shape[0], METHOD, ASSUMPTIONS, level)
+    return Effect(estimate, p_value)
+
+
+def detectable(
+    history: Periods,
+    *,
+    washout: int,
+    share: float,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    power: float = 0.8,
+    lots: int = 999,
+) -> float | Unknown:
+    """Say which effect a switchback of the history's blocks finds with the wanted power.
+
+    Parameters
+    ----------
+    history : Periods
+        Periods in which no arm was on, in blocks as they are planned; `on` is not read.
+    washout : int
+    share : float
+    rng : numpy.random.Generator
+    level, power : float
+    lots : int
+
+    Returns
+    -------
+    float or Unknown
+        In the unit of the outcome, either way: the spread of the coefficient over lots, times the
+        sum of the two critical values.
+    """
+    kept = history.settled(washout)
+    place, on = kept.blocks
+    if on.shape[0] < FEWEST_BLOCKS:
+        reason = f"{on.shape[0]} blocks are too few"
+        return Unknown(reason, f"{FEWEST_BLOCKS} blocks, and 3 of either arm")
+    regression = regress(kept, place, on.shape[0])
+    drawn = (rng.random((lots, on.shape[0])) < share).astype(np.float64)
+    a, _, _ = regression.coefficients(drawn, np.zeros(on.shape[0]))
+    spread = float(np.sqrt(np.mean(a**2)))
+    return (critical(level) + critical(2.0 * power - 1.0)) * spread
+
+
+def regress(periods: Periods, place: np.ndarray, blocks: int) -> Regression:
+    """Take the seasons out, and add up by block."""
+    root = np.sqrt(periods.weight)
+    basis, triangle = np.linalg.qr(periods.season * root[:, None])
+    # Seasons that others already say (one weekday only, say) have nothing left on the diagonal.
+    left = np.abs(np.diag(triangle))
+    basis = basis[:, left > CONSTANT * left.max()]
+    outcome = periods.value * root
+    outcome = outcome - basis @ (basis.T @ outcome)
+    spread_out = np.zeros((blocks, basis.shape[1]))
+    np.add.at(spread_out, place, basis * root[:, None])
+    products = np.diag(np.bincount(place, periods.weight, blocks)) - spread_out @ spread_out.T
+    return Regression(np.bincount(place, outcome * root, blocks), products)
+
+
+def _compatible(value: float, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Give the ends between which each lot finds an effect compatible; those of all it may."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = (value - a) / (1.0 - b)
+        second = (value + a) / (1.0 + b)
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    # The lot that was drawn, and its opposite, are always as extreme as what was seen.
+    always = np.abs(b) > 1.0 - CONSTANT
+    return np.where(always, -np.inf, low), np.where(always, np.inf, high)
+
+
+def _too_few(on: Bools) -> Unknown | None:
+    blocks, treated = on.shape[0], int(on.sum())
+    fewest = min(treated, blocks - treated)
+    if blocks >= FEWEST_BLOCKS and fewest >= 3:
+        return None
+    return Unknown(
+        f"{blocks} settled blocks, {treated} of them with the arm on, are too few",
+        f"{FEWEST_BLOCKS} blocks, and 3 of either arm",
+    )
