@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 from msgspec import Struct
-from scipy.special import ndtr
+from scipy.special import stdtr
 
 from liftwerk.stats.estimate import Unknown
 from liftwerk.stats.multiplicity import holm
 from liftwerk.stats.switchback.periods import Bools, Floats, Periods
-from liftwerk.stats.switchback.randomisation import FEWEST_BLOCKS
+
+FEWEST_BLOCKS = 20
+"""Blocks that follow another one, below which errors are guesses."""
 
 
 class CarryOver(Struct, frozen=True):
@@ -70,7 +72,7 @@ def carry_over(periods: Periods, *, level: float = 0.95) -> CarryOver | Unknown:
     follows = np.concatenate([[False], np.diff(numbers) == 1])
     before = np.concatenate([[False], on[:-1]])
     residual = _without_season(periods)
-    added, errors = [], []
+    added, errors, p_values = [], [], []
     for age in range(int(periods.age.max(initial=-1)) + 1):
         there = (periods.age == age) & follows[place] & (periods.weight > 0.0)
         rows = place[there]
@@ -79,15 +81,13 @@ def carry_over(periods: Periods, *, level: float = 0.95) -> CarryOver | Unknown:
         found = _coefficient(residual[there], before[rows], on[rows], periods.weight[there])
         added.append(found[0])
         errors.append(found[1])
+        t = -abs(found[0]) / max(found[1], 1e-300)
+        p_values.append(float(2.0 * stdtr(rows.shape[0] - 3, t)))
     if not added:
         return Unknown(
             "too few blocks that follow another one, in either arm",
             f"{FEWEST_BLOCKS} blocks in a row with both arms before and now",
         )
-    p_values = [
-        float(2.0 * ndtr(-abs(value) / max(error, 1e-300)))
-        for value, error in zip(added, errors, strict=True)
-    ]
     found_at = np.flatnonzero(holm(p_values) <= 1.0 - level)
     length = int(found_at.max(initial=-1)) + 1
     return CarryOver(length, tuple(added), tuple(p_values), 2.80 * float(np.median(errors)))

@@ -9,6 +9,7 @@ import numpy as np
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.interval import critical
 from liftwerk.stats.switchback.periods import Floats, Periods
+from liftwerk.stats.switchback.randomisation import too_few
 
 METHOD = "the same regression, Newey-West errors"
 ASSUMPTIONS = ("noise forgets within the lags", "the number of periods is large")
@@ -49,9 +50,12 @@ def second_opinion(periods: Periods, *, washout: int, level: float = 0.95) -> Es
     kept = periods.settled(washout)
     n = kept.value.shape[0]
     place, on = kept.blocks
+    short = too_few(on)
+    if short is not None:
+        return short
     longest = int(np.bincount(place).max(initial=0))
     lags = max(math.ceil(1.3 * math.sqrt(n)), longest)
-    if n == 0 or on.all() or not on.any() or lags > MOST * n:
+    if lags > MOST * n:
         return Unknown("too few periods to say how long noise is remembered", "more blocks")
     design = np.column_stack([kept.on.astype(np.float64), kept.season])
     root = np.sqrt(kept.weight)

@@ -49,7 +49,7 @@ class Periods(msgspec.Struct, frozen=True, eq=False):
         for name in ("on", "block", "age", "weight"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"{n} periods, but {name} of shape {getattr(self, name).shape}")
-        if n == 0 or self.season.ndim != 2 or self.season.shape[0] != n:
+        if self.season.ndim != 2 or self.season.shape[0] != n:
             raise ValueError(f"{n} periods, but seasons of shape {self.season.shape}")
         if not (np.isfinite(self.value).all() and np.isfinite(self.season).all()):
             raise ValueError("a period's value is not finite")

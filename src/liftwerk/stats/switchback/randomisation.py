@@ -21,6 +21,7 @@ import math
 
 import numpy as np
 from msgspec import Struct
+from scipy.linalg import qr
 
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.interval import critical
@@ -59,12 +60,15 @@ class Regression(Struct, frozen=True, eq=False):
     ----------
     outcomes : (J,) float array
         Weighted sums of outcomes after the seasons were taken out.
-    products : (J, J) float array
-        Products of the blocks' indicators after the seasons were taken out.
+    weights : (J,) float array
+        Weights of each block's periods.
+    seasons : (J, q) float array
+        What each block's indicator has in common with the seasons.
     """
 
     outcomes: Floats
-    products: Floats
+    weights: Floats
+    seasons: Floats
 
     def coefficients(self, lots: Floats, really: Floats) -> tuple[Floats, Floats, Bools]:
         """Give `a` and `b` of each lot, and which lots tell the arms apart from the seasons.
@@ -80,15 +84,13 @@ class Regression(Struct, frozen=True, eq=False):
             Of the lots that do.
         able : (R,) bool array
         """
-        projected = lots @ self.products
-        spread = np.einsum("rj,rj->r", projected, lots)
-        able = spread > CONSTANT * float(np.trace(self.products))
-        spread = spread[able]
-        return (
-            lots[able] @ self.outcomes / spread,
-            projected[able] @ really / spread,
-            np.asarray(able, dtype=np.bool_),
-        )
+        common = lots @ self.seasons
+        spread = lots @ self.weights - np.einsum("rq,rq->r", common, common)
+        able = spread > CONSTANT * float(self.weights.sum())
+        lots, common, spread = lots[able], common[able], spread[able]
+        a = lots @ self.outcomes / spread
+        b = (lots @ (self.weights * really) - common @ (really @ self.seasons)) / spread
+        return a, b, np.asarray(able, dtype=np.bool_)
 
 
 def effect(
@@ -134,7 +136,7 @@ def effect(
     """
     kept = periods.settled(washout)
     place, on = kept.blocks
-    short = _too_few(on)
+    short = too_few(on)
     if short is not None:
         return Effect(short, None)
     really = on.astype(np.float64)
@@ -208,16 +210,17 @@ def detectable(
 def regress(periods: Periods, place: np.ndarray, blocks: int) -> Regression:
     """Take the seasons out, and add up by block."""
     root = np.sqrt(periods.weight)
-    basis, triangle = np.linalg.qr(periods.season * root[:, None])
-    # Seasons that others already say (one weekday only, say) have nothing left on the diagonal.
+    # Pivoted: seasons that others already say (one weekday only, say) come last, with nothing left
+    # on the diagonal.
+    basis, triangle, _ = qr(periods.season * root[:, None], mode="economic", pivoting=True)
     left = np.abs(np.diag(triangle))
     basis = basis[:, left > CONSTANT * left.max()]
     outcome = periods.value * root
     outcome = outcome - basis @ (basis.T @ outcome)
-    spread_out = np.zeros((blocks, basis.shape[1]))
-    np.add.at(spread_out, place, basis * root[:, None])
-    products = np.diag(np.bincount(place, periods.weight, blocks)) - spread_out @ spread_out.T
-    return Regression(np.bincount(place, outcome * root, blocks), products)
+    seasons = np.zeros((blocks, basis.shape[1]))
+    np.add.at(seasons, place, basis * root[:, None])
+    weights = np.bincount(place, periods.weight, blocks)
+    return Regression(np.bincount(place, outcome * root, blocks), weights, seasons)
 
 
 def _compatible(value: float, a: Floats, b: Floats) -> tuple[Floats, Floats]:
@@ -231,7 +234,18 @@ def _compatible(value: float, a: Floats, b: Floats) -> tuple[Floats, Floats]:
     return np.where(always, -np.inf, low), np.where(always, np.inf, high)
 
 
-def _too_few(on: Bools) -> Unknown | None:
+def too_few(on: Bools) -> Unknown | None:
+    """Refuse so few blocks that there are hardly other lots.
+
+    Parameters
+    ----------
+    on : (J,) bool array
+        Which blocks are on.
+
+    Returns
+    -------
+    Unknown or None
+    """
     blocks, treated = on.shape[0], int(on.sum())
     fewest = min(treated, blocks - treated)
     if blocks >= FEWEST_BLOCKS and fewest >= 3:
