@@ -25,7 +25,7 @@ as it was written (`liftwerk.experiments.hashes.kinds.growthbook`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +34,7 @@ from msgspec import Struct
 from liftwerk.definitions.typed import Duration
 from liftwerk.experiments.definition import ExperimentDefinition, salt_of
 from liftwerk.experiments.layers import EVERYTHING, Range
+from liftwerk.experiments.switchback.blocks import block_at
 from liftwerk.metrics.definition import Goal
 
 RANGE = 2**64
@@ -155,7 +156,9 @@ def draw_of(
     if experiment.rotate is not None and at is not None:
         salt = f"{salt}#{period(experiment.rotate, at)}"
     kept = None
-    if goal is not None and goal.holdout.exact > 0:
+    # The holdout keeps customers, no stretches of time.
+    slots = experiment.design == "switchback"
+    if goal is not None and goal.holdout.exact > 0 and not slots:
         kept = Kept(goal.salt, goal.holdout.exact)
     shares = experiment.shares
     return Draw(
@@ -184,16 +187,17 @@ def period(length: Duration, at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=length.microseconds)
 
 
-def slot(length: Duration, at: datetime) -> str:
+def slot(length: Duration, at: datetime, zone: tzinfo = UTC) -> str:
     """Name the stretch of time in which a moment lies, by its beginning: a unit as any other.
+
+    Stretches are laid out on the clocks of a zone (`liftwerk.experiments.switchback.blocks`).
 
     Examples
     --------
     >>> slot(Duration("4h"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC))
     '2026-03-01T08:00:00Z'
     """
-    begins = EPOCH + period(length, at) * timedelta(microseconds=length.microseconds)
-    return begins.isoformat().replace("+00:00", "Z")
+    return block_at(length, at, zone).unit
 
 
 def twin(draw: Draw) -> dict[str, Any]:

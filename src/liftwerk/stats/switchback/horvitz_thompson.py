@@ -106,7 +106,7 @@ def conservative_variance(value: Floats, on: Bools, order: int) -> float:
     covariance = together / (chance[1:] * chance[:-1]) - 1.0
     products = spans[1:] * spans[:-1] * both
     total += float((2.0 * covariance * products / together).sum())
-    return total / (value.shape[0] - order) ** 2
+    return float(total / (value.shape[0] - order) ** 2)
 
 
 def _spans(value: Floats, on: Bools, order: int) -> tuple[Floats, Bools, Bools, Floats]:

@@ -25,7 +25,7 @@ from scipy.linalg import qr
 
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.interval import critical
-from liftwerk.stats.switchback.periods import Bools, Floats, Periods
+from liftwerk.stats.switchback.periods import Bools, Floats, Integers, Periods
 
 LOTS = 4_999
 FEWEST_BLOCKS = 12
@@ -207,7 +207,7 @@ def detectable(
     return (critical(level) + critical(2.0 * power - 1.0)) * spread
 
 
-def regress(periods: Periods, place: np.ndarray, blocks: int) -> Regression:
+def regress(periods: Periods, place: Integers, blocks: int) -> Regression:
     """Take the seasons out, and add up by block."""
     root = np.sqrt(periods.weight)
     # Pivoted: seasons that others already say (one weekday only, say) come last, with nothing left
@@ -219,8 +219,10 @@ def regress(periods: Periods, place: np.ndarray, blocks: int) -> Regression:
     outcome = outcome - basis @ (basis.T @ outcome)
     seasons = np.zeros((blocks, basis.shape[1]))
     np.add.at(seasons, place, basis * root[:, None])
-    weights = np.bincount(place, periods.weight, blocks)
-    return Regression(np.bincount(place, outcome * root, blocks), weights, seasons)
+    weights, outcomes = np.zeros(blocks), np.zeros(blocks)
+    np.add.at(weights, place, periods.weight)
+    np.add.at(outcomes, place, outcome * root)
+    return Regression(outcomes, weights, seasons)
 
 
 def _compatible(value: float, a: Floats, b: Floats) -> tuple[Floats, Floats]:
