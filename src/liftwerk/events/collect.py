@@ -27,7 +27,7 @@ from liftwerk.events.refreshed import Refreshed
 from liftwerk.events.schema import Schema, schema_of
 from liftwerk.events.throttle import Throttle
 from liftwerk.events.versions import demand_compatible
-from liftwerk.store.inbox.protocol import Rejected
+from liftwerk.store.inbox.protocol import InboxRow, Rejected
 from liftwerk.store.outbox.protocol import Sealed
 from liftwerk.store.stores import Stores
 
@@ -139,7 +139,7 @@ class Collector:
             If the inbox cannot write; nothing was taken.
         """
         sender = source_named(self._schema, source)
-        self._throttle(source, len(bodies))
+        self.throttle(source, len(bodies))
         if sender.bots == "drop" and _BOT.search(user_agent):
             return Collected(0, [], len(bodies))
         received = self.clock.now()
@@ -166,12 +166,41 @@ class Collector:
         # nobody's business.
         return Collected(len(rows) + forgotten, told, admitted.sampled_out)
 
+    async def tell(self, rows: Sequence[InboxRow]) -> None:
+        """Take events that this process tells by itself; returns when they are durable.
+
+        Parameters
+        ----------
+        rows : sequence of InboxRow
+
+        Raises
+        ------
+        Overloaded
+            If too much waits for the disk; nothing was taken.
+        StoreFault
+            If the inbox cannot write; nothing was taken.
+        """
+        if rows and not self.dry:
+            await self._group.append(rows, [], sum(len(row.body) + ROW_BYTES for row in rows))
+
+    @property
+    def buried(self) -> frozenset[bytes]:
+        """Leaf keys of the customers who were erased, as they were a moment ago."""
+        return self._buried.value()
+
     def close(self) -> None:
         """Write what waits; nothing can be collected afterwards."""
         self._group.close()
         self._buried.close()
 
-    def _throttle(self, source: str, events: int) -> None:
+    def throttle(self, source: str, events: int) -> None:
+        """Say whether a source may send so much now.
+
+        Raises
+        ------
+        Throttled
+            If it may not.
+        """
         throttle = self._throttles.get(source)
         if throttle is None:
             return

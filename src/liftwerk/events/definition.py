@@ -217,6 +217,9 @@ RESERVED: dict[str, EventDefinition] = {
             "experiment": _text("The experiment"),
             "arm": _text("The arm"),
             "probability": _share("Probability of the arm", minimum="1E-9"),
+            "unit": _text(
+                "The region or the stretch of time that has it, where it is nobody", required=False
+            ),
             "tester": PropertyDefinition(
                 "boolean", required=False, description="Whether the arm was forced, to try it"
             ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -107,7 +107,7 @@ def append_told(
     namespaces = _namespaces(schema, stores, stores.ledger.latest_snapshot(), units)
     rows = []
     for leaf, envelope in known:
-        row, reason = _row_about(schema, name, envelope, {namespaces[leaf]: leaf.hex()}, at)
+        row, reason = row_about(schema, name, envelope, {namespaces[leaf]: leaf.hex()}, at)
         assert row is not None, reason
         rows.append(row)
     stores.inbox.append(rows)
@@ -118,12 +118,31 @@ def _row(
     schema: Schema, record: dict[str, Any], namespaces: dict[bytes, str]
 ) -> tuple[InboxRow | None, str]:
     leaves = _leaves(record, namespaces)
-    return _row_about(schema, DECISION, _envelope(schema, record), leaves, record["at"])
+    return row_about(schema, DECISION, _envelope(schema, record), leaves, record["at"])
 
 
-def _row_about(
-    schema: Schema, name: str, envelope: bytes, leaves: dict[str, str], at: datetime
+def row_about(
+    schema: Schema, name: str, envelope: bytes, leaves: Mapping[str, str], at: datetime
 ) -> tuple[InboxRow | None, str]:
+    """Make an event that this process tells of somebody whom it knows by a leaf key alone.
+
+    Parameters
+    ----------
+    schema : Schema
+    name : str
+        The event's name.
+    envelope : bytes
+        The event, without identifiers.
+    leaves : mapping of str to str
+        Namespace -> leaf key in hexadecimal digits; empty where it is about nobody.
+    at : datetime
+        The time of receipt.
+
+    Returns
+    -------
+    tuple of InboxRow or None, and str
+        Without a row the reason why.
+    """
     admitted = admit([envelope], schema, LIVE, at)
     row = admitted.rows[0]
     if row is None:

@@ -22,6 +22,7 @@ from liftwerk.server.guard import LOOPBACK_NAMES, Guard
 from liftwerk.server.in_time import InTime
 from liftwerk.server.measures import Counted
 from liftwerk.server.metrics import bearer, metrics
+from liftwerk.server.ofrep import evaluate_flag, evaluate_flags
 from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
@@ -76,7 +77,7 @@ HANDLERS = (
     api.ready,
 )
 
-COLLECTING = (events, segment, consent, tracker)
+COLLECTING = (events, segment, consent, evaluate_flag, evaluate_flags, tracker)
 """What a source's key opens."""
 
 ERASING = (erase_customer, erasure_state)

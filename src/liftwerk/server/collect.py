@@ -17,6 +17,7 @@ from liftwerk.connectors.segment.translate import Calls
 from liftwerk.errors import Forbidden, Unauthenticated
 from liftwerk.events.collect import Collected, Collector
 from liftwerk.events.definition import Source
+from liftwerk.experiments.serve import Answers
 from liftwerk.server.measures import count_events
 from liftwerk.server.openapi import problems
 from liftwerk.server.payload import cut, unpack
@@ -45,12 +46,20 @@ class Door:
         The declared ones.
     calls : Calls
         How Segment's calls become events.
+    answers : Answers
+        What a unit is shown.
     """
 
     def __init__(
-        self, collector: Collector, keys: Keys, sources: Mapping[str, Source], calls: Calls
+        self,
+        collector: Collector,
+        keys: Keys,
+        sources: Mapping[str, Source],
+        calls: Calls,
+        answers: Answers,
     ) -> None:
         self.collector = collector
+        self.answers = answers
         self.keys = keys
         self.sources = sources
         self.calls = calls
@@ -93,7 +102,7 @@ def secret_of(headers: Mapping[str, str], query: Mapping[str, Any]) -> str:
     ----------
     headers : mapping
         ``Authorization: Bearer KEY``, ``Authorization: Basic base64(KEY:)`` (as Segment's clients
-        send it), or ``X-Write-Key: KEY``.
+        send it), ``X-Write-Key: KEY``, or ``X-API-Key: KEY`` (as OpenFeature's providers do).
     query : mapping
         ``?key=KEY``: what a browser can send when its page closes.
 
@@ -111,7 +120,10 @@ def secret_of(headers: Mapping[str, str], query: Mapping[str, Any]) -> str:
         except (binascii.Error, UnicodeDecodeError):
             return ""
         return text.partition(":")[0]
-    return headers.get("x-write-key", "") or str(query.get("key", ""))
+    for name in ("x-write-key", "x-api-key"):
+        if headers.get(name):
+            return headers[name]
+    return str(query.get("key", ""))
 
 
 class RefusedEvent(msgspec.Struct, frozen=True):
@@ -207,7 +219,7 @@ def allow_origin(request: Request[Any, Any, Any]) -> dict[str, str]:
         return {}
     return {
         "access-control-allow-origin": origin,
-        "access-control-expose-headers": "retry-after",
+        "access-control-expose-headers": "retry-after, etag",
         "vary": "origin",
         "cross-origin-resource-policy": "cross-origin",
     }

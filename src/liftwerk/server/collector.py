@@ -13,11 +13,13 @@ from litestar.di import Provide
 from liftwerk.clock import SystemClock
 from liftwerk.connectors.destinations.delivery import wanted_of
 from liftwerk.connectors.segment.translate import Calls
+from liftwerk.decisions.definition import PLACEMENTS
 from liftwerk.definitions import load
 from liftwerk.definitions.project import Project
 from liftwerk.events.collect import Collector
 from liftwerk.events.definition import SOURCES
 from liftwerk.events.refreshed import Refreshed
+from liftwerk.experiments.serve import Answers
 from liftwerk.governance.key_ring import KeyRing
 from liftwerk.sections import SECTIONS
 from liftwerk.server.collect import Door
@@ -83,10 +85,15 @@ class OpenDoor:
         self.stock = Stock(self.project, self._stores, clock)
         self._keys = LiveKeys(self.project, self._stores, os.environ)
         sources = self.project.get(SOURCES)
-        self.door = Door(self.collector, self._keys, sources, Calls.of(self.project))
+        placements = self.project.get(PLACEMENTS)
+        controls = {name: placement.control for name, placement in placements.items()}
+        self._answers = Answers(self.project, self.collector, controls)
+        calls = Calls.of(self.project)
+        self.door = Door(self.collector, self._keys, sources, calls, self._answers)
 
     def close(self) -> None:
         """Write what waits, and close the stores."""
+        self._answers.close()
         self.collector.close()
         self._keys.close()
         os.close(self._joined)

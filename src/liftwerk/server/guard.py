@@ -34,11 +34,12 @@ COLLECT_PATHS = (
     "/v1/alias",
     "/v1/batch",
     "/v1/consent",
+    "/ofrep/",
     "/t.js",
 )
 """Where events come in: their sources' keys open these, not the token."""
 OPEN_PATHS = ("/static/", "/health/", "/sign-in", *COLLECT_PATHS)
-PROGRAM_PATHS = ("/v1", "/schema", "/health/", "/metrics", "/t.js")
+PROGRAM_PATHS = ("/v1", "/schema", "/health/", "/metrics", "/ofrep/", "/t.js")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [

@@ -10,7 +10,9 @@ from typing import Any
 
 from liftwerk.server.guard import COLLECT_PATHS, App, Receive, Send
 
-ALLOWED_HEADERS = b"authorization, content-type, content-encoding, x-write-key"
+ALLOWED_HEADERS = (
+    b"authorization, content-type, content-encoding, x-write-key, x-api-key, if-none-match"
+)
 
 
 class Preflight:
