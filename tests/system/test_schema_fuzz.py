@@ -13,7 +13,7 @@ from tests.system.collector import make_project, serving
 from tests.system.schema_fuzz import fuzz
 
 PAGES = ("/v1/decisions", "/v1/figures", "/v1/report", "/v1/batch", "/v1/consent", "/health")
-COLLECT = ("/v1/events", "/v1/track", "/t.js", "/metrics")
+COLLECT = ("/v1/events", "/v1/track", "/ofrep", "/t.js", "/metrics")
 CASES = [
     ((), PAGES, ("--max-examples", "3"), 200),
     (("--only", "collect"), COLLECT, ("--max-examples", "40", "--phases", "fuzzing"), 50),

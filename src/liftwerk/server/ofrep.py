@@ -30,28 +30,22 @@ EXPOSED = "exposed"
 """A field of the context: what is answered is shown at once, and so told as an exposure too."""
 
 
-class Flag(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One placement's answer."""
+class Flag(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One placement's answer; or, in the protocol's words, why there is none."""
 
     key: str
-    value: str
-    variant: str
-    reason: str
+    value: str | None = None
+    variant: str | None = None
+    reason: str | None = None
     metadata: dict[str, str] = {}
-
-
-class FlagFailure(msgspec.Struct, frozen=True, rename="camel"):
-    """Why there is no answer, in the protocol's words."""
-
-    key: str
-    error_code: str
-    error_details: str
+    error_code: str | None = None
+    error_details: str | None = None
 
 
 class Flags(msgspec.Struct, frozen=True):
     """Every placement's answer, or why it has none."""
 
-    flags: list[Flag | FlagFailure]
+    flags: list[Flag]
 
 
 class Failure(msgspec.Struct, frozen=True, rename="camel"):
@@ -83,8 +77,8 @@ FlagKey = Annotated[str, PathParameter(description="A declared placement")]
     request_max_body_size=MOST_BYTES,
     responses={
         200: ResponseSpec(Flag, description="The action; the arm is told, and durable"),
-        400: ResponseSpec(FlagFailure, description="The context is not what it has to be"),
-        404: ResponseSpec(FlagFailure, description="No such placement is declared"),
+        400: ResponseSpec(Flag, description="The context is not what it has to be"),
+        404: ResponseSpec(Flag, description="No such placement is declared"),
         **REFUSALS,
     },
     security=[{"write key": []}],
@@ -102,7 +96,7 @@ async def evaluate_flag(
     try:
         context = await _context(request)
     except InputError as error:
-        return _json(request, 400, FlagFailure(key, "PARSE_ERROR", str(error)))
+        return _json(request, 400, _failed(key, "PARSE_ERROR", error))
     [answer] = await door.answers.answer([key], context, context.get(EXPOSED) is True)
     if isinstance(answer, Answer):
         return _json(request, 200, _flag(answer))
@@ -137,16 +131,12 @@ async def evaluate_flags(
         return _json(request, 400, Failure("PARSE_ERROR", str(error)))
     placements = door.answers.placements
     answers = await door.answers.answer(placements, context)
-    flags: list[Flag | FlagFailure] = []
+    flags = []
     for placement, answer in zip(placements, answers, strict=True):
         if isinstance(answer, Answer):
             flags.append(_flag(answer))
         else:
             flags.append(_failure(placement, answer))
-    if flags and all(isinstance(flag, FlagFailure) for flag in flags):
-        first = flags[0]
-        assert isinstance(first, FlagFailure)
-        return _json(request, 400, Failure(first.error_code, first.error_details))
     body = msgspec.json.encode(Flags(flags))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {**allow_origin(request), "etag": tag}
@@ -180,13 +170,17 @@ def _flag(answer: Answer) -> Flag:
     return Flag(answer.placement, answer.value, answer.variant, answer.reason, metadata)
 
 
-def _failure(key: str, error: ProjectError) -> FlagFailure:
+def _failure(key: str, error: ProjectError) -> Flag:
     code = "INVALID_CONTEXT"
     if isinstance(error, UnknownName):
         code = "FLAG_NOT_FOUND"
     elif isinstance(error, NoTargetingKey):
         code = "TARGETING_KEY_MISSING"
-    return FlagFailure(key, code, str(error))
+    return _failed(key, code, error)
+
+
+def _failed(key: str, code: str, error: ProjectError) -> Flag:
+    return Flag(key, error_code=code, error_details=str(error))
 
 
 def _status(error: ProjectError) -> int:

@@ -26,6 +26,8 @@ from liftwerk.privacy.definition import PURPOSES
 from liftwerk.server.payload import EVENTS, LINE_TYPES
 from liftwerk.server.problems import MEDIA_TYPE
 
+OFREP = "/ofrep/"
+
 _COMPONENTS = "#/components/schemas/"
 _EVENT = {"$ref": f"{_COMPONENTS}Event"}
 
@@ -110,7 +112,7 @@ def with_bodies(document: Document, project: Project) -> Document:
     paths = {}
     for path, methods in document["paths"].items():
         paths[path] = dict(methods)
-        if "post" in methods and path.startswith("/v1/"):
+        if "post" in methods and path.startswith(("/v1/", OFREP)):
             body = {"required": True, "content": _content(path, project)}
             paths[path]["post"] = {**methods["post"], "requestBody": body}
     return {
@@ -123,6 +125,8 @@ def with_bodies(document: Document, project: Project) -> Document:
 def _content(path: str, project: Project) -> Document:
     if path == "/v1/consent":
         return _json(_consent(project))
+    if path.startswith(OFREP):
+        return _json(_question())
     if path == "/v1/batch":
         calls = {"type": "array", "items": {"type": "object"}, "maxItems": EVENTS}
         return _json({"type": "object", "required": ["batch"], "properties": {"batch": calls}})
@@ -157,6 +161,13 @@ def _consent(project: Project) -> Document:
         "required": ["identifiers"],
         "additionalProperties": False,
     }
+
+
+def _question() -> Document:
+    """Describe what OpenFeature's clients ask with."""
+    words = "targetingKey is NAMESPACE:VALUE; namespace, session, consent and exposed may be there"
+    context = {"type": "object", "description": words}
+    return {"type": "object", "properties": {"context": context}}
 
 
 def _event_components(project: Project) -> Document:
