@@ -3,7 +3,7 @@
 A *world* is drawn many times; each draw is read in several *designs*. One of each makes a *cell*:
 the share of draws that are answered, and of these the share whose interval holds the truth (where
 looks are many: at every one of them). Shared by the test and the soak
-(`soak/experiments_coverage.py`); one more world is one function and one line in `WORLDS`.
+(`soak/experiments_coverage.py`, which has the list of all worlds).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from liftwerk.simulation.experiments import (
 )
 from liftwerk.simulation.hillstrom import read
 from liftwerk.stats.difference import Difference, difference
+from liftwerk.stats.difference.bulk import Arms, differences
 from liftwerk.stats.estimate import Estimate
 from liftwerk.stats.holdout import holdout
 from liftwerk.stats.moments import Moments
@@ -38,6 +39,7 @@ from liftwerk.stats.moments import Moments
 FILE = Path(__file__).parents[2] / "examples" / "hillstrom" / "data" / "hillstrom.csv.gz"
 LOOKS = 28
 WEEKS = 26
+EFFECT = 0.2
 FAMILY = 0.05
 """Chance that any cell of the map falls out of its bounds though all intervals are right."""
 
@@ -70,18 +72,21 @@ class World:
 
     Attributes
     ----------
+    table : str
+        In which table of the map it stands.
     name : str
+        What stands before its row: world and size.
     effect : float
         0 where nothing works: what is not held there is a false positive.
     mapped : bool
         Whether its intervals have to be given; elsewhere they may be `Unknown`.
     play : callable
         One draw -> what each design made of it. A design whose name starts with ``anytime`` or
-        ``holdout`` may cover more often than it promises, one with ``naive`` in it is shown to
-        fail.
+        ``holdout`` may cover more often than it promises, ``naive`` ones are shown to fail.
     draws : int
     """
 
+    table: str
     name: str
     effect: float
     mapped: bool
@@ -101,6 +106,7 @@ class Cell:
         Median.
     """
 
+    table: str
     world: str
     design: str
     effect: float
@@ -109,6 +115,11 @@ class Cell:
     answered: int
     missed: int
     width: float
+
+    @property
+    def naive(self) -> bool:
+        """Whether the design is there to be shown to fail."""
+        return self.design.startswith("naive")
 
     @property
     def covered(self) -> float:
@@ -133,20 +144,19 @@ class Cell:
         return "holds"
 
 
-def play(world: str, seed: int, draws: int | None = None) -> list[Cell]:
+def play(world: World, seed: int, draws: int | None = None) -> list[Cell]:
     """Draw a world many times and count."""
-    chosen = WORLDS[world]
     counted: dict[str, list[Played]] = {}
-    repeats = chosen.draws if draws is None else draws
+    repeats = world.draws if draws is None else draws
     for draw in range(repeats):
-        found = chosen.play(np.random.default_rng([seed, draw]))
+        found = world.play(np.random.default_rng([seed, draw]))
         for design, played in found.items():
             counted.setdefault(design, []).append(played)
-    return [_count(chosen, design, each) for design, each in counted.items()]
+    return [_count(world, design, each) for design, each in counted.items()]
 
 
 def play_many(
-    worlds: Iterable[str], seed: int, processes: int, draws: int | None = None
+    worlds: Iterable[World], seed: int, processes: int, draws: int | None = None
 ) -> Iterator[list[Cell]]:
     """Play worlds on some cores; the result does not depend on how many."""
     context = multiprocessing.get_context("spawn")
@@ -161,6 +171,7 @@ def _count(world: World, design: str, played: list[Played]) -> Cell:
     widths = [each.width for each in answered]
     middle = float(np.median(widths)) if widths else float("nan")
     return Cell(
+        world.table,
         world.name,
         design,
         world.effect,
@@ -184,6 +195,14 @@ def judge(answers: Sequence[Difference], truths: Sequence[float], part: str = "a
     return Played(answered, held, width)
 
 
+def judge_many(found: np.ndarray, truths: np.ndarray) -> Played:
+    """Compare all looks with what is true at each; they are not a number where unknown."""
+    _, low, high, _ = found
+    answered = np.isfinite(low)
+    held = bool(((low <= truths) & (truths <= high))[answered].all())
+    return Played(bool(answered[-1]), held, float(high[-1] - low[-1]))
+
+
 @cache
 def orders() -> np.ndarray:
     """What an order of the published trial was worth."""
@@ -191,10 +210,20 @@ def orders() -> np.ndarray:
     return spend[spend > 0.0]
 
 
-def units_once(metric: str, n: int, share: float, effect: float, rng: np.random.Generator) -> Draw:
-    """Read units at a fixed time: plainly, with a covariate, within strata."""
+def units(
+    metric: str, n: int, share: float, daily: bool, effect: float, rng: np.random.Generator
+) -> Draw:
+    """Read one experiment on units in all designs."""
     drawn = draw_units(metric, n, rng, effect=effect, orders=orders(), share=share)
     control, treated = truth(metric, effect, orders())
+    found = _once(metric, drawn, treated - control, treated / control - 1.0)
+    if daily:
+        found |= _daily(metric, drawn, treated - control, treated / control - 1.0)
+    return found
+
+
+def _once(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
+    """Read at a fixed time: plainly, with a covariate, within strata."""
     columns = np.vstack([drawn.outcome, drawn.before])
     strata = [
         [Moments.of(columns[:, (drawn.treated == arm) & (drawn.stratum == s)]) for s in range(4)]
@@ -203,48 +232,53 @@ def units_once(metric: str, n: int, share: float, effect: float, rng: np.random.
     own = list(range(len(drawn.outcome)))
     whole = [sum(arm, start=Moments.none(len(columns))) for arm in strata]
     compare = partial(difference, kind(metric), method="fixed")
-    plain = compare(*(arm.take(own) for arm in whole))
-    adjusted = compare(*whole)
-    within = compare(*([one.take(own) for one in arm] for arm in strata))
-    apart, ratio = treated - control, treated / control - 1.0
+    answers = {
+        "fixed": compare(*(arm.take(own) for arm in whole)),
+        "CUPED": compare(*whole),
+        "stratified": compare(*([one.take(own) for one in arm] for arm in strata)),
+    }
+    found = {design: judge([answer], [apart]) for design, answer in answers.items()}
+    for design, answer in answers.items():
+        found[f"{design}, relative"] = judge([answer], [ratio], "relative")
+    return found
+
+
+def _daily(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
+    """Read every day for four weeks, at any time, and naively."""
+    own, n = len(drawn.outcome), len(drawn.treated)
+    both, bare = _days(drawn, own + 1), _days(drawn, own)
+    plain = differences(kind(metric), bare, tuned_for=n)
+    adjusted = differences(kind(metric), both, tuned_for=n)
+    naive = differences(kind(metric), bare, method="fixed")
     return {
-        "fixed": judge([plain], [apart]),
-        "fixed, relative": judge([plain], [ratio], "relative"),
-        "CUPED": judge([adjusted], [apart]),
-        "CUPED, relative": judge([adjusted], [ratio], "relative"),
-        "stratified": judge([within], [apart]),
-        "stratified, relative": judge([within], [ratio], "relative"),
+        "anytime": judge_many(plain.absolute, np.full(LOOKS, apart)),
+        "anytime, relative": judge_many(plain.relative, np.full(LOOKS, ratio)),
+        "anytime CUPED": judge_many(adjusted.absolute, np.full(LOOKS, apart)),
+        "naive t, daily": judge_many(naive.absolute, np.full(LOOKS, apart)),
     }
 
 
-def units_daily(metric: str, n: int, share: float, effect: float, rng: np.random.Generator) -> Draw:
-    """Read units every day for four weeks, at any time, and naively."""
-    drawn = draw_units(metric, n, rng, effect=effect, orders=orders(), share=share)
-    control, treated = truth(metric, effect, orders())
-    own = list(range(len(drawn.outcome)))
-    plain, adjusted, naive = [], [], []
-    for arms in _days(drawn):
-        bare = [arm.take(own) for arm in arms]
-        plain.append(difference(kind(metric), *bare, tuned_for=n))
-        adjusted.append(difference(kind(metric), *arms, tuned_for=n))
-        naive.append(difference(kind(metric), *bare, method="fixed"))
-    apart, ratio = [treated - control] * LOOKS, [treated / control - 1.0] * LOOKS
-    return {
-        "anytime": judge(plain, apart),
-        "anytime, relative": judge(plain, ratio, "relative"),
-        "anytime CUPED": judge(adjusted, apart),
-        "naive t, daily": judge(naive, apart),
-    }
+def _days(drawn: Units, columns: int) -> Arms:
+    """Give the moments of both arms up to each day, of outcomes and as many columns in all."""
+    values = np.vstack([drawn.outcome, drawn.before])[:columns]
+    values = values - values.mean(axis=1, keepdims=True)
+    place = (np.arange(values.shape[1]) * LOOKS // values.shape[1]) * 2 + drawn.treated
 
+    def added(what: np.ndarray) -> np.ndarray:
+        by_day = np.bincount(place, what, 2 * LOOKS).reshape(LOOKS, 2)
+        return by_day.cumsum(axis=0)
 
-def _days(drawn: Units) -> Iterator[list[Moments]]:
-    """Give the moments of both arms up to each day."""
-    columns = np.vstack([drawn.outcome, drawn.before])
-    arms = [Moments.none(len(columns)), Moments.none(len(columns))]
-    for day in np.array_split(np.arange(len(drawn.treated)), LOOKS):
-        for arm in (0, 1):
-            arms[arm] = arms[arm] + Moments.of(columns[:, day[drawn.treated[day] == arm]])
-        yield list(arms)
+    n = added(np.ones(values.shape[1]))
+    sums = np.stack([added(column) for column in values], axis=-1)
+    cross = np.stack([np.stack([added(x * y) for y in values], axis=-1) for x in values], axis=-1)
+    cubes = np.stack([added(column**3) for column in values], axis=-1)
+    squares = np.diagonal(cross, axis1=-2, axis2=-1)
+    means = sums / n[..., None]
+    third = cubes - 3.0 * means * squares + 2.0 * means**2 * sums
+    products = cross - sums[..., :, None] * means[..., None, :]
+    # Columns were moved by their mean before, so that no digits are lost: back again.
+    moved = np.vstack([drawn.outcome, drawn.before])[:columns].mean(axis=1)
+    return Arms(n, means + moved, products, third)
 
 
 def clusters(
@@ -259,11 +293,11 @@ def clusters(
         for day in range(LOOKS)
     ]
     once = difference("mean", *looks[-1], method="fixed", clustered=True)
-    daily = [difference("mean", *look, tuned_for=tuned, clustered=True) for look in looks]
+    daily = differences("mean", Arms.of(looks), tuned_for=tuned, clustered=True)
     return {
         "cluster": judge([once], [apart]),
         "cluster, relative": judge([once], [effect], "relative"),
-        "anytime cluster": judge(daily, [apart] * LOOKS),
+        "anytime cluster": judge_many(daily.absolute, np.full(LOOKS, apart)),
     }
 
 
@@ -292,45 +326,42 @@ def held_out(customers: int, joiners: float, effect: float, rng: np.random.Gener
 
 def _units() -> Iterator[World]:
     for metric in METRICS:
-        for each, share in ((2_500, 0.5), (5_000, 0.5), (10_000, 0.5), (10_000, 0.9)):
-            for effect in (0.0, 0.2):
-                mapped = _in_region(metric, each)
-                n = round(each / min(share, 1.0 - share))
-                arms = f"{each:,} an arm" if share == 0.5 else f"{each:,} in the smaller arm of 10%"
-                for read_how, how in ((units_once, "once"), (units_daily, "daily")):
-                    if how == "daily" and share != 0.5:
-                        continue
-                    yield World(
-                        f"{metric}, {arms}, {how}, effect {effect:g}",
-                        effect,
-                        mapped,
-                        partial(read_how, metric, n, share, effect),
-                    )
+        for smaller, share in ((2_500, 0.5), (5_000, 0.5), (10_000, 0.5), (10_000, 0.9)):
+            n = round(smaller / min(share, 1.0 - share))
+            daily = share == 0.5 and smaller > 2_500
+            name = f"{metric}, {smaller:,} an arm"
+            if share != 0.5:
+                name = f"{metric}, {smaller:,} against {n - smaller:,}"
+            for effect in (0.0, EFFECT):
+                mapped = _in_region(metric, smaller)
+                playing = partial(units, metric, n, share, daily, effect)
+                yield World("units", name, effect, mapped, playing)
 
 
-def _in_region(metric: str, each: int) -> bool:
+def _in_region(metric: str, smaller: int) -> bool:
     """Tell where the map promises an answer."""
     if metric in ("orders", "lognormal 1"):
-        return each >= 10_000
+        return smaller >= 10_000
     if metric == "lognormal 1.6":
         return False
-    return each >= 5_000
+    return smaller >= 5_000
 
 
 def _clusters() -> Iterator[World]:
     for metric in ("conversion", "light"):
         for number in (20, 50):
-            for effect in (0.0, 0.2):
-                name = f"clusters, {metric}, {number} an arm, effect {effect:g}"
-                yield World(name, effect, True, partial(clusters, metric, number, effect))
+            for effect in (0.0, EFFECT):
+                playing = partial(clusters, metric, number, effect)
+                yield World("clusters", f"{metric}, {number} an arm", effect, True, playing)
 
 
 def _holdouts() -> Iterator[World]:
     for joiners in (0.0, 0.5):
-        for effect in (0.0, 0.2):
-            name = f"holdout of 10% of 10,000, {joiners:.0%} join later, effect {effect:g}"
-            yield World(name, effect, True, partial(held_out, 10_000, joiners, effect))
+        for effect in (0.0, EFFECT):
+            name = f"1,000 of 10,000 held out, {joiners:.0%} join later"
+            playing = partial(held_out, 10_000, joiners, effect)
+            yield World("holdout", name, effect, True, playing)
 
 
-WORLDS = {world.name: world for source in (_units, _clusters, _holdouts) for world in source()}
-"""All worlds of the map; others append theirs."""
+WORLDS = (*_units(), *_clusters(), *_holdouts())
+"""The worlds in which arms are compared from moments."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import lambertw
 
 from liftwerk.stats.difference import KINDS, METHODS, contrast, difference, together
+from liftwerk.stats.difference.bulk import Arms, differences
 from liftwerk.stats.difference.contrast import Contrast
 from liftwerk.stats.difference.methods.fixed import Fixed
 from liftwerk.stats.estimate import Estimate, Unknown
@@ -221,7 +222,7 @@ def test_a_family_is_read_at_the_levels_of_holm():
         ("proportion", (40, 20), (4000, 2000), "an arm has 40 units"),
         ("proportion", (4000, 0), (4000, 0), "nothing varied"),
         ("proportion", (4000, 4000), (4000, 4000), "nothing varied"),
-        ("proportion", (100, 250), (100, 20), "is no proportion"),
+        ("proportion", (100, 250), (100, 20), "a proportion is not between 0 and 1"),
     ],
 )
 def test_what_cannot_be_said_is_unknown(kind, control, treated, reason):
@@ -262,6 +263,45 @@ def test_what_was_done_is_said():
     )
     assert answer.assumptions[-1] == note
     assert "the arms cannot have changed the covariates" in answer.assumptions
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(("kind", "columns"), [("mean", 1), ("mean", 3), ("ratio", 3)])
+def test_many_at_once_are_the_same(kind, columns, method):
+    pairs = [arms(columns, n, 0.1, seed) for seed, n in enumerate((20, 300, 900, 5000))]
+    pairs.append([Moments.of(np.ones((columns, 200)))] * 2)
+    many = differences(kind, Arms.of(pairs), method=method, tuned_for=TUNED)
+    for place, each in enumerate(pairs):
+        one = difference(kind, *each, method=method, tuned_for=TUNED)
+        if isinstance(one.absolute, Unknown):
+            assert np.isnan(many.absolute[:, place]).all()
+            assert np.isnan(many.p_value[place])
+            continue
+        for part, found in (("absolute", many.absolute), ("relative", many.relative)):
+            said = getattr(one, part)
+            told = [said.value, said.low, said.high, said.standard_error]
+            np.testing.assert_allclose(found[:, place], told, rtol=1e-9)
+        assert many.p_value[place] == pytest.approx(one.p_value)
+    assert np.isnan(many.p_value).tolist() == [True, False, False, False, True]
+
+
+def test_many_clusters_and_proportions_at_once_are_the_same():
+    rng = np.random.default_rng(4)
+    pairs, shops = [], []
+    for n, rate in ((200, 0.5), (4000, 0.001), (9000, 0.02), (60, 1.0)):
+        pairs.append([Moments.of([(rng.random(n) < rate) * 1.0]) for _ in (0, 1)])
+        shops.append([Moments.of(rng.gamma(9.0, 1.0, (2, n // 20))) for _ in (0, 1)])
+    for kind, each, clustered in (("proportion", pairs, False), ("mean", shops, True)):
+        many = differences(kind, Arms.of(each), tuned_for=TUNED, clustered=clustered)
+        for place, both in enumerate(each):
+            one = difference(kind, *both, tuned_for=TUNED, clustered=clustered)
+            if isinstance(one.absolute, Unknown):
+                assert np.isnan(many.p_value[place])
+            else:
+                assert many.absolute[1, place] == pytest.approx(one.absolute.low, rel=1e-9)
+                assert many.p_value[place] == pytest.approx(one.p_value)
+        assert np.isnan(many.p_value).any()
+        assert np.isfinite(many.p_value).any()
 
 
 def test_wrong_calls_are_refused():

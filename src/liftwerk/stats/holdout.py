@@ -23,6 +23,7 @@ import numpy as np
 from liftwerk.stats.difference import region
 from liftwerk.stats.difference.adjust import adjust
 from liftwerk.stats.difference.contrast import Contrast, Difference
+from liftwerk.stats.difference.intervals import standard_error
 from liftwerk.stats.difference.kinds import KINDS
 from liftwerk.stats.difference.methods.anytime import Anytime
 from liftwerk.stats.difference.pair import Both, pair
@@ -96,22 +97,19 @@ def _contrast(
     look: Both, remaining: float, tuned: float | None, level: float
 ) -> Contrast | Unknown:
     """Compare the arms of one look; the first one also says what to tune for."""
-    kind = KINDS["mean"]
     held, treated = (arm.take([0]) for arm in look)
-    arms = pair([(held, treated)])
-    values = adjust(kind, arms)
-    if isinstance(values, Unknown):
-        return values
+    values = adjust(KINDS["mean"], pair([(held, treated)]))
+    fault = values.why_not()
+    if fault is not None:
+        return fault
     n = held.n + treated.n
-    (control, both), (_, other) = values.covariance
-    clock = n**2 * float(control + other - 2.0 * both)
+    clock = (n * float(standard_error(values.covariance))) ** 2
     if tuned is None:
         tuned = clock * remaining**GROWTH
     law = Anytime(clock, tuned, level, correlated=True)
     words = "difference of mean totals: normal mixture on the clock of its variance"
-    return Contrast(
-        values.control, values.treated, values.covariance, n, "anytime", law, words, ASSUMPTIONS
-    )
+    control, other = (float(value) for value in values.values)
+    return Contrast(control, other, values.covariance, n, "anytime", law, words, ASSUMPTIONS)
 
 
 def _refused(look: Both) -> Unknown | None:

@@ -1,4 +1,4 @@
-"""The values of two arms, less what covariates tell of them."""
+"""The values of two arms, less what covariates tell of them: for one pair of arms, or many."""
 
 from __future__ import annotations
 
@@ -9,39 +9,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftwerk.stats.difference.kinds import Kind
-from liftwerk.stats.difference.pair import Pair, welch
+from liftwerk.stats.difference.pair import Pair
 from liftwerk.stats.estimate import Unknown
 from liftwerk.stats.simultaneous import CONSTANT
 
 Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
 
 RANK = 1e-10
 """Part of a covariate's variance below which it is made of the other covariates."""
+TINY = np.finfo(np.float64).tiny
+CONSTANT_ARMS = Unknown("nothing varied, so nothing says how sure this is", "units that differ")
+FEW = Unknown("there are nearly as many covariates as units", "fewer covariates")
 
 
 @dataclass(frozen=True, eq=False)
 class Adjusted:
-    """Values of two arms after adjustment.
+    """Values of arms after adjustment; `...` is nothing for one pair, (m,) for m pairs.
 
     Attributes
     ----------
-    control, treated : float
-    covariance : (2, 2) float array
+    values : (..., 2) float array
+        Control, treated.
+    covariance : (..., 2, 2) float array
         Of the two values.
-    covariates : int
-        Independent ones that were used.
-    freedom : float
+    freedom : (...) float array
         Degrees of freedom of the variance of their difference.
+    covariates : int
+        How many there were.
+    faults : list of (bool array, Unknown)
+        Which pairs have no answer, and why.
     """
 
-    control: float
-    treated: float
+    values: Floats
     covariance: Floats
+    freedom: Floats
     covariates: int
-    freedom: float
+    faults: list[tuple[Bools, Unknown]]
+
+    def why_not(self) -> Unknown | None:
+        """Say why the one pair has no answer, if so."""
+        return next((why for fault, why in self.faults if fault.any()), None)
 
 
-def adjust(kind: Kind, arms: Pair) -> Adjusted | Unknown:
+def adjust(kind: Kind, arms: Pair) -> Adjusted:
     r"""Take out what covariates tell, and say how uncertain the two values are together.
 
     The difference :math:`d` of the arms' values becomes :math:`d - \theta^T z` (see `contrast`).
@@ -56,55 +67,64 @@ def adjust(kind: Kind, arms: Pair) -> Adjusted | Unknown:
 
     Returns
     -------
-    Adjusted or Unknown
+    Adjusted
     """
-    k = len(arms.means) // 2
-    own = kind.columns
-    values, rows = np.zeros(2), np.zeros((2, 2 * k))
+    lead, k, own = arms.means.shape[:-1], arms.means.shape[-1] // 2, kind.columns
+    values, rows = np.zeros((*lead, 2)), np.zeros((*lead, 2, 2 * k))
+    fault = np.zeros(lead, dtype=np.bool_)
     for arm in (0, 1):
         columns = slice(arm * k, arm * k + own)
-        answer = kind.value(arms.means[columns])
-        if isinstance(answer, Unknown):
-            return answer
-        values[arm], rows[arm, columns] = answer
-    apart = np.zeros((k - own, 2 * k))
-    apart[:, own:k] = -np.eye(k - own)
-    apart[:, k + own :] = np.eye(k - own)
-    theta, used = _theta(apart, arms.covariance, rows[1] - rows[0])
-    control, treated = arms.sizes
-    shift = np.array([treated, -control]) / (control + treated)
-    values = values + shift * float(theta @ (apart @ arms.means))
-    rows = rows + np.outer(shift, theta @ apart)
-    covariance = rows @ arms.covariance @ rows.T
-    contrast = rows[1] - rows[0]
-    parts = [
-        float(contrast[half] @ arms.covariance[half, half] @ contrast[half])
-        for half in (slice(0, k), slice(k, 2 * k))
-    ]
-    smallest = CONSTANT * float(np.abs(values).max())
-    if sum(parts) <= smallest**2:
-        return Unknown("nothing varied, so nothing says how sure this is", "units that differ")
-    freedoms = (float(control - arms.strata), float(treated - arms.strata))
-    left = sum(freedoms) - used
-    freedom = welch((parts[0], parts[1]), freedoms) - used
-    if min(left, freedom) < 1.0:
-        return Unknown("there are nearly as many covariates as units", "fewer covariates")
-    covariance *= sum(freedoms) / left
-    return Adjusted(float(values[0]), float(values[1]), covariance, used, freedom)
+        fault = fault | kind.fault(arms.means[..., columns])
+        values[..., arm], rows[..., arm, columns] = kind.value(arms.means[..., columns])
+    used = np.zeros(lead, dtype=np.int64)
+    if k > own:
+        apart = np.hstack([-np.eye(k)[own:], np.eye(k)[own:]])
+        theta, used = _theta(apart, arms.covariance, rows[..., 1, :] - rows[..., 0, :])
+        control, treated = arms.sizes[..., 0], arms.sizes[..., 1]
+        shift = np.stack([treated, -control], axis=-1) / (control + treated)[..., None]
+        chance = (theta * (arms.means @ apart.T)).sum(axis=-1)
+        values = values + shift * chance[..., None]
+        rows = rows + shift[..., :, None] * (theta @ apart)[..., None, :]
+    covariance = rows @ arms.covariance @ np.swapaxes(rows, -1, -2)
+    parts = _parts(rows[..., 1, :] - rows[..., 0, :], arms.covariance)
+    freedoms = arms.sizes - arms.strata
+    whole = freedoms.sum(axis=-1)
+    variance = parts.sum(axis=-1)
+    constant = variance <= (CONSTANT * np.abs(values).max(axis=-1)) ** 2
+    # Welch (1947): degrees of freedom of a sum of two estimated variances.
+    shares = parts / np.where(constant, 1.0, variance)[..., None]
+    freedom = 1.0 / np.maximum((shares**2 / freedoms).sum(axis=-1), TINY) - used
+    few = np.minimum(whole - used, freedom) < 1.0
+    covariance = covariance * (whole / np.maximum(whole - used, 1.0))[..., None, None]
+    faults = [(fault, kind.why), (constant, CONSTANT_ARMS), (few, FEW)]
+    return Adjusted(values, covariance, freedom, k - own, faults)
 
 
-def _theta(apart: Floats, covariance: Floats, contrast: Floats) -> tuple[Floats, int]:
+def _parts(contrast: Floats, covariance: Floats) -> Floats:
+    """Give what either arm adds to the variance of a contrast."""
+    k = contrast.shape[-1] // 2
+    halves = (slice(0, k), slice(k, 2 * k))
+    return np.stack(
+        [
+            (
+                (contrast[..., None, half] @ covariance[..., half, half])[..., 0, :]
+                * contrast[..., half]
+            ).sum(axis=-1)
+            for half in halves
+        ],
+        axis=-1,
+    )
+
+
+def _theta(apart: Floats, covariance: Floats, contrast: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Find the weights of least variance; covariates that repeat others or are constant count 0."""
+    shared = (covariance @ contrast[..., None])[..., 0] @ apart.T
     own = apart @ covariance @ apart.T
-    shared = apart @ covariance @ contrast
-    deviations = np.sqrt(np.clip(np.diag(own), 0.0, None))
-    moving = deviations > 0.0
-    theta = np.zeros(len(deviations))
-    if not moving.any():
-        return theta, 0
-    scale = deviations[moving]
-    values, vectors = np.linalg.eigh(own[np.ix_(moving, moving)] / np.outer(scale, scale))
-    kept = values > RANK * len(values)
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    theta[moving] = inverse @ (shared[moving] / scale) / scale
-    return theta, int(kept.sum())
+    deviations = np.sqrt(np.clip(np.diagonal(own, axis1=-2, axis2=-1), 0.0, None))
+    scale = np.where(deviations > 0.0, deviations, 1.0)
+    values, vectors = np.linalg.eigh(own / (scale[..., :, None] * scale[..., None, :]))
+    kept = values > RANK * values.shape[-1]
+    inverse = np.where(kept, 1.0 / np.where(kept, values, 1.0), 0.0)
+    turned = (shared / scale)[..., None, :] @ vectors
+    theta = ((turned * inverse[..., None, :]) @ np.swapaxes(vectors, -1, -2))[..., 0, :] / scale
+    return theta, kept.sum(axis=-1)

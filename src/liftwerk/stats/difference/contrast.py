@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from liftwerk.stats.difference import region
+from liftwerk.stats.difference import intervals, region
 from liftwerk.stats.difference.adjust import Adjusted, adjust
 from liftwerk.stats.difference.kinds import KINDS, Kind
 from liftwerk.stats.difference.methods import METHODS, Method, MethodName
@@ -24,6 +23,12 @@ from liftwerk.stats.multiplicity import holm, holm_levels
 
 Floats: TypeAlias = NDArray[np.float64]
 Arms: TypeAlias = Moments | Sequence[Moments]
+
+
+NO_PART = Unknown(
+    "control's value is not shown to be above 0, so nothing is a part of it",
+    "more units, or a metric whose mean is above 0",
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -80,8 +85,7 @@ class Contrast:
     @property
     def standard_error(self) -> float:
         """Standard error of the difference."""
-        (control, both), (_, treated) = self.covariance
-        return math.sqrt(max(float(control + treated - 2.0 * both), 0.0))
+        return float(intervals.standard_error(self.covariance))
 
     @property
     def p_value(self) -> float:
@@ -99,35 +103,16 @@ class Contrast:
         -------
         Difference
         """
-        reach = float(self.law.critical(level))
-        value, error = self.treated - self.control, self.standard_error
-        absolute = self._estimate(value, value - reach * error, value + reach * error, error, level)
-        return Difference(absolute, self._relative(reach, level), self.p_value, self.name)
+        values, reach = np.array([self.control, self.treated]), self.law.critical(level)
+        absolute = self._estimate(intervals.of_difference(values, self.covariance, reach), level)
+        relative: Estimate | Unknown = NO_PART
+        ratio = intervals.of_ratio(values, self.covariance, reach)
+        if np.isfinite(ratio).all():
+            relative = self._estimate(ratio, level)
+        return Difference(absolute, relative, self.p_value, self.name)
 
-    def _relative(self, reach: float, level: float) -> Estimate | Unknown:
-        """Read the ratio of the arms.
-
-        Fieller (1954), *Some problems in interval estimation*, JRSS B 16(2): all `r` for which
-        treated less `r` times control is within so many standard errors of 0. At `r = 1` that is
-        the question of the absolute difference, so that both say the same of no difference.
-        """
-        (control, both), (_, treated) = self.covariance
-        a = self.control**2 - reach**2 * float(control)
-        if self.control <= 0.0 or a <= 0.0:
-            reason = "control's value is not shown to be above 0, so nothing is a part of it"
-            return Unknown(reason, "more units, or a metric whose mean is above 0")
-        b = self.control * self.treated - reach**2 * float(both)
-        c = self.treated**2 - reach**2 * float(treated)
-        root = math.sqrt(max(b * b - a * c, 0.0))
-        ratio = self.treated / self.control
-        spread = float(treated + ratio**2 * control - 2.0 * ratio * both)
-        error = math.sqrt(max(spread, 0.0)) / self.control
-        low, high = (b - root) / a - 1.0, (b + root) / a - 1.0
-        return self._estimate(ratio - 1.0, low, high, error, level)
-
-    def _estimate(
-        self, value: float, low: float, high: float, error: float, level: float
-    ) -> Estimate:
+    def _estimate(self, found: tuple[Floats, ...], level: float) -> Estimate:
+        value, low, high, error = (float(each) for each in found)
         return Estimate(value, low, high, error, self.n, self.words, self.assumptions, level)
 
 
@@ -188,16 +173,17 @@ def contrast(
     0.23138 (0.187426 to 0.275335) True
     """
     strata = _strata(control, treated)
-    shape = _kind(kind, clustered)
+    shape = kind_of(kind, clustered)
     outside = region.refusal(shape, strata, clustered)
     if outside is not None:
         return outside
     arms = pair(strata, shape.freedom)
     adjusted = adjust(shape, arms)
-    if isinstance(adjusted, Unknown):
-        return adjusted
+    fault = adjusted.why_not()
+    if fault is not None:
+        return fault
     if method == "fixed":
-        law: Method = Fixed(adjusted.freedom)
+        law: Method = Fixed(float(adjusted.freedom))
     else:
         law = _sequence(adjusted, strata, tuned_for, level, clustered)
     what = "clusters" if clustered else "units"
@@ -210,10 +196,10 @@ def contrast(
     if adjusted.covariates:
         assumptions.append("the arms cannot have changed the covariates")
     return Contrast(
-        adjusted.control,
-        adjusted.treated,
+        float(adjusted.values[0]),
+        float(adjusted.values[1]),
         adjusted.covariance,
-        sum(arms.sizes),
+        int(arms.sizes.sum()),
         method,
         law,
         f"{', '.join(words)}: {METHODS[method].words}",
@@ -301,7 +287,8 @@ def _strata(control: Arms, treated: Arms) -> list[Both]:
     return list(zip(first, second, strict=True))
 
 
-def _kind(kind: str, clustered: bool) -> Kind:
+def kind_of(kind: str, clustered: bool) -> Kind:
+    """Find a kind by its name."""
     if kind not in KINDS:
         raise ValueError(f"no kind of metric is called {kind!r}: {', '.join(KINDS)}")
     # A mean over the units of clusters is a ratio of two sums over clusters.
@@ -322,7 +309,7 @@ def _sequence(
     # Clusters are seen again at the next look, with more units: information grows no faster than
     # the number of these, and looks are more alike than those of independent units.
     clock = sum(arm.n * float(arm.means[1]) for both in strata for arm in both)
-    return Anytime(clock, tuned_for, level, adjusted.freedom, correlated=True)
+    return Anytime(clock, tuned_for, level, float(adjusted.freedom), correlated=True)
 
 
 def _how(kind: Kind, strata: Sequence[Both], kept: int, clustered: bool) -> list[str]:

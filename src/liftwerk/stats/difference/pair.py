@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -23,19 +22,21 @@ FEWEST = 20
 class Pair:
     """Means of k columns in control and in the treated arm, and their covariance.
 
+    `...` is nothing for one pair of arms, (m,) for m pairs at once.
+
     Attributes
     ----------
-    sizes : (int, int)
+    sizes : (..., 2) float array
         Units of control and of the treated arm.
     strata : int
         Groups within which the arms were compared.
-    means : (2k,) float array
+    means : (..., 2k) float array
         Those of control, then those of the treated arm.
-    covariance : (2k, 2k) float array
+    covariance : (..., 2k, 2k) float array
         Of these means.
     """
 
-    sizes: tuple[int, int]
+    sizes: Floats
     strata: int
     means: Floats
     covariance: Floats
@@ -71,20 +72,44 @@ def pair(strata: Sequence[Both], freedom: int = 1) -> Pair:
     >>> one.means, np.diag(one.covariance)
     (array([2., 4.]), array([1., 4.]))
     """
-    joined = _without_small(strata)
-    sizes = tuple(sum(both[arm].n for both in joined) for arm in (0, 1))
-    total = sum(sizes)
-    k = len(joined[0][0].means)
-    shares = np.array([(control.n + treated.n) / total for control, treated in joined])
-    each = np.array([np.concatenate([c.means, t.means]) for c, t in joined])
-    means = shares @ each
-    apart = each - means
-    covariance = (apart * shares[:, None]).T @ apart / total
-    for share, both in zip(shares, joined, strict=True):
-        for arm, one in enumerate(both):
-            block = slice(arm * k, (arm + 1) * k)
-            covariance[block, block] += share**2 * one.products / ((one.n - freedom) * one.n)
-    return Pair((sizes[0], sizes[1]), len(joined), means, covariance)
+    joined = _without_small(strata) if len(strata) > 1 else list(strata)
+    n = np.array([[one.n for one in both] for both in joined], dtype=np.float64)
+    shares = n.sum(axis=1) / n.sum()
+    means = np.array([[one.means for one in both] for both in joined])
+    products = np.array([[one.products for one in both] for both in joined])
+    units = n[..., None, None]
+    spread = products * shares[:, None, None, None] ** 2 / ((units - freedom) * units)
+    each = means.reshape(len(joined), -1)
+    mean = shares @ each
+    covariance = side_by_side(spread.sum(axis=0))
+    if len(joined) > 1:
+        apart = each - mean
+        covariance += (apart * shares[:, None]).T @ apart / n.sum()
+    return Pair(n.sum(axis=0), len(joined), mean, covariance)
+
+
+def side_by_side(covariances: Floats) -> Floats:
+    """Put the covariances of two independent arms into one matrix.
+
+    Parameters
+    ----------
+    covariances : (..., 2, k, k) float array
+
+    Returns
+    -------
+    (..., 2k, 2k) float array
+
+    Examples
+    --------
+    >>> side_by_side(np.array([[[1.0]], [[4.0]]]))
+    array([[1., 0.],
+           [0., 4.]])
+    """
+    k = covariances.shape[-1]
+    whole = np.zeros((*covariances.shape[:-3], 2 * k, 2 * k))
+    whole[..., :k, :k] = covariances[..., 0, :, :]
+    whole[..., k:, k:] = covariances[..., 1, :, :]
+    return whole
 
 
 def total(strata: Sequence[Both]) -> Both:
@@ -120,26 +145,3 @@ def _without_small(strata: Sequence[Both]) -> list[Both]:
 
 def _smaller(both: Both) -> int:
     return min(both[0].n, both[1].n)
-
-
-def welch(variances: tuple[float, float], freedoms: tuple[float, float]) -> float:
-    """Give the degrees of freedom of a sum of two estimated variances (Welch, 1947).
-
-    Parameters
-    ----------
-    variances : (float, float)
-        What either arm adds to the variance of the difference.
-    freedoms : (float, float)
-        On how many degrees of freedom each rests.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> welch((1.0, 1.0), (9.0, 9.0))
-    18.0
-    """
-    parts = [variance**2 / freedom for variance, freedom in zip(variances, freedoms, strict=True)]
-    return math.fsum(variances) ** 2 / math.fsum(parts)

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liftwerk.stats import tails
 from liftwerk.stats.difference.kinds import Kind
 from liftwerk.stats.difference.pair import Both, total
 from liftwerk.stats.estimate import Unknown
+
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
 
 FEWEST_UNITS = 50
 """Units an arm from which the map begins."""
@@ -49,13 +54,26 @@ def refusal(kind: Kind, strata: Sequence[Both], clustered: bool) -> Unknown | No
     found = min(both[0].n, both[1].n)
     if found < fewest:
         return Unknown(f"an arm has {found} {what}", f"at least {fewest} {what} in each arm")
+    n = np.array([arm.n for arm in both], dtype=np.float64)
+    means = np.array([arm.means for arm in both])
+    products = np.array([arm.products for arm in both])
     if clustered:
-        return _uneven(both)
-    for column in range(kind.columns):
-        answer = _too_heavy(kind, both, column)
-        if answer is not None:
-            return answer
-    return None
+        if uneven(n, means, products).any():
+            return Unknown(
+                "a few clusters are much larger than the others",
+                "clusters of more equal size, or the largest ones split",
+            )
+        return None
+    cubes = None
+    if both[0].cubes is not None and both[1].cubes is not None:
+        cubes = np.array([both[0].cubes, both[1].cubes])
+    needed = float(units_needed(kind, n, means, products, cubes))
+    if n.sum() >= needed:
+        return None
+    return Unknown(
+        f"a few of the {int(n.sum()):,} units carry nearly all the spread",
+        f"about {tails.two_digits(math.ceil(needed)):,} units like these",
+    )
 
 
 def unseen(kind: Kind, both: Both) -> bool:
@@ -63,45 +81,63 @@ def unseen(kind: Kind, both: Both) -> bool:
     return kind.key != "proportion" and (both[0].cubes is None or both[1].cubes is None)
 
 
-def _uneven(both: Both) -> Unknown | None:
-    """Refuse clusters of which a few are nearly everything."""
-    for arm in both:
-        variance = float(arm.products[1, 1]) / (arm.n - 1)
-        if variance > (UNEVEN * float(arm.means[1])) ** 2:
-            reason = "a few clusters are much larger than the others"
-            return Unknown(reason, "clusters of more equal size, or the largest ones split")
-    return None
+def uneven(n: Floats, means: Floats, products: Floats) -> Bools:
+    """Tell which arms have a few clusters that are much larger than the others.
+
+    Parameters
+    ----------
+    n : (...) float array
+    means : (..., k) float array
+        Of a cluster's total and size, then of covariates.
+    products : (..., k, k) float array
+
+    Returns
+    -------
+    (...) bool array
+    """
+    return np.asarray(products[..., 1, 1] / (n - 1.0) > (UNEVEN * means[..., 1]) ** 2)
 
 
-def _too_heavy(kind: Kind, both: Both, column: int) -> Unknown | None:
-    control, treated = both
-    n = control.n + treated.n
-    skewness = _skewness(kind, both, column)
-    if skewness is None:
-        return None
-    needed = math.floor(tails.SUGDEN + tails.COCHRAN * skewness**2) + 1
-    worth = 4.0 * control.n * treated.n / n
-    if worth >= needed:
-        return None
-    rows = tails.two_digits(math.ceil(needed * n / worth))
-    return Unknown(
-        f"a few of the {n:,} units carry nearly all the spread", f"about {rows:,} units like these"
-    )
+def units_needed(
+    kind: Kind, n: Floats, means: Floats, products: Floats, cubes: Floats | None
+) -> Floats:
+    """Say how many units of both arms it takes with tails like these.
 
+    Parameters
+    ----------
+    kind : Kind
+    n : (..., 2) float array
+        Units of control and of the treated arm.
+    means : (..., 2, k) float array
+    products : (..., 2, k, k) float array
+    cubes : (..., 2, k) float array, optional
 
-def _skewness(kind: Kind, both: Both, column: int) -> float | None:
-    """Give the skewness within the arms, 0 where nothing varies, None where it is not known."""
-    control, treated = both
-    n = control.n + treated.n
+    Returns
+    -------
+    (...) float array
+        As many as there are where nothing is known of the tail.
+
+    Examples
+    --------
+    >>> n, share = np.array([5000.0, 5000.0]), np.array([[0.005], [0.005]])
+    >>> from liftwerk.stats.difference.kinds import KINDS
+    >>> float(units_needed(KINDS["proportion"], n, share, np.zeros((2, 1, 1)), None))
+    4954.0
+    """
+    whole = n.sum(axis=-1)
+    worth = 4.0 * n.prod(axis=-1) / whole
     if kind.key == "proportion":
-        share = float(control.n * control.means[0] + treated.n * treated.means[0]) / n
-        if not 0.0 < share < 1.0:
-            return 0.0
-        return (1.0 - 2.0 * share) / math.sqrt(share * (1.0 - share))
-    if control.cubes is None or treated.cubes is None:
-        return None
-    variance = float(control.products[column, column] + treated.products[column, column]) / n
-    if variance <= 0.0:
-        return 0.0
-    third = float(control.cubes[column] + treated.cubes[column]) / n
-    return third / float(np.sqrt(variance)) ** 3
+        share = (n * means[..., 0]).sum(axis=-1) / whole
+        varies = (share > 0.0) & (share < 1.0)
+        own = np.where(varies, share * (1.0 - share), 1.0)
+        squared = np.where(varies, (1.0 - 2.0 * share) ** 2 / own, 0.0)
+    elif cubes is None:
+        return whole
+    else:
+        own = slice(0, kind.columns)
+        spread = products.sum(axis=-3).diagonal(axis1=-2, axis2=-1)[..., own] / whole[..., None]
+        third = cubes.sum(axis=-2)[..., own] / whole[..., None]
+        varies = spread > 0.0
+        squared = np.where(varies, third**2 / np.where(varies, spread, 1.0) ** 3, 0.0).max(axis=-1)
+    needed = np.floor(tails.SUGDEN + tails.COCHRAN * squared) + 1.0
+    return np.asarray(needed * whole / worth)

@@ -1,4 +1,4 @@
-"""A proportion of units: who bought. The column holds 0 and 1, so its mean tells its variance."""
+"""A proportion of units: who bought. A mean of 0 and 1, which tells its variance as well."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from liftwerk.stats.estimate import Unknown
 
 Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+WHY = Unknown("a proportion is not between 0 and 1", "a metric of kind mean")
 
 
-def value(means: Floats) -> tuple[float, Floats] | Unknown:
-    """Give the proportion itself.
+def fault(means: Floats) -> Bools:
+    """Tell which means are no proportions.
 
     Examples
     --------
-    >>> value(np.array([0.02]))
-    (0.02, array([1.]))
+    >>> fault(np.array([[0.2], [1.5]]))
+    array([False,  True])
     """
-    proportion = float(means[0])
-    if 0.0 <= proportion <= 1.0:
-        return proportion, np.ones(1)
-    return Unknown(f"{proportion:.6g} is no proportion", "a metric of kind mean")
+    share = means[..., 0]
+    return np.asarray(~((share >= 0.0) & (share <= 1.0)))

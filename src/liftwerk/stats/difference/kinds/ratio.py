@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from liftwerk.stats.estimate import Unknown
 
 Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+WHY = Unknown("nothing was counted in the denominator of an arm", "units that have some")
 
 
-def value(means: Floats) -> tuple[float, Floats] | Unknown:
+def value(means: Floats) -> tuple[Floats, Floats]:
     r"""Give the ratio of two means, and its gradient for the delta method.
 
     Deng, Knoblich and Lu (2018), *Applying the delta method in metric analytics*, KDD, eq. 4:
@@ -20,11 +23,20 @@ def value(means: Floats) -> tuple[float, Floats] | Unknown:
 
     Examples
     --------
-    >>> value(np.array([6.0, 2.0]))
-    (3.0, array([ 0.5, -1.5]))
+    >>> value(np.array([[6.0, 2.0]]))
+    (array([3.]), array([[ 0.5, -1.5]]))
     """
-    numerator, denominator = float(means[0]), float(means[1])
-    if denominator <= 0.0:
-        return Unknown("nothing was counted in the denominator of an arm", "units that have some")
+    numerator, denominator = means[..., 0], means[..., 1]
     ratio = numerator / denominator
-    return ratio, np.array([1.0 / denominator, -ratio / denominator])
+    return ratio, np.stack([1.0 / denominator, -ratio / denominator], axis=-1)
+
+
+def fault(means: Floats) -> Bools:
+    """Tell which denominators are nothing.
+
+    Examples
+    --------
+    >>> fault(np.array([[6.0, 2.0], [0.0, 0.0]]))
+    array([False,  True])
+    """
+    return np.asarray(~(means[..., 1] > 0.0))
