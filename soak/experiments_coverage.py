@@ -40,8 +40,8 @@ reads experiments. A cell has two figures:
 
 Both are shares of the draws that were answered. *answered* is the share of draws with an interval
 at the (last) look: the others are `Unknown`, since their tail has not been seen. A cell is marked
-with ! if it leaves the bounds that a right interval leaves by chance in one of twenty whole maps (for
-intervals that may be read at any time, which promise *at least* 95%, only the lower bound).
+with ! if it leaves the bounds that a right interval leaves by chance in one of twenty whole maps
+(for intervals that may be read at any time, which promise *at least* 95%, only the lower bound).
 """
 TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",

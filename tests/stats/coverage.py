@@ -31,7 +31,8 @@ from liftwerk.simulation.experiments import (
 )
 from liftwerk.simulation.hillstrom import read
 from liftwerk.stats.difference import Difference, difference
-from liftwerk.stats.difference.bulk import Arms, differences
+from liftwerk.stats.difference.arms import Arms
+from liftwerk.stats.difference.bulk import differences
 from liftwerk.stats.estimate import Estimate
 from liftwerk.stats.holdout import holdout
 from liftwerk.stats.moments import Moments
@@ -40,6 +41,15 @@ FILE = Path(__file__).parents[2] / "examples" / "hillstrom" / "data" / "hillstro
 LOOKS = 28
 WEEKS = 26
 EFFECT = 0.2
+SMALL, MIDDLE, LARGE, UNEQUAL = (2_500, 2_500), (5_000, 5_000), (10_000, 10_000), (10_000, 90_000)
+SIZES = {
+    "conversion 0.005": (SMALL, MIDDLE, LARGE, UNEQUAL),
+    "orders": (SMALL, MIDDLE, LARGE, UNEQUAL),
+    "lognormal 1.6": (SMALL, MIDDLE, LARGE),
+    "per order": (SMALL, MIDDLE, LARGE),
+    "other": (MIDDLE, LARGE),
+}
+"""Units of the smaller arm and of the larger one, which is the treated one, by metric."""
 FAMILY = 0.05
 """Chance that any cell of the map falls out of its bounds though all intervals are right."""
 
@@ -326,15 +336,15 @@ def held_out(customers: int, joiners: float, effect: float, rng: np.random.Gener
 
 def _units() -> Iterator[World]:
     for metric in METRICS:
-        for smaller, share in ((2_500, 0.5), (5_000, 0.5), (10_000, 0.5), (10_000, 0.9)):
-            n = round(smaller / min(share, 1.0 - share))
-            daily = share == 0.5 and smaller > 2_500
+        for smaller, larger in SIZES.get(metric, SIZES["other"]):
+            n = smaller + larger
+            daily = smaller > 2_500
             name = f"{metric}, {smaller:,} an arm"
-            if share != 0.5:
-                name = f"{metric}, {smaller:,} against {n - smaller:,}"
+            if larger > smaller:
+                name = f"{metric}, {smaller:,} against {larger:,}"
             for effect in (0.0, EFFECT):
                 mapped = _in_region(metric, smaller)
-                playing = partial(units, metric, n, share, daily, effect)
+                playing = partial(units, metric, n, larger / n, daily, effect)
                 yield World("units", name, effect, mapped, playing)
 
 
@@ -358,8 +368,8 @@ def _clusters() -> Iterator[World]:
 def _holdouts() -> Iterator[World]:
     for joiners in (0.0, 0.5):
         for effect in (0.0, EFFECT):
-            name = f"1,000 of 10,000 held out, {joiners:.0%} join later"
-            playing = partial(held_out, 10_000, joiners, effect)
+            name = f"500 of 5,000 held out, {joiners:.0%} join later"
+            playing = partial(held_out, 5_000, joiners, effect)
             yield World("holdout", name, effect, True, playing)
 
 

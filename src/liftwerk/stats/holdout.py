@@ -22,6 +22,7 @@ import numpy as np
 
 from liftwerk.stats.difference import region
 from liftwerk.stats.difference.adjust import adjust
+from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.contrast import Contrast, Difference
 from liftwerk.stats.difference.intervals import standard_error
 from liftwerk.stats.difference.kinds import KINDS
@@ -115,7 +116,7 @@ def _contrast(
 def _refused(look: Both) -> Unknown | None:
     """Ask the totals whether their tail allows an interval."""
     held, treated = (arm.take([0]) for arm in look)
-    return region.refusal(KINDS["mean"], [(held, treated)], clustered=False)
+    return region.refusal(KINDS["mean"], Arms.of([(held, treated)]), clustered=False)
 
 
 def _falling(look: Both) -> Unknown | None:

@@ -168,7 +168,7 @@ def skew_of_mean(influence: Floats, error: float) -> float:
     return third / float((influence.shape[0] * error) ** 3)
 
 
-def hall_quantile(z: float, skew: Floats | float) -> Floats:
+def hall_quantile(z: Floats | float, skew: Floats | float) -> Floats:
     r"""Turn a normal quantile into one of the t statistic of a mean of skewed values.
 
     Hall (1992), *On the removal of skewness by transformation*, JRSS B 54(1): the statistic `T`
@@ -180,12 +180,11 @@ def hall_quantile(z: float, skew: Floats | float) -> Floats:
 
     Parameters
     ----------
-    z : float
-    skew : float or array
+    z, skew : float or array
 
     Returns
     -------
-    array of the shape of `skew`
+    array
 
     Examples
     --------
@@ -197,3 +196,24 @@ def hall_quantile(z: float, skew: Floats | float) -> Floats:
     curved = np.where(straight, 1.0, a)
     turned = (np.cbrt(1.0 + 3.0 * curved * (z - 0.5 * curved)) - 1.0) / curved
     return np.where(straight, z, turned)
+
+
+def hall_transform(statistic: Floats, skew: Floats | float) -> Floats:
+    """Turn a t statistic of skewed values into a normal one: what `hall_quantile` is inverse to.
+
+    Parameters
+    ----------
+    statistic, skew : float or array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> float(hall_transform(hall_quantile(1.96, 0.2), 0.2).round(6))
+    1.96
+    """
+    a = np.asarray(skew, dtype=np.float64) / 3.0
+    turned = statistic + a * statistic**2 + a**2 * statistic**3 / 3.0 + 0.5 * a
+    return np.asarray(turned, dtype=np.float64)

@@ -5,7 +5,6 @@ What `difference` calls `Unknown` is not a number here; ask it for the reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,59 +13,14 @@ from numpy.typing import NDArray
 
 from liftwerk.stats.difference import intervals, region
 from liftwerk.stats.difference.adjust import adjust
+from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.contrast import kind_of
 from liftwerk.stats.difference.methods import Method, MethodName
 from liftwerk.stats.difference.methods.anytime import Anytime
 from liftwerk.stats.difference.methods.fixed import Fixed
-from liftwerk.stats.difference.pair import Pair, side_by_side
-from liftwerk.stats.moments import Moments
+from liftwerk.stats.difference.pair import Pair, of_clusters, side_by_side
 
 Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Arms:
-    """Moments of m times two arms: what `Moments` holds, with control and treated side by side.
-
-    Attributes
-    ----------
-    n : (m, 2) float array
-    means : (m, 2, k) float array
-    products : (m, 2, k, k) float array
-    cubes : (m, 2, k) float array, optional
-    """
-
-    n: Floats
-    means: Floats
-    products: Floats
-    cubes: Floats | None = None
-
-    @classmethod
-    def of(cls, pairs: Sequence[Sequence[Moments]]) -> Arms:
-        """Put pairs of arms into arrays.
-
-        Parameters
-        ----------
-        pairs : sequence of m (control, treated)
-
-        Returns
-        -------
-        Arms
-
-        Examples
-        --------
-        >>> one = Moments.of([[1.0, 3.0]])
-        >>> Arms.of([(one, one)]).means.shape
-        (1, 2, 1)
-        """
-        cubes = [[arm.cubes for arm in both if arm.cubes is not None] for both in pairs]
-        return cls(
-            np.array([[arm.n for arm in both] for both in pairs], dtype=np.float64),
-            np.array([[arm.means for arm in both] for both in pairs]),
-            np.array([[arm.products for arm in both] for both in pairs]),
-            np.array(cubes) if all(len(both) == 2 for both in cubes) else None,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +62,7 @@ def differences(
 
     Examples
     --------
+    >>> from liftwerk.stats.moments import Moments
     >>> rng = np.random.default_rng(0)
     >>> pairs = [[Moments.of([rng.gamma(2.0, 1.0, 1000)]) for _ in (0, 1)] for _ in range(3)]
     >>> differences("mean", Arms.of(pairs), method="fixed").p_value.round(2)
@@ -115,13 +70,16 @@ def differences(
     """
     shape = kind_of(kind, clustered)
     n = arms.n[..., None, None]
-    inside = _inside(kind, arms, clustered)
+    inside = region.inside(shape, arms, clustered)
     with np.errstate(divide="ignore", invalid="ignore"):
         covariance = side_by_side(arms.products / ((n - shape.freedom) * n))
-        found = adjust(shape, Pair(arms.n, 1, arms.means.reshape(len(arms.n), -1), covariance))
+        pairs = Pair(arms.n, 1, arms.means.reshape(len(arms.n), -1), covariance)
+        if clustered:
+            pairs = of_clusters(pairs)
+        found = adjust(shape, pairs)
         for fault, _ in found.faults:
             inside &= ~fault
-        law: Method = Fixed(found.freedom)
+        law: Method = Fixed(found.freedom, region.skewness_of_difference(shape, arms))
         if method == "anytime":
             if tuned_for is None:
                 raise ValueError("a confidence sequence is tuned for a number of units")
@@ -129,7 +87,8 @@ def differences(
             if clustered:
                 clock = (arms.n * arms.means[..., 1]).sum(axis=-1)
                 law = Anytime(clock, tuned_for, level, found.freedom, correlated=True)
-        reach = np.where(inside, law.critical(level), np.nan)
+        down, up = law.reach(level)
+        reach = (np.where(inside, down, np.nan), np.where(inside, up, np.nan))
         absolute = np.stack(intervals.of_difference(found.values, found.covariance, reach))
         relative = np.stack(intervals.of_ratio(found.values, found.covariance, reach))
         p_value = law.p_value(absolute[0] / absolute[3])
@@ -138,15 +97,3 @@ def differences(
         np.where(np.isfinite(relative).all(axis=0), relative, np.nan),
         np.where(inside, p_value, np.nan),
     )
-
-
-def _inside(kind: str, arms: Arms, clustered: bool) -> Bools:
-    """Tell which pairs are in the region in which intervals were shown to cover."""
-    smaller = arms.n.min(axis=-1)
-    if clustered:
-        uneven = region.uneven(arms.n, arms.means, arms.products).any(axis=-1)
-        return np.asarray((smaller >= region.FEWEST_CLUSTERS) & ~uneven)
-    needed = region.units_needed(
-        kind_of(kind, clustered), arms.n, arms.means, arms.products, arms.cubes
-    )
-    return np.asarray((smaller >= region.FEWEST_UNITS) & (arms.n.sum(axis=-1) >= needed))

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from liftwerk.stats.difference import intervals, region
 from liftwerk.stats.difference.adjust import Adjusted, adjust
+from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.kinds import KINDS, Kind
 from liftwerk.stats.difference.methods import METHODS, Method, MethodName
 from liftwerk.stats.difference.methods.anytime import Anytime
 from liftwerk.stats.difference.methods.fixed import Fixed
-from liftwerk.stats.difference.pair import Both, pair
+from liftwerk.stats.difference.pair import Both, of_clusters, pair, total
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.moments import Moments
 from liftwerk.stats.multiplicity import holm, holm_levels
 
 Floats: TypeAlias = NDArray[np.float64]
-Arms: TypeAlias = Moments | Sequence[Moments]
+Arm: TypeAlias = Moments | Sequence[Moments]
 
 
 NO_PART = Unknown(
@@ -103,7 +104,7 @@ class Contrast:
         -------
         Difference
         """
-        values, reach = np.array([self.control, self.treated]), self.law.critical(level)
+        values, reach = np.array([self.control, self.treated]), self.law.reach(level)
         absolute = self._estimate(intervals.of_difference(values, self.covariance, reach), level)
         relative: Estimate | Unknown = NO_PART
         ratio = intervals.of_ratio(values, self.covariance, reach)
@@ -118,8 +119,8 @@ class Contrast:
 
 def contrast(
     kind: str,
-    control: Arms,
-    treated: Arms,
+    control: Arm,
+    treated: Arm,
     *,
     method: MethodName = "anytime",
     tuned_for: float | None = None,
@@ -174,24 +175,29 @@ def contrast(
     """
     strata = _strata(control, treated)
     shape = kind_of(kind, clustered)
-    outside = region.refusal(shape, strata, clustered)
+    whole = Arms.of([total(strata)])
+    outside = region.refusal(shape, whole, clustered)
     if outside is not None:
         return outside
     arms = pair(strata, shape.freedom)
+    if clustered:
+        arms = of_clusters(arms)
     adjusted = adjust(shape, arms)
     fault = adjusted.why_not()
     if fault is not None:
         return fault
     if method == "fixed":
-        law: Method = Fixed(float(adjusted.freedom))
+        law: Method = Fixed(
+            float(adjusted.freedom), float(region.skewness_of_difference(shape, whole)[0])
+        )
     else:
-        law = _sequence(adjusted, strata, tuned_for, level, clustered)
+        law = _sequence(adjusted, whole, tuned_for, level, clustered)
     what = "clusters" if clustered else "units"
     assumptions = [METHODS[method].assumption, f"{what} do not influence each other"]
     words = [f"difference of {kind}s", *_how(shape, strata, arms.strata, clustered)]
     if clustered:
         assumptions.append("clusters were assigned as a whole")
-    elif any(region.unseen(shape, both) for both in strata):
+    elif kind != "proportion" and whole.cubes is None:
         assumptions.append(region.UNSEEN)
     if adjusted.covariates:
         assumptions.append("the arms cannot have changed the covariates")
@@ -209,8 +215,8 @@ def contrast(
 
 def difference(
     kind: str,
-    control: Arms,
-    treated: Arms,
+    control: Arm,
+    treated: Arm,
     *,
     method: MethodName = "anytime",
     tuned_for: float | None = None,
@@ -278,7 +284,7 @@ def together(
     return answers
 
 
-def _strata(control: Arms, treated: Arms) -> list[Both]:
+def _strata(control: Arm, treated: Arm) -> list[Both]:
     """Bring arms into one form: a list of strata with both arms in each."""
     first = [control] if isinstance(control, Moments) else list(control)
     second = [treated] if isinstance(treated, Moments) else list(treated)
@@ -296,19 +302,15 @@ def kind_of(kind: str, clustered: bool) -> Kind:
 
 
 def _sequence(
-    adjusted: Adjusted,
-    strata: Sequence[Both],
-    tuned_for: float | None,
-    level: float,
-    clustered: bool,
+    adjusted: Adjusted, arms: Arms, tuned_for: float | None, level: float, clustered: bool
 ) -> Anytime:
     if tuned_for is None:
         raise ValueError("a confidence sequence is tuned for a number of units: none was given")
     if not clustered:
-        return Anytime(sum(both.n for pair in strata for both in pair), tuned_for, level)
+        return Anytime(float(arms.n.sum()), tuned_for, level)
     # Clusters are seen again at the next look, with more units: information grows no faster than
     # the number of these, and looks are more alike than those of independent units.
-    clock = sum(arm.n * float(arm.means[1]) for both in strata for arm in both)
+    clock = float((arms.n * arms.means[..., 1]).sum())
     return Anytime(clock, tuned_for, level, float(adjusted.freedom), correlated=True)
 
 

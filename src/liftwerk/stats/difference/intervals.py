@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 
-def of_difference(values: Floats, covariance: Floats, reach: Floats) -> tuple[Floats, ...]:
+def of_difference(
+    values: Floats, covariance: Floats, reach: tuple[Floats, Floats]
+) -> tuple[Floats, ...]:
     """Give treated less control: value, low, high, standard error.
 
     Parameters
@@ -18,8 +20,8 @@ def of_difference(values: Floats, covariance: Floats, reach: Floats) -> tuple[Fl
     values : (..., 2) float array
         Control, treated.
     covariance : (..., 2, 2) float array
-    reach : (...) float array
-        Standard errors to either side.
+    reach : two (...) float arrays
+        Standard errors down and up.
 
     Returns
     -------
@@ -27,7 +29,8 @@ def of_difference(values: Floats, covariance: Floats, reach: Floats) -> tuple[Fl
     """
     value = values[..., 1] - values[..., 0]
     error = standard_error(covariance)
-    return value, value - reach * error, value + reach * error, error
+    down, up = reach
+    return value, value - down * error, value + up * error, error
 
 
 def standard_error(covariance: Floats) -> Floats:
@@ -42,7 +45,9 @@ def standard_error(covariance: Floats) -> Floats:
     return np.asarray(np.sqrt(np.clip(variance, 0.0, None)))
 
 
-def of_ratio(values: Floats, covariance: Floats, reach: Floats) -> tuple[Floats, ...]:
+def of_ratio(
+    values: Floats, covariance: Floats, reach: tuple[Floats, Floats]
+) -> tuple[Floats, ...]:
     """Give treated over control, less 1: value, low, high, standard error.
 
     Fieller (1954), *Some problems in interval estimation*, JRSS B 16(2): all `r` for which treated
@@ -60,18 +65,28 @@ def of_ratio(values: Floats, covariance: Floats, reach: Floats) -> tuple[Floats,
 
     Examples
     --------
-    >>> found = of_ratio(np.array([1.0, 1.1]), np.diag([1e-4, 1e-4]), np.array(1.96))
+    >>> reach = (np.array(1.96), np.array(1.96))
+    >>> found = of_ratio(np.array([1.0, 1.1]), np.diag([1e-4, 1e-4]), reach)
     >>> [round(float(each), 4) for each in found]
     [0.1, 0.0713, 0.1296, 0.0149]
     """
     control, treated = values[..., 0], values[..., 1]
     own, other, both = covariance[..., 0, 0], covariance[..., 1, 1], covariance[..., 0, 1]
+    base = np.where(control > 0.0, control, np.nan)
+    ratio = treated / base
+    spread = np.clip(other + ratio**2 * own - 2.0 * ratio * both, 0.0, None)
+    low, high = (
+        _end(values, covariance, each, side) for each, side in zip(reach, (-1, 1), strict=True)
+    )
+    return ratio - 1.0, low - 1.0, high - 1.0, np.sqrt(spread) / base
+
+
+def _end(values: Floats, covariance: Floats, reach: Floats, side: int) -> Floats:
+    """Solve Fieller's equation on one side."""
+    control, treated = values[..., 0], values[..., 1]
+    own, other, both = covariance[..., 0, 0], covariance[..., 1, 1], covariance[..., 0, 1]
     a = control**2 - reach**2 * own
-    shown = (control > 0.0) & (a > 0.0)
-    base, a = np.where(shown, control, np.nan), np.where(shown, a, np.nan)
     b = control * treated - reach**2 * both
     c = treated**2 - reach**2 * other
     root = np.sqrt(np.clip(b * b - a * c, 0.0, None))
-    ratio = treated / base
-    spread = np.clip(other + ratio**2 * own - 2.0 * ratio * both, 0.0, None)
-    return ratio - 1.0, (b - root) / a - 1.0, (b + root) / a - 1.0, np.sqrt(spread) / base
+    return np.asarray((b + side * root) / np.where((control > 0.0) & (a > 0.0), a, np.nan))

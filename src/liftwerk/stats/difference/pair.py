@@ -112,6 +112,34 @@ def side_by_side(covariances: Floats) -> Floats:
     return whole
 
 
+def of_clusters(arms: Pair) -> Pair:
+    r"""Correct the covariance for the leverage of large clusters.
+
+    Bell and McCaffrey (2002, Survey Methodology 28(2)) divide every squared residual by
+    :math:`1 - h`, with :math:`h` the cluster's share of all units (CR2). If residuals grow with
+    size and sizes are gamma distributed, that is, on average and beyond the :math:`n / (n - 1)`
+    that is there already, a factor of :math:`1 + 2 \mathrm{cv}^2 / n` with the sizes' coefficient
+    of variation, which moments tell.
+
+    Parameters
+    ----------
+    arms : Pair
+        Its second column is the size.
+
+    Returns
+    -------
+    Pair
+    """
+    k = arms.means.shape[-1] // 2
+    covariance = arms.covariance.copy()
+    for arm in (0, 1):
+        size = arm * k + 1
+        factor = 1.0 + 2.0 * arms.covariance[..., size, size] / arms.means[..., size] ** 2
+        block = slice(arm * k, (arm + 1) * k)
+        covariance[..., block, block] *= factor[..., None, None]
+    return Pair(arms.sizes, arms.strata, arms.means, covariance)
+
+
 def total(strata: Sequence[Both]) -> Both:
     """Add up the strata of two arms.
 

@@ -1,24 +1,24 @@
 """Where an interval of a difference was shown to cover; elsewhere, why there is none.
 
-The map is in the documentation (`docs/statistics.md`), made by `soak/experiments_coverage.py`. The
-error of an interval of a mean is governed by the skewness of what is averaged, as `stats.tails`
-says. In a difference the skewness of two equal arms cancels, but not in one of unequal arms, and a
-tail that was not seen is not seen in either: so Cochran's rule is asked of both arms together, with
-`4 n m / (n + m)` for their number, which is all of them if they are equal.
+The map is in the documentation (`docs/concepts/coverage-map.md`), made by
+`soak/experiments_coverage.py`. The error of an interval of a mean is governed by the skewness of
+what is averaged, as `stats.tails` says. In a difference the skewness of two equal arms cancels; but
+a tail that was not seen is not seen in either arm, so Cochran's rule is asked of both together,
+with `4 n m / (n + m)` for their number: all of them if they are equal. What skewness unequal arms
+leave in the difference is corrected for, and has to be moderate.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liftwerk.stats import tails
+from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.kinds import Kind
-from liftwerk.stats.difference.pair import Both, total
 from liftwerk.stats.estimate import Unknown
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -34,13 +34,14 @@ UNSEEN = "the tail of the values is no heavier than mapped (no third moments wer
 """What is assumed of a mean without third moments."""
 
 
-def refusal(kind: Kind, strata: Sequence[Both], clustered: bool) -> Unknown | None:
-    """Say why no interval is given, if so.
+def refusal(kind: Kind, arms: Arms, clustered: bool) -> Unknown | None:
+    """Say why one pair of arms gets no interval, if so.
 
     Parameters
     ----------
     kind : Kind
-    strata : sequence of (control, treated)
+    arms : Arms
+        Of one pair.
     clustered : bool
         Whether moments are over clusters: totals and sizes.
 
@@ -48,96 +49,121 @@ def refusal(kind: Kind, strata: Sequence[Both], clustered: bool) -> Unknown | No
     -------
     Unknown or None
     """
-    both = total(strata)
+    if inside(kind, arms, clustered).all():
+        return None
     fewest = FEWEST_CLUSTERS if clustered else FEWEST_UNITS
     what = "clusters" if clustered else "units"
-    found = min(both[0].n, both[1].n)
+    found = int(arms.n.min())
     if found < fewest:
         return Unknown(f"an arm has {found} {what}", f"at least {fewest} {what} in each arm")
-    n = np.array([arm.n for arm in both], dtype=np.float64)
-    means = np.array([arm.means for arm in both])
-    products = np.array([arm.products for arm in both])
     if clustered:
-        if uneven(n, means, products).any():
-            return Unknown(
-                "a few clusters are much larger than the others",
-                "clusters of more equal size, or the largest ones split",
-            )
-        return None
-    cubes = None
-    if both[0].cubes is not None and both[1].cubes is not None:
-        cubes = np.array([both[0].cubes, both[1].cubes])
-    needed = float(units_needed(kind, n, means, products, cubes))
-    if n.sum() >= needed:
-        return None
+        reason = "a few clusters are much larger than the others"
+        return Unknown(reason, "clusters of more equal size, or the largest ones split")
+    needed = tails.two_digits(math.ceil(float(units_needed(kind, arms).max())))
     return Unknown(
-        f"a few of the {int(n.sum()):,} units carry nearly all the spread",
-        f"about {tails.two_digits(math.ceil(needed)):,} units like these",
+        f"a few of the {int(arms.n.sum()):,} units carry nearly all the spread",
+        f"about {needed:,} units like these",
     )
 
 
-def unseen(kind: Kind, both: Both) -> bool:
-    """Tell whether the tail is taken on trust: a mean whose third moments are not known."""
-    return kind.key != "proportion" and (both[0].cubes is None or both[1].cubes is None)
-
-
-def uneven(n: Floats, means: Floats, products: Floats) -> Bools:
-    """Tell which arms have a few clusters that are much larger than the others.
+def inside(kind: Kind, arms: Arms, clustered: bool) -> Bools:
+    """Tell which pairs of arms are in the region.
 
     Parameters
     ----------
-    n : (...) float array
-    means : (..., k) float array
-        Of a cluster's total and size, then of covariates.
-    products : (..., k, k) float array
+    kind : Kind
+    arms : Arms
+    clustered : bool
 
     Returns
     -------
-    (...) bool array
+    (m,) bool array
     """
-    return np.asarray(products[..., 1, 1] / (n - 1.0) > (UNEVEN * means[..., 1]) ** 2)
+    smaller = arms.n.min(axis=-1)
+    if clustered:
+        variance = arms.products[..., 1, 1] / np.maximum(arms.n - 1.0, 1.0)
+        uneven = (variance > (UNEVEN * arms.means[..., 1]) ** 2).any(axis=-1)
+        return np.asarray((smaller >= FEWEST_CLUSTERS) & ~uneven)
+    large = np.zeros(smaller.shape, dtype=np.bool_)
+    enough = smaller >= FEWEST_UNITS
+    if enough.any():
+        large = arms.n.sum(axis=-1) >= units_needed(kind, arms)
+    return np.asarray(enough & large)
 
 
-def units_needed(
-    kind: Kind, n: Floats, means: Floats, products: Floats, cubes: Floats | None
-) -> Floats:
+def units_needed(kind: Kind, arms: Arms) -> Floats:
     """Say how many units of both arms it takes with tails like these.
 
     Parameters
     ----------
     kind : Kind
-    n : (..., 2) float array
-        Units of control and of the treated arm.
-    means : (..., 2, k) float array
-    products : (..., 2, k, k) float array
-    cubes : (..., 2, k) float array, optional
+    arms : Arms
 
     Returns
     -------
-    (...) float array
-        As many as there are where nothing is known of the tail.
-
-    Examples
-    --------
-    >>> n, share = np.array([5000.0, 5000.0]), np.array([[0.005], [0.005]])
-    >>> from liftwerk.stats.difference.kinds import KINDS
-    >>> float(units_needed(KINDS["proportion"], n, share, np.zeros((2, 1, 1)), None))
-    4954.0
+    (m,) float array
+        As if there were no tail, where nothing is known of it.
     """
+    n = np.maximum(arms.n, 1.0)
     whole = n.sum(axis=-1)
     worth = 4.0 * n.prod(axis=-1) / whole
+    skew = np.abs(skewness(kind, arms)).max(axis=-1)
+    seen = (np.floor(tails.SUGDEN + tails.COCHRAN * skew**2) + 1.0) * whole / worth
+    # The skewness of the difference falls with the root of the number of units.
+    balanced = whole * (skew * _imbalance(n) / tails.OWN_LIMIT) ** 2
+    return np.asarray(np.maximum(seen, balanced))
+
+
+def skewness(kind: Kind, arms: Arms) -> Floats:
+    """Give the skewness of the kind's columns within the arms, 0 where nothing varies or is known.
+
+    Parameters
+    ----------
+    kind : Kind
+    arms : Arms
+
+    Returns
+    -------
+    (m, columns) float array
+    """
+    own = slice(0, kind.columns)
+    whole = np.maximum(arms.n.sum(axis=-1), 1.0)[..., None]
     if kind.key == "proportion":
-        share = (n * means[..., 0]).sum(axis=-1) / whole
+        share = (arms.n[..., None] * arms.means[..., own]).sum(axis=-2) / whole
         varies = (share > 0.0) & (share < 1.0)
-        own = np.where(varies, share * (1.0 - share), 1.0)
-        squared = np.where(varies, (1.0 - 2.0 * share) ** 2 / own, 0.0)
-    elif cubes is None:
-        return whole
-    else:
-        own = slice(0, kind.columns)
-        spread = products.sum(axis=-3).diagonal(axis1=-2, axis2=-1)[..., own] / whole[..., None]
-        third = cubes.sum(axis=-2)[..., own] / whole[..., None]
-        varies = spread > 0.0
-        squared = np.where(varies, third**2 / np.where(varies, spread, 1.0) ** 3, 0.0).max(axis=-1)
-    needed = np.floor(tails.SUGDEN + tails.COCHRAN * squared) + 1.0
-    return np.asarray(needed * whole / worth)
+        spread = np.where(varies, share * (1.0 - share), 1.0)
+        return np.asarray(np.where(varies, (1.0 - 2.0 * share) / np.sqrt(spread), 0.0))
+    if arms.cubes is None:
+        return np.zeros((*arms.n.shape[:-1], kind.columns))
+    spread = arms.products.sum(axis=-3).diagonal(axis1=-2, axis2=-1)[..., own] / whole
+    third = arms.cubes.sum(axis=-2)[..., own] / whole
+    varies = spread > 0.0
+    return np.asarray(np.where(varies, third / np.where(varies, spread, 1.0) ** 1.5, 0.0))
+
+
+def skewness_of_difference(kind: Kind, arms: Arms) -> Floats:
+    r"""Give the skewness of treated less control, if tails in both arms are alike.
+
+    .. math:: G \, (1/m^2 - 1/n^2) / (1/m + 1/n)^{3/2}
+
+    with `n` units of control, `m` treated ones and their skewness `G`; 0 for ratios, whose
+    skewness moments do not tell.
+
+    Parameters
+    ----------
+    kind : Kind
+    arms : Arms
+
+    Returns
+    -------
+    (m,) float array
+    """
+    if kind.columns > 1:
+        return np.zeros(arms.n.shape[:-1])
+    return np.asarray(skewness(kind, arms)[..., 0] * _imbalance(arms.n))
+
+
+def _imbalance(n: Floats) -> Floats:
+    """Give the skewness of a difference whose values have a skewness of 1."""
+    control, treated = 1.0 / n[..., 0], 1.0 / n[..., 1]
+    return np.asarray((treated**2 - control**2) / (treated + control) ** 1.5)

@@ -17,8 +17,8 @@ MethodName: TypeAlias = Literal["anytime", "fixed"]
 class Method(Protocol):
     """What every method gives; either is the inverse of the other."""
 
-    def critical(self, level: float) -> Floats:
-        """Say how many standard errors an interval reaches to either side."""
+    def reach(self, level: float) -> tuple[Floats, Floats]:
+        """Say how many standard errors an interval reaches down and up."""
 
     def p_value(self, statistic: Floats | float) -> Floats:
         """Say how surprising a difference of so many standard errors is where there is none."""

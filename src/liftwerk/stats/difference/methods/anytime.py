@@ -67,6 +67,20 @@ class Anytime:
     words: ClassVar[str] = "asymptotic confidence sequence"
     assumption: ClassVar[str] = "may be read at any time and again"
 
+    def reach(self, level: float) -> tuple[Floats, Floats]:
+        """Say how many standard errors an interval reaches down and up: as many.
+
+        Parameters
+        ----------
+        level : float
+
+        Returns
+        -------
+        two arrays of the shape of `clock`
+        """
+        critical = self.critical(level)
+        return critical, critical
+
     def critical(self, level: float) -> Floats:
         """Say how many standard errors an interval reaches to either side.
 
