@@ -46,7 +46,7 @@ with ! if it leaves the bounds that a right interval leaves by chance in one of 
 TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",
     "clusters": "Clusters are assigned: shops, teams, regions; read over 28 days",
-    "holdout": "Holdout: the same customers, read 26 weeks",
+    "holdout": "Holdout: the same customers, read 16 weeks",
 }
 """Titles of the tables, in their order; a table without one has its own name."""
 

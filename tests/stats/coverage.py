@@ -39,15 +39,15 @@ from liftwerk.stats.moments import Moments
 
 FILE = Path(__file__).parents[2] / "examples" / "hillstrom" / "data" / "hillstrom.csv.gz"
 LOOKS = 28
-WEEKS = 26
+WEEKS = 16
 EFFECT = 0.2
-SMALL, MIDDLE, LARGE, UNEQUAL = (2_500, 2_500), (5_000, 5_000), (10_000, 10_000), (10_000, 90_000)
+SMALL, MIDDLE, LARGE = (2_500, 2_500), (5_000, 5_000), (10_000, 10_000)
 SIZES = {
-    "conversion 0.005": (SMALL, MIDDLE, LARGE, UNEQUAL),
-    "orders": (SMALL, MIDDLE, LARGE, UNEQUAL),
+    "conversion 0.005": (SMALL, MIDDLE, (5_000, 20_000), LARGE),
+    "orders": (SMALL, MIDDLE, LARGE, (10_000, 40_000)),
+    "lognormal 1": (MIDDLE, LARGE),
     "lognormal 1.6": (SMALL, MIDDLE, LARGE),
     "per order": (SMALL, MIDDLE, LARGE),
-    "other": (MIDDLE, LARGE),
 }
 """Units of the smaller arm and of the larger one, which is the treated one, by metric."""
 FAMILY = 0.05
@@ -312,7 +312,7 @@ def clusters(
 
 
 def held_out(customers: int, joiners: float, effect: float, rng: np.random.Generator) -> Draw:
-    """Read a holdout of the same customers every week for half a year."""
+    """Read a holdout of the same customers every week."""
     drawn = draw_holdout(customers, WEEKS, rng, effect=effect, joiners=joiners)
     total = drawn.spend.cumsum(axis=1)
     looks = []
@@ -336,7 +336,7 @@ def held_out(customers: int, joiners: float, effect: float, rng: np.random.Gener
 
 def _units() -> Iterator[World]:
     for metric in METRICS:
-        for smaller, larger in SIZES.get(metric, SIZES["other"]):
+        for smaller, larger in SIZES.get(metric, (MIDDLE,)):
             n = smaller + larger
             daily = smaller > 2_500
             name = f"{metric}, {smaller:,} an arm"
@@ -368,8 +368,8 @@ def _clusters() -> Iterator[World]:
 def _holdouts() -> Iterator[World]:
     for joiners in (0.0, 0.5):
         for effect in (0.0, EFFECT):
-            name = f"500 of 5,000 held out, {joiners:.0%} join later"
-            playing = partial(held_out, 5_000, joiners, effect)
+            name = f"400 of 4,000 held out, {joiners:.0%} join later"
+            playing = partial(held_out, 4_000, joiners, effect)
             yield World("holdout", name, effect, True, playing)
 
 

@@ -116,7 +116,8 @@ def _contrast(
 def _refused(look: Both) -> Unknown | None:
     """Ask the totals whether their tail allows an interval."""
     held, treated = (arm.take([0]) for arm in look)
-    return region.refusal(KINDS["mean"], Arms.of([(held, treated)]), clustered=False)
+    arms = Arms.of([(held, treated)])
+    return region.refusal(KINDS["mean"], arms, clustered=False, corrected=False)
 
 
 def _falling(look: Both) -> Unknown | None:

@@ -70,7 +70,7 @@ def differences(
     """
     shape = kind_of(kind, clustered)
     n = arms.n[..., None, None]
-    inside = region.inside(shape, arms, clustered)
+    inside = region.inside(shape, arms, clustered, region.corrects(shape, method))
     with np.errstate(divide="ignore", invalid="ignore"):
         covariance = side_by_side(arms.products / ((n - shape.freedom) * n))
         pairs = Pair(arms.n, 1, arms.means.reshape(len(arms.n), -1), covariance)

@@ -176,7 +176,7 @@ def contrast(
     strata = _strata(control, treated)
     shape = kind_of(kind, clustered)
     whole = Arms.of([total(strata)])
-    outside = region.refusal(shape, whole, clustered)
+    outside = region.refusal(shape, whole, clustered, region.corrects(shape, method))
     if outside is not None:
         return outside
     arms = pair(strata, shape.freedom)

@@ -30,11 +30,15 @@ FEWEST_CLUSTERS = 20
 """Clusters an arm from which the map begins."""
 UNEVEN = 1.0
 """Largest coefficient of variation of the clusters' sizes in the map."""
+CORRECTED_LIMIT = tails.OWN_LIMIT
+"""Largest skewness of a difference that the correction was shown for."""
+PLAIN_LIMIT = 0.25
+"""The same where it is not corrected: at any time, and of ratios."""
 UNSEEN = "the tail of the values is no heavier than mapped (no third moments were given)"
 """What is assumed of a mean without third moments."""
 
 
-def refusal(kind: Kind, arms: Arms, clustered: bool) -> Unknown | None:
+def refusal(kind: Kind, arms: Arms, clustered: bool, corrected: bool) -> Unknown | None:
     """Say why one pair of arms gets no interval, if so.
 
     Parameters
@@ -44,12 +48,14 @@ def refusal(kind: Kind, arms: Arms, clustered: bool) -> Unknown | None:
         Of one pair.
     clustered : bool
         Whether moments are over clusters: totals and sizes.
+    corrected : bool
+        Whether the interval is corrected for skewness.
 
     Returns
     -------
     Unknown or None
     """
-    if inside(kind, arms, clustered).all():
+    if inside(kind, arms, clustered, corrected).all():
         return None
     fewest = FEWEST_CLUSTERS if clustered else FEWEST_UNITS
     what = "clusters" if clustered else "units"
@@ -59,21 +65,19 @@ def refusal(kind: Kind, arms: Arms, clustered: bool) -> Unknown | None:
     if clustered:
         reason = "a few clusters are much larger than the others"
         return Unknown(reason, "clusters of more equal size, or the largest ones split")
-    needed = tails.two_digits(math.ceil(float(units_needed(kind, arms).max())))
+    needed = tails.two_digits(math.ceil(float(units_needed(kind, arms, corrected).max())))
     return Unknown(
         f"a few of the {int(arms.n.sum()):,} units carry nearly all the spread",
         f"about {needed:,} units like these",
     )
 
 
-def inside(kind: Kind, arms: Arms, clustered: bool) -> Bools:
+def inside(kind: Kind, arms: Arms, clustered: bool, corrected: bool) -> Bools:
     """Tell which pairs of arms are in the region.
 
     Parameters
     ----------
-    kind : Kind
-    arms : Arms
-    clustered : bool
+    kind, arms, clustered, corrected : as for `refusal`
 
     Returns
     -------
@@ -87,17 +91,18 @@ def inside(kind: Kind, arms: Arms, clustered: bool) -> Bools:
     large = np.zeros(smaller.shape, dtype=np.bool_)
     enough = smaller >= FEWEST_UNITS
     if enough.any():
-        large = arms.n.sum(axis=-1) >= units_needed(kind, arms)
+        large = arms.n.sum(axis=-1) >= units_needed(kind, arms, corrected)
     return np.asarray(enough & large)
 
 
-def units_needed(kind: Kind, arms: Arms) -> Floats:
+def units_needed(kind: Kind, arms: Arms, corrected: bool) -> Floats:
     """Say how many units of both arms it takes with tails like these.
 
     Parameters
     ----------
     kind : Kind
     arms : Arms
+    corrected : bool
 
     Returns
     -------
@@ -110,7 +115,8 @@ def units_needed(kind: Kind, arms: Arms) -> Floats:
     skew = np.abs(skewness(kind, arms)).max(axis=-1)
     seen = (np.floor(tails.SUGDEN + tails.COCHRAN * skew**2) + 1.0) * whole / worth
     # The skewness of the difference falls with the root of the number of units.
-    balanced = whole * (skew * _imbalance(n) / tails.OWN_LIMIT) ** 2
+    limit = CORRECTED_LIMIT if corrected else PLAIN_LIMIT
+    balanced = whole * (skew * _imbalance(n) / limit) ** 2
     return np.asarray(np.maximum(seen, balanced))
 
 
@@ -139,6 +145,11 @@ def skewness(kind: Kind, arms: Arms) -> Floats:
     third = arms.cubes.sum(axis=-2)[..., own] / whole
     varies = spread > 0.0
     return np.asarray(np.where(varies, third / np.where(varies, spread, 1.0) ** 1.5, 0.0))
+
+
+def corrects(kind: Kind, method: str) -> bool:
+    """Tell whether a method corrects for skewness in a metric of this kind."""
+    return method == "fixed" and kind.columns == 1
 
 
 def skewness_of_difference(kind: Kind, arms: Arms) -> Floats:
