@@ -1,0 +1,57 @@
+"""A part of the coverage map with fixed seeds; `soak/experiments_coverage.py` makes all of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftwerk.stats.difference.methods.fixed import Fixed
+from tests.stats import coverage
+from tests.stats.coverage import WORLDS, Cell, play
+
+pytestmark = pytest.mark.slow
+
+PART = {
+    ("conversion 0.02, 5,000 an arm", 0.2): 150,
+    ("per order, 2,500 an arm", 0.0): 150,
+    ("light, 20 an arm", 0.2): 300,
+    ("400 of 4,000 held out, 50% join later", 0.0): 60,
+}
+
+
+@pytest.fixture(scope="module")
+def cells() -> list[Cell]:
+    found = []
+    for world in WORLDS:
+        draws = PART.get((world.name, world.effect))
+        if draws is not None:
+            found += play(world, 8, draws)
+    return found
+
+
+def test_intervals_cover(cells):
+    judged = [cell for cell in cells if not cell.naive]
+    assert len(judged) >= 15
+    for cell in judged:
+        assert cell.verdict(len(judged)) == "holds", cell
+
+
+def test_naive_intervals_are_seen_to_fail(cells):
+    peeked = [cell for cell in cells if cell.naive and cell.draws >= 150]
+    assert {cell.design for cell in peeked} == {"naive t, daily"}
+    for cell in peeked:
+        assert cell.verdict(len(cells)) == "short", cell
+
+
+def test_a_wrong_interval_would_be_seen(monkeypatch):
+    """Intervals of 85.5% that call themselves 95%."""
+    reach = Fixed.reach
+    monkeypatch.setattr(Fixed, "reach", lambda law, level: reach(law, level * 0.9))
+    world = next(world for world in WORLDS if world.name == "light, 20 an arm")
+    cell = play(world, 8, 400)[0]
+    assert cell.design == "cluster"
+    assert cell.verdict(15) == "short"
+
+
+def test_a_cell_that_answers_seldom_is_seen():
+    silent = coverage.Cell("units", "w", "fixed", 0.0, True, 2000, 1000, 50, 1.0)
+    assert silent.verdict(100) == "silent"
