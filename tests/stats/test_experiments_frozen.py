@@ -18,7 +18,7 @@ from liftwerk.simulation.experiments import (
     truth,
 )
 
-SHA256 = "2f0f017ed854852df184678e738a7eff1697e6ceb2c404bb373a1e2c92bcfc13"
+SHA256 = "a0dedba15c986850cd1b8c647aa0f89463be8792f6e4f571b41cecf7f8025800"
 
 
 def test_the_generator_is_the_frozen_one():

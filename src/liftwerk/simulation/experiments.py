@@ -112,8 +112,11 @@ def truth(metric: str, effect: float, orders: Floats) -> tuple[float, float]:
     lifted = weights * (1.0 + effect * RESPONSES)
     if metric == "per order":
         return 10.0 * float(weights @ WORTH), 10.0 * float(lifted @ WORTH)
-    scale = {"conversion": lambda: float(parameter), "orders": lambda: BUYERS * orders.mean()}
-    each = float(scale[name]()) if name in scale else 1.0
+    each = 1.0
+    if name == "conversion":
+        each = float(parameter)
+    elif name == "orders":
+        each = BUYERS * float(orders.mean())
     return each * float(weights.sum()), each * float(lifted.sum())
 
 
