@@ -48,11 +48,47 @@ def learning_spine(
     Refused
         If there is none.
     """
+    table = _first_decisions(project, stores, placement, actions, purpose, "customer")
+    # Features are put beside it, and one of them may be named so.
+    return table.drop_columns(["state"])
+
+
+def drawing_spine(
+    project: Project, stores: Stores, placement: str, actions: Sequence[str], purpose: str
+) -> pa.Table:
+    """List the same decisions in the order of their draws, with what the policy had learned.
+
+    Parameters
+    ----------
+    project, stores, placement, actions, purpose : as for `learning_spine`
+
+    Returns
+    -------
+    pyarrow.Table
+        As `learning_spine`, with ``state``, the policy's.
+
+    Raises
+    ------
+    Refused
+        If there is none.
+    """
+    return _first_decisions(project, stores, placement, actions, purpose, 'time, "offset"')
+
+
+def _first_decisions(
+    project: Project,
+    stores: Stores,
+    placement: str,
+    actions: Sequence[str],
+    purpose: str,
+    order: str,
+) -> pa.Table:
     with relations(project, stores, purpose, names=[DECISION]) as connection:
         connection.register("_actions", pa.table({"action": list(actions)}))
         table = connection.sql(
             f"""
-            SELECT id AS decision, customer, time, action, probability, probabilities, eligible
+            SELECT id AS decision, customer, time, action, probability, probabilities, eligible,
+              policy_state AS state
             FROM {DECISION}
             WHERE placement = ? AND customer IS NOT NULL
               AND action IN (SELECT action FROM _actions)
@@ -60,7 +96,7 @@ def learning_spine(
               AND probability < 1
               AND list_has_all(eligible, (SELECT list(action) FROM _actions))
             QUALIFY row_number() OVER (PARTITION BY customer ORDER BY time, "offset") = 1
-            ORDER BY customer
+            ORDER BY {order}
             """,
             params=[placement],
         ).to_arrow_table()

@@ -52,9 +52,9 @@ def bandit_log(table: pa.Table, arms: Sequence[str]) -> Log:
     ----------
     table : pyarrow.Table
         A row a decision, in the order of the draws: ``action`` (string), ``probability`` (double),
-        ``reward`` (double). It may hold ``state`` (what the bandit had learned: rows in a row with
-        the same one are a batch; without it every row is its own), and ``eligible`` with
-        ``probabilities`` (lists, of one length a row), as `decision_made` has them.
+        ``reward`` (double). It may hold ``state`` (what the bandit had learned: neighbours with the
+        same one are a batch; without it all rows are one), and ``eligible`` with ``probabilities``
+        (lists, of one length a row), as `decision_made` has them.
     arms : sequence of str
         What may be drawn, control first.
 
@@ -70,7 +70,7 @@ def bandit_log(table: pa.Table, arms: Sequence[str]) -> Log:
     Examples
     --------
     >>> table = pa.table({"action": ["a", "b"], "probability": [0.5, 0.5], "reward": [0.0, 1.0]})
-    >>> bandit_log(table, ["a", "b"]).batch.tolist()
+    >>> bandit_log(table, ["a", "b"]).action.tolist()
     [0, 1]
     """
     if table.num_rows == 0:
@@ -181,7 +181,9 @@ def policy_value(
 def _batches(table: pa.Table) -> NDArray[np.int64]:
     """Count the changes of the bandit's state: neighbours with one state are one batch."""
     if "state" not in table.column_names:
-        return np.arange(table.num_rows, dtype=np.int64)
+        # One batch is always right, if not the sharpest: probabilities that differ within a batch
+        # are taken to come from contexts, which no weight may know before the row is drawn.
+        return np.zeros(table.num_rows, dtype=np.int64)
     states = table.column("state").combine_chunks().dictionary_encode(null_encoding="encode")
     codes = states.indices.to_numpy()
     return np.concatenate([[0], np.cumsum(codes[1:] != codes[:-1])]).astype(np.int64)
