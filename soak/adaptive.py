@@ -41,6 +41,10 @@ CELLS = (
     Cell("harm", "noise", "thompson", floor=0.3, decay=0.5),
     Cell("harm", "click", "thompson", floor=0.3, decay=0.5),
     Cell("harm", "noise", "epsilon_greedy", floor=0.3, decay=1.0),
+    # Small logs: the means of arms are biased, and what is worth too few draws is refused.
+    Cell("nothing_works", "noise", "epsilon_greedy", batches=100, size=10),
+    Cell("harm", "click", "epsilon_greedy", batches=50, size=40, floor=0.3, decay=0.5),
+    Cell("harm", "spend", "thompson", batches=50, size=40),
 )
 DAILY = (
     Cell("nothing_works", "noise", "epsilon_greedy"),

@@ -110,7 +110,11 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, dict[str, float | int |
 
     for log in cell.logs(seed, count):
         for arm in range(3):
-            tally("weighted", f"value {ARMS[arm]}").answer(value(log, EYE[arm]), cell.truth[arm])
+            what, truth = f"value {ARMS[arm]}", float(cell.truth[arm])
+            tally("weighted", what).answer(value(log, EYE[arm]), truth)
+            drawn = log.reward[log.action == arm]
+            mean, half = drawn.mean(), Z * drawn.std() / np.sqrt(drawn.size)
+            tally("naive", what).interval(mean - half, mean, mean + half, truth)
         for arm in (1, 2):
             what = f"difference {ARMS[arm]}"
             effect = float(cell.truth[arm] - cell.truth[0])
