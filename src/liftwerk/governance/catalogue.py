@@ -8,6 +8,7 @@ from liftwerk.clock import Clock
 from liftwerk.definitions.project import Project
 from liftwerk.events.collections import register_collections
 from liftwerk.governance.search import Needles, needles, rows_of
+from liftwerk.metrics.collections import register_totals
 from liftwerk.privacy.definition import PURPOSES
 from liftwerk.store.catalogue import Catalogue, Collection, Subject, Taken
 from liftwerk.store.stores import Stores
@@ -31,6 +32,7 @@ def fill_catalogue(project: Project, stores: Stores, clock: Clock) -> Catalogue:
         ``unregistered`` of it finds what belongs to no collection.
     """
     register_collections(project, stores, clock)
+    register_totals(project, stores)
     if ARTEFACTS not in {collection.name for collection in stores.catalogue}:
         stores.catalogue.register(
             Collection(

@@ -39,6 +39,9 @@ Asked: TypeAlias = Literal["decisions", "customers", "sessions"]
 """What a row of the spine is."""
 
 
+Merge: TypeAlias = Literal["add", "greatest", "least"]
+
+
 class Counted(Struct, frozen=True):
     """How a column of a plan's result becomes a metric: ``constant + multiply x state / divisor``.
 
@@ -54,6 +57,11 @@ class Counted(Struct, frozen=True):
         Whether the action's cost is taken off.
     constant : int
         What is added: 1 for what counts that nothing happened, of which the state says if it did.
+    merge : str
+        How states of disjoint events become one: ``add``, ``greatest`` or ``least``.
+    within : int or None
+        The state is a time in microseconds, and what counts is whether it lies so long after the
+        row's own; None where the state itself counts.
     """
 
     name: str
@@ -61,6 +69,8 @@ class Counted(Struct, frozen=True):
     multiply: Fraction
     subtracts_cost: bool
     constant: int = 0
+    merge: Merge = "add"
+    within: int | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -193,7 +203,12 @@ def _plan(
         if metric.aggregate == "lapse":
             factor, constant = -factor, 1
         taken = metric.subtract is not None
-        counted.append(Counted(name, _divisor(metric, operand), factor, taken, constant))
+        within = None
+        if metric.aggregate == "new" and metric.within is not None:
+            within = metric.within.microseconds
+        merge = _MERGES.get(str(metric.aggregate), "add")
+        divisor = _divisor(metric, operand)
+        counted.append(Counted(name, divisor, factor, taken, constant, merge, within))
         states.append(f"{_state(name, metric, operand)} AS {quoted(name)}")
     properties = definition.properties
     return Plan(
@@ -204,6 +219,9 @@ def _plan(
         counted=tuple(counted),
         sql=_sql(outcomes, metrics, states, asked),
     )
+
+
+_MERGES: Mapping[str, Merge] = {"any": "greatest", "lapse": "greatest", "new": "least"}
 
 
 def _divisor(metric: MetricDefinition, operand: Operand) -> int:
@@ -221,11 +239,9 @@ def _state(name: str, metric: MetricDefinition, operand: Operand) -> str:
     if metric.where is not None:
         counts = f" AND {quoted(condition_column(name))}"
     if metric.aggregate == "new":
-        first = "min(time)"
-        if counts:
-            first = f"min(time) FILTER (WHERE {quoted(condition_column(name))})"
-        # Every row of a group was asked about at one time.
-        return f"CAST(coalesce({first} > min(asked_at) AND {first} <= min({end}), FALSE) AS BIGINT)"
+        if not counts:
+            return "min(time)"
+        return f"min(time) FILTER (WHERE {quoted(condition_column(name))})"
     within = f"time <= {end}{counts}"
     if metric.aggregate in ("any", "lapse"):
         return f"CAST(count(*) FILTER (WHERE {within}) > 0 AS BIGINT)"

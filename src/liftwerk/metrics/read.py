@@ -21,7 +21,7 @@ from liftwerk.features.join import check_currency, exact_states
 from liftwerk.identity.resolve import relations
 from liftwerk.metrics.compile import Asked, Plan, compile_metrics
 from liftwerk.metrics.definition import MetricDefinition
-from liftwerk.metrics.reckon import states_of
+from liftwerk.metrics.reckon import microseconds, states_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -57,6 +57,8 @@ def opened(
     purpose: str,
     as_of: AsOf,
     leaves: pa.Array | None = None,
+    after_offset: int | None = None,
+    entities_as_of: AsOf | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open what plans read: their events, and the timelines of their entities.
 
@@ -70,11 +72,19 @@ def opened(
         What may be known.
     leaves : pyarrow.Array, optional
         Leaf keys (binary): only events that name one of them.
+    after_offset : int, optional
+        Only events behind this one.
+    entities_as_of : AsOf, optional
+        What may be known of entities, if that is not the same.
     """
     events = list(dict.fromkeys(plan.event for plan in plans))
     entities = list(dict.fromkeys(name for plan in plans for name in plan.entities))
-    with relations(project, stores, purpose, as_of, events, leaves=leaves) as connection:
-        hold_timelines(connection, project, stores, purpose, entities, as_of)
+    given = (project, stores, purpose, as_of, events)
+    with relations(*given, leaves=leaves, after_offset=after_offset) as connection:
+        known = as_of
+        if entities_as_of is not None:
+            known = entities_as_of
+        hold_timelines(connection, project, stores, purpose, entities, known)
         yield connection
 
 
@@ -114,12 +124,14 @@ def states_by_row(
         If money in another currency would have to be mixed in.
     """
     rows = pa.array(np.arange(spine.num_rows))
+    asked_at = microseconds(spine.column("time"))
     states: dict[str, Whole] = {}
     connection.register("_spine", spine.append_column("_row", rows))
     try:
         for plan in plans:
             check_currency(connection, plan.event, plan.money, currency)
-            states |= states_of(exact_states(connection, plan.event, plan.sql))
+            found = exact_states(connection, plan.event, plan.sql)
+            states |= states_of(found, plan.counted, asked_at)
     finally:
         connection.unregister("_spine")
     return states

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
@@ -66,7 +66,25 @@ def reckoned(
     actions: pa.DictionaryArray,
     costs: Mapping[str, Decimal],
 ) -> NDArray[np.float64]:
-    """Make values of states, each the nearest float to the exact one.
+    """Make values of states, each the nearest float to the exact one: as of `wholly`."""
+    return nearest(wholly(how, states, actions, costs), unit_of(how, costs))
+
+
+def unit_of(how: Weighted, costs: Mapping[str, Decimal]) -> int:
+    """Say how many of the whole numbers that `wholly` gives are 1."""
+    parts = [*how.factors.values(), how.constant]
+    if how.costs:
+        parts += [how.costs * Fraction(cost) for cost in costs.values()]
+    return math.lcm(*(part.denominator for part in parts))
+
+
+def wholly(
+    how: Weighted,
+    states: Mapping[str, Whole],
+    actions: pa.DictionaryArray,
+    costs: Mapping[str, Decimal],
+) -> Whole:
+    """Make values of states, in whole numbers.
 
     Parameters
     ----------
@@ -80,7 +98,7 @@ def reckoned(
 
     Returns
     -------
-    float64 of shape (n,)
+    numpy.ndarray of whole numbers, (n,)
 
     Raises
     ------
@@ -90,8 +108,7 @@ def reckoned(
     charges = []
     if how.costs:
         charges = [how.costs * _cost(name, costs) for name in actions.dictionary.to_pylist()]
-    parts = [*how.factors.values(), how.constant, *charges]
-    unit = math.lcm(*(part.denominator for part in parts))
+    unit = unit_of(how, costs)
     times = {name: int(factor * unit) for name, factor in how.factors.items()}
     constant = int(how.constant * unit)
     taken = np.array([int(charge * unit) for charge in charges])
@@ -105,14 +122,37 @@ def reckoned(
         total = total + states[name].astype(wide) * factor
     if charges:
         total = total - taken.astype(wide)[actions.indices.to_numpy()]
-    return nearest(total, unit)
+    return total
 
 
-def states_of(table: pa.Table) -> dict[str, Whole]:
-    """Return the exact states of a plan's answer; 0 where nothing happened."""
-    return {
-        name: whole_numbers(table.column(name)) for name in table.column_names if name != "_row"
-    }
+def states_of(
+    table: pa.Table, counted: Iterable[Counted], asked_at: NDArray[np.int64]
+) -> dict[str, Whole]:
+    """Return the exact states of a plan's answer; 0 where nothing happened.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        n rows, a column of each state.
+    counted : iterable of Counted
+    asked_at : int64 of shape (n,)
+        The rows' own times, in microseconds.
+    """
+    found = {}
+    for one in counted:
+        numbers = whole_numbers(table.column(one.name))
+        if one.within is not None:
+            is_new = (numbers > asked_at) & (numbers <= asked_at + one.within)
+            numbers = is_new.astype(np.int64)
+        found[one.name] = numbers
+    return found
+
+
+def microseconds(times: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return instants as whole numbers."""
+    whole = pc.cast(pc.cast(times, pa.timestamp("us", "UTC")), pa.int64())
+    found: NDArray[np.int64] = whole.to_numpy()
+    return found
 
 
 def dictionary(column: pa.ChunkedArray) -> pa.DictionaryArray:
