@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from liftwerk.simulation import bandit_log, email_trial, switching_shop
+from liftwerk.simulation import bandit_log, email_trial, geo_trial, switching_shop
 from liftwerk.simulation.email_trial import WORLDS, world
+from liftwerk.simulation.geo_trial import WORLDS as GEO_WORLDS
 
 FROZEN = {
     email_trial: "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4",
+    geo_trial: "dbca20f5a157b581ac41e1d6e31045c3e6ed0ab73a86b5771f1c8e75db4a6543",
     bandit_log: "644fdf347b360f8b69bfb460da9bdef1394c702ad5a57455562ebb9a673cfbf0",
     switching_shop: "fcdda875834897ed3dab8bc32a4cb8eaaadcccbdd71e47a93e66cf409763a2aa",
 }
@@ -126,3 +129,32 @@ def test_the_noise_of_hours_remembers_as_stated(tail):
     noise = (remembered.reshape(600, -1) - season).ravel()
     assert noise.std() == pytest.approx(switching_shop.NOISE, rel=0.05)
     assert np.corrcoef(noise[1:], noise[:-1])[0, 1] == pytest.approx(0.6, abs=0.02)
+
+
+@pytest.mark.parametrize("name", GEO_WORLDS)
+def test_geo_worlds_add_what_they_say(name):
+    truth = GEO_WORLDS[name]
+    rng = np.random.default_rng(17)
+    trial = truth.draw(rng, markets=30, treated=3, before=120, during=60)
+    rows = np.arange(180) >= 120
+    np.testing.assert_array_equal(
+        trial.outcome[:, ~trial.treated], trial.untreated[:, ~trial.treated]
+    )
+    np.testing.assert_array_equal(trial.outcome[~rows], trial.untreated[~rows])
+    assert trial.treated.sum() == 3
+    assert trial.untreated.min() > 0.0
+    without = trial.untreated[np.ix_(rows, trial.treated)]
+    assert trial.effect == pytest.approx(truth.lift * without.mean(), rel=0.03, abs=1e-9)
+    steps = np.diff(without, axis=0)
+    assert (steps != 0.0).all()
+
+
+def test_geo_noise_remembers_as_it_says():
+    trial = replace(GEO_WORLDS["autocorrelated"], season=0.0, noise=1.0, lift=0.0).draw(
+        np.random.default_rng(3), markets=40, treated=1, before=900, during=10
+    )
+    relative = trial.outcome / trial.outcome.mean(axis=0)
+    apart = relative - relative.mean(axis=1, keepdims=True)
+    apart -= apart.mean(axis=0)
+    found = (apart[1:] * apart[:-1]).sum() / (apart * apart).sum()
+    assert found == pytest.approx(0.5, abs=0.1)
