@@ -1,0 +1,252 @@
+"""Conformal inference: one method for the p-value and for the interval of a geo test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftwerk.stats.synthetic_control.augmented import centred
+from liftwerk.stats.synthetic_control.panel import Panel
+from liftwerk.stats.synthetic_control.simplex import Simplex
+
+Floats: TypeAlias = NDArray[np.float64]
+
+STEPS = np.array([0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0, 14.0, 25.0, 50.0])
+"""Effects that are tried on either side of the estimate, in spreads of a mean over the test."""
+
+HALVINGS = 9
+IN_USE = 1e-9
+"""Weights below this take no part."""
+
+SAME = 1e-9
+"""Scores that differ by less, as a part, are the same score computed twice."""
+
+
+class Scores:
+    r"""How far each window of periods lies from what the others predict for it.
+
+    Chernozhukov, Wüthrich and Zhu (2021), *An exact and robust conformal inference method for
+    counterfactual and synthetic controls*, JASA 116(536): take the effect theta to be tested from
+    the periods of the test. If theta is true, nothing sets them apart any more, and the p-value is
+    the share of the cyclic moving blocks of as many periods that look at least as odd,
+
+    .. math::
+        \hat p(\theta) = \frac{1}{T} \sum_{k} 1\{S_k(\theta) \ge S_{test}(\theta)\}
+
+    (their equation 2, with moving block permutations, which allow for errors that remember).
+    Exact where periods can be exchanged, for any score that treats all periods alike. Ours is the
+    mean prediction error of a block by a fit on all the other periods, in absolute value:
+
+    - the mean, since the question is the average effect of the test and the effect of a day may
+      differ from it;
+    - of a fit on the others, since a fit that has seen the test adapts to its effect, and then
+      finds none.
+
+    The fit is the ridge-augmented synthetic control with unit fixed effects. The donors in use are
+    those of the fit on all periods; with these, leaving a block out is linear algebra.
+
+    Parameters
+    ----------
+    panel : Panel
+    penalty : float
+        The ridge penalty a period; infinite for none.
+    """
+
+    def __init__(self, panel: Panel, penalty: float = np.inf) -> None:
+        self._before = panel.before
+        self._length = panel.during
+        self._donors = panel.donors - panel.donors.mean(axis=0)
+        # Without this the products below depend on the unit of the outcome.
+        size = float(np.sqrt((self._donors**2).mean()))
+        self._scale = 1.0
+        if size > 0.0:
+            self._scale = size
+        self._donors /= self._scale
+        self._simplex = Simplex(self._donors)
+        during = np.zeros(panel.periods)
+        during[panel.before :] = 1.0
+        self._outcome = (panel.mean - panel.mean.mean()) / self._scale
+        self._during = during - during.mean()
+        self._kept = panel.periods - panel.during
+        self._sums = self._outside(self._donors)
+        self._products = self._outside(self._donors[:, :, None] * self._donors[:, None, :])
+        self._ridge: Floats | None = None
+        if np.isfinite(penalty):
+            self._ridge = self._leverage(penalty / self._scale**2)
+
+    def at(self, effect: float) -> Floats:
+        """Score every block as if the test had this effect.
+
+        Parameters
+        ----------
+        effect : float
+            On an average treated market and period.
+
+        Returns
+        -------
+        (periods,) float array
+            Of the cyclic blocks by their first period, in absolute value.
+        """
+        target = self._outcome - (effect / self._scale) * self._during
+        used = np.flatnonzero(self._simplex.weights(target) > IN_USE)
+        first, others = used[0], used[1:]
+        # Weights that sum to one: the first donor's is 1 less the others'.
+        rest = target - self._donors[:, first]
+        shape = self._donors[:, others] - self._donors[:, [first]]
+        left = rest[:, None] * np.ones(1)
+        columns = np.column_stack([np.ones(rest.shape[0]), shape])
+        products = self._outside(columns[:, :, None] * columns[:, None, :])
+        products += SAME * np.eye(columns.shape[1])
+        goals = self._outside(columns * left)
+        solved = np.linalg.solve(products, goals[:, :, None])[:, :, 0]
+        means = self._inside(columns) / self._length
+        errors = self._inside(rest) / self._length - (means * solved).sum(axis=1)
+        if self._ridge is not None:
+            errors -= self._augmentation(rest, shape, solved[:, 1:])
+        return np.abs(errors) * self._scale
+
+    def p_value(self, effect: float) -> float:
+        """Give the share of the blocks that look at least as odd as the test.
+
+        Parameters
+        ----------
+        effect : float
+
+        Returns
+        -------
+        float
+            At least one over the number of periods.
+        """
+        scores = self.at(effect)
+        return float((scores >= scores[self._before] * (1.0 - SAME)).mean())
+
+    def _inside(self, values: Floats) -> Floats:
+        """Sum over each cyclic block."""
+        longer = np.concatenate([values, values[: self._length - 1]])
+        sums = np.concatenate([np.zeros_like(values[:1]), longer.cumsum(axis=0)])
+        return np.asarray(sums[self._length :] - sums[: -self._length])
+
+    def _outside(self, values: Floats) -> Floats:
+        """Sum over the periods that are not in each block."""
+        return np.asarray(values.sum(axis=0) - self._inside(values))
+
+    def _leverage(self, penalty: float) -> Floats:
+        """Say what a rest outside each block adds to the block's mean, by donor."""
+        columns = centred(self._donors)
+        means = self._outside(columns) / self._kept
+        products = self._outside(columns[:, :, None] * columns[:, None, :])
+        products -= self._kept * means[:, :, None] * means[:, None, :]
+        products += penalty * self._kept * np.eye(columns.shape[1])
+        apart = self._inside(columns) / self._length - means
+        self._columns = columns
+        self._means = means
+        return np.asarray(np.linalg.solve(products, apart[:, :, None])[:, :, 0])
+
+    def _augmentation(self, rest: Floats, shape: Floats, solved: Floats) -> Floats:
+        """Predict each block's mean rest from the donors, by ridge on the other periods."""
+        assert self._ridge is not None
+        answers = np.column_stack([rest, shape])
+        levers = self._ridge
+        # sum over kept t of lever . (column_t - mean) times each answer, for all blocks at once
+        crossed = self._outside(self._columns[:, :, None] * answers[:, None, :])
+        crossed -= self._means[:, :, None] * self._outside(answers)[:, None, :]
+        pushed = (levers[:, :, None] * crossed).sum(axis=1)
+        return np.asarray(pushed[:, 0] - (pushed[:, 1:] * solved).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A p-value and an interval from one method: 0 is outside the interval if p <= 1 - level.
+
+    Parameters
+    ----------
+    p_value : float
+        Of no effect.
+    low, high : float
+        Ends of the interval of the average effect; infinite where no effect is too large to be
+        true.
+    """
+
+    p_value: float
+    low: float
+    high: float
+
+
+def infer(panel: Panel, penalty: float, effect: float, level: float = 0.95) -> Inference:
+    """Invert the conformal test.
+
+    A test may accept an effect, reject a larger one and accept a still larger one. The p-value of
+    an effect is therefore the largest of those that lie at it or further from the estimate
+    (which only makes it larger), and the interval holds those above 1 - level. So interval and
+    p-value cannot contradict each other, and the interval holds the estimate.
+
+    Parameters
+    ----------
+    panel : Panel
+    penalty : float
+        Of the fit (`choose_penalty`).
+    effect : float
+        The estimate.
+    level : float
+
+    Returns
+    -------
+    Inference
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> donors = rng.normal(size=(60, 8))
+    >>> treated = donors[:, :2] + rng.normal(size=(60, 2))
+    >>> treated[50:] += 5.0
+    >>> found = infer(Panel(treated, donors, before=50), np.inf, 5.0)
+    >>> found.low < 5.0 < found.high, found.p_value <= 0.05, found.low > 0.0
+    (True, True, True)
+    """
+    scores = Scores(panel, penalty)
+    spread = _spread(scores, effect, panel)
+    tried = {0.0: scores.p_value(0.0)}
+    ends = [_end(scores, effect, side * spread, 1.0 - level, tried) for side in (-1.0, 1.0)]
+    tried[effect] = 1.0
+    if effect < 0.0:
+        beyond = [p for value, p in tried.items() if value >= 0.0]
+    else:
+        beyond = [p for value, p in tried.items() if value <= 0.0]
+    return Inference(max(beyond), *ends)
+
+
+def _spread(scores: Scores, effect: float, panel: Panel) -> float:
+    """Give a size for the steps: the middle score, were the estimate true."""
+    middle = float(np.median(scores.at(effect)))
+    return max(middle, 1e-9 * float(np.abs(panel.mean).max()), 1e-300)
+
+
+def _end(
+    scores: Scores, effect: float, spread: float, alpha: float, tried: dict[float, float]
+) -> float:
+    """Find the furthest effect on one side that is not rejected."""
+    nodes = effect + spread * STEPS
+    nodes = np.append(nodes, [value for value in tried if (value - effect) * spread > 0.0])
+    nodes = nodes[np.argsort(np.abs(nodes - effect))]
+    for node in nodes:
+        if float(node) not in tried:
+            tried[float(node)] = scores.p_value(float(node))
+    held = [float(node) for node in nodes if tried[float(node)] > alpha]
+    inner = effect
+    if held:
+        inner = held[-1]
+    further = [float(node) for node in nodes if abs(node - effect) > abs(inner - effect)]
+    if not further:
+        return float(np.copysign(np.inf, spread))
+    outer = further[0]
+    for _ in range(HALVINGS):
+        middle = 0.5 * (inner + outer)
+        tried[middle] = scores.p_value(middle)
+        if tried[middle] > alpha:
+            inner = middle
+        else:
+            outer = middle
+    return inner
