@@ -71,8 +71,6 @@ class Scores:
         self._outcome = (panel.mean - panel.mean.mean()) / self._scale
         self._during = during - during.mean()
         self._kept = panel.periods - panel.during
-        self._sums = self._outside(self._donors)
-        self._products = self._outside(self._donors[:, :, None] * self._donors[:, None, :])
         self._ridge: Floats | None = None
         if np.isfinite(penalty):
             self._ridge = self._leverage(penalty / self._scale**2)
@@ -96,11 +94,10 @@ class Scores:
         # Weights that sum to one: the first donor's is 1 less the others'.
         rest = target - self._donors[:, first]
         shape = self._donors[:, others] - self._donors[:, [first]]
-        left = rest[:, None] * np.ones(1)
         columns = np.column_stack([np.ones(rest.shape[0]), shape])
         products = self._outside(columns[:, :, None] * columns[:, None, :])
         products += SAME * np.eye(columns.shape[1])
-        goals = self._outside(columns * left)
+        goals = self._outside(columns * rest[:, None])
         solved = np.linalg.solve(products, goals[:, :, None])[:, :, 0]
         means = self._inside(columns) / self._length
         errors = self._inside(rest) / self._length - (means * solved).sum(axis=1)
