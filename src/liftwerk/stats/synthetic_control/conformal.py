@@ -172,7 +172,9 @@ class Inference:
     high: float
 
 
-def infer(panel: Panel, penalty: float, effect: float, level: float = 0.95) -> Inference:
+def infer(
+    panel: Panel, penalty: float, effect: float, *, inflation: float = 1.0, level: float = 0.95
+) -> Inference:
     """Invert the conformal test.
 
     A test may accept an effect, reject a larger one and accept a still larger one. The p-value of
@@ -187,6 +189,9 @@ def infer(panel: Panel, penalty: float, effect: float, level: float = 0.95) -> I
         Of the fit (`choose_penalty`).
     effect : float
         The estimate.
+    inflation : float
+        How much wider than the test says the interval shall be (`placebo.inflation`): an effect is
+        judged as one that lies as many times nearer to the estimate would be.
     level : float
 
     Returns
@@ -205,14 +210,17 @@ def infer(panel: Panel, penalty: float, effect: float, level: float = 0.95) -> I
     """
     scores = Scores(panel, penalty)
     spread = _spread(scores, effect, panel)
-    tried = {0.0: scores.p_value(0.0)}
-    ends = [_end(scores, effect, side * spread, 1.0 - level, tried) for side in (-1.0, 1.0)]
+    nothing = effect * (1.0 - 1.0 / inflation)
+    tried = {nothing: scores.p_value(nothing)}
+    low, high = (_end(scores, effect, side * spread, 1.0 - level, tried) for side in (-1.0, 1.0))
     tried[effect] = 1.0
     if effect < 0.0:
-        beyond = [p for value, p in tried.items() if value >= 0.0]
+        beyond = [p for value, p in tried.items() if value >= nothing]
     else:
-        beyond = [p for value, p in tried.items() if value <= 0.0]
-    return Inference(max(beyond), *ends)
+        beyond = [p for value, p in tried.items() if value <= nothing]
+    return Inference(
+        max(beyond), effect - inflation * (effect - low), effect + inflation * (high - effect)
+    )
 
 
 def _spread(scores: Scores, effect: float, panel: Panel) -> float:

@@ -13,7 +13,6 @@ from liftwerk.stats.synthetic_control.panel import Panel
 Floats: TypeAlias = NDArray[np.float64]
 
 WINDOWS = 6
-FEWEST_DONORS = 4
 SEEN = 1.25
 """Spread, beside what the test assumes, from which on it is believed to be there: in worlds without
 drift the mean over donors and windows is rarely larger (`soak/geo.py`)."""
@@ -51,7 +50,7 @@ def unrest(panel: Panel) -> float:
     ratios = []
     for window in range(WINDOWS):
         before = panel.before - window * panel.during
-        if before < max(panel.during, 2 * FEWEST_DONORS):
+        if window > 0 and before < 2 * panel.during:
             break
         ratios.append(in_space(panel.donors[: before + panel.during], before))
     return float(np.mean(ratios))
@@ -84,6 +83,8 @@ def in_space(donors: Floats, before: int) -> Floats:
 def inflation(unrest: float) -> float:
     """Say how much wider intervals have to be where markets drift apart.
 
+    Not the root of it: the same drift has raised what the spread is compared with.
+
     Parameters
     ----------
     unrest : float
@@ -96,9 +97,9 @@ def inflation(unrest: float) -> float:
 
     Examples
     --------
-    >>> inflation(0.9), inflation(1.21), inflation(1.44)
-    (1.0, 1.0, 1.2)
+    >>> inflation(0.9), inflation(1.2), inflation(1.4)
+    (1.0, 1.0, 1.4)
     """
     if unrest <= SEEN:
         return 1.0
-    return float(np.sqrt(unrest))
+    return unrest
