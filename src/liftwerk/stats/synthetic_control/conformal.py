@@ -70,6 +70,8 @@ class Scores:
         during[panel.before :] = 1.0
         self._outcome = (panel.mean - panel.mean.mean()) / self._scale
         self._during = during - during.mean()
+        own = during * panel.mean / self._scale
+        self._own = own - own.mean()
         self._kept = panel.periods - panel.during
         self._ridge: Floats | None = None
         if np.isfinite(penalty):
@@ -88,7 +90,27 @@ class Scores:
         (periods,) float array
             Of the cyclic blocks by their first period, in absolute value.
         """
-        target = self._outcome - (effect / self._scale) * self._during
+        return self._score(self._outcome - (effect / self._scale) * self._during)
+
+    def lifted(self, lift: float, effect: float = 0.0) -> Floats:
+        """Score every block as if the test had added a part of each of its outcomes.
+
+        Parameters
+        ----------
+        lift : float
+            What is added to each period of the test, as a part of its outcome.
+        effect : float
+            Tested as in `at`.
+
+        Returns
+        -------
+        (periods,) float array
+        """
+        target = self._outcome + lift * self._own - (effect / self._scale) * self._during
+        return self._score(target)
+
+    def _score(self, target: Floats) -> Floats:
+        """Score every block of a target that has mean 0."""
         used = np.flatnonzero(self._simplex.weights(target) > IN_USE)
         first, others = used[0], used[1:]
         # Weights that sum to one: the first donor's is 1 less the others'.
@@ -117,7 +139,20 @@ class Scores:
         float
             At least one over the number of periods.
         """
-        scores = self.at(effect)
+        return self.share(self.at(effect))
+
+    def share(self, scores: Floats) -> float:
+        """Give the share of the scores that are at least as large as the test's.
+
+        Parameters
+        ----------
+        scores : (periods,) float array
+            From `at` or `lifted`.
+
+        Returns
+        -------
+        float
+        """
         return float((scores >= scores[self._before] * (1.0 - SAME)).mean())
 
     def _inside(self, values: Floats) -> Floats:
