@@ -1,7 +1,7 @@
 """Geo tests: some markets get an action, the others say what would have been.
 
-`plan` finds markets and a length that can show an effect, by placebo tests over history; `read`
-reads a finished test without its design file. Outcomes come as `Markets`, from an Arrow table
+`plan.plan` finds markets and a length that can show an effect, by placebo tests over history;
+`read.read` reads a finished test without its design file. Outcomes come as `Markets`, from an Arrow table
 (``geo``, ``day``, ``value``) or a file. The statistics are `stats.synthetic_control`'s.
 """
 
@@ -14,11 +14,9 @@ _WHERE = {
     "GeoReading": "liftwerk.experiments.geo.results",
     "Markets": "liftwerk.experiments.geo.markets",
     "from_table": "liftwerk.experiments.geo.markets",
-    "plan": "liftwerk.experiments.geo.plan",
-    "read": "liftwerk.experiments.geo.read",
     "read_file": "liftwerk.experiments.geo.file",
 }
 
-__all__ = ["GeoPlan", "GeoReading", "Markets", "from_table", "plan", "read", "read_file"]
+__all__ = ["GeoPlan", "GeoReading", "Markets", "from_table", "read_file"]
 
 __getattr__ = attach(__name__, _WHERE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from liftwerk.errors import ProjectError
+from liftwerk.experiments.definition import ExperimentDefinition
 
 ONE = "treated"
 """Name of the only cell."""
@@ -52,6 +53,22 @@ def parse(treated: str | None, cells: Sequence[str]) -> dict[str, tuple[str, ...
         found[name.strip()] = _names(markets)
     check(found, "the command line")
     return found
+
+
+def of_arms(experiment: ExperimentDefinition) -> dict[str, tuple[str, ...]]:
+    """Take the cells of a declared geo experiment: all arms but control.
+
+    Parameters
+    ----------
+    experiment : ExperimentDefinition
+        With ``design = "geo"``.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Control has all markets that no other arm names.
+    """
+    return {name: arm.geos for name, arm in experiment.arms.items() if name != experiment.control}
 
 
 def check(cells: Mapping[str, Sequence[str]], where: str) -> None:

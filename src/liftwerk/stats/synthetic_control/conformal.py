@@ -17,6 +17,9 @@ Floats: TypeAlias = NDArray[np.float64]
 STEPS = np.array([0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 9.0, 14.0, 25.0, 50.0])
 """Effects that are tried on either side of the estimate, in spreads of a mean over the test."""
 
+ENOUGH = 3
+"""Rejected effects in a row after which none further out is tried."""
+
 HALVINGS = 9
 IN_USE = 1e-9
 """Weights below this take no part."""
@@ -120,12 +123,12 @@ class Scores:
         products = self._outside(columns[:, :, None] * columns[:, None, :])
         products += SAME * np.eye(columns.shape[1])
         goals = self._outside(columns * rest[:, None])
-        solved = np.linalg.solve(products, goals[:, :, None])[:, :, 0]
+        solved: Floats = np.linalg.solve(products, goals[:, :, None])[:, :, 0].astype(np.float64)
         means = self._inside(columns) / self._length
         errors = self._inside(rest) / self._length - (means * solved).sum(axis=1)
         if self._ridge is not None:
             errors -= self._augmentation(rest, shape, solved[:, 1:])
-        return np.abs(errors) * self._scale
+        return np.asarray(np.abs(errors) * self._scale, dtype=np.float64)
 
     def p_value(self, effect: float) -> float:
         """Give the share of the blocks that look at least as odd as the test.
@@ -271,17 +274,21 @@ def _end(
     nodes = effect + spread * STEPS
     nodes = np.append(nodes, [value for value in tried if (value - effect) * spread > 0.0])
     nodes = nodes[np.argsort(np.abs(nodes - effect))]
-    for node in nodes:
-        if float(node) not in tried:
-            tried[float(node)] = scores.p_value(float(node))
-    held = [float(node) for node in nodes if tried[float(node)] > alpha]
-    inner = effect
-    if held:
-        inner = held[-1]
-    further = [float(node) for node in nodes if abs(node - effect) > abs(inner - effect)]
-    if not further:
+    inner = outer = effect
+    rejected = 0
+    for node in nodes.tolist():
+        if node not in tried:
+            tried[node] = scores.p_value(node)
+        if tried[node] > alpha:
+            inner, rejected = node, 0
+            continue
+        if rejected == 0:
+            outer = node
+        rejected += 1
+        if rejected == ENOUGH:
+            break
+    if rejected == 0:
         return float(np.copysign(np.inf, spread))
-    outer = further[0]
     for _ in range(HALVINGS):
         middle = 0.5 * (inner + outer)
         tried[middle] = scores.p_value(middle)
