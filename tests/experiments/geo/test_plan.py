@@ -72,7 +72,7 @@ def test_wishes_are_kept(history):
 
 
 def test_an_impossible_plan_is_refused_with_the_nearest(history):
-    with pytest.raises(Refused, match=r"no test of 14 days .* finds \+0.5%") as refused:
+    with pytest.raises(Refused, match=r"no test of 14 days .* finds \+2.0%") as refused:
         plan(history, replace(WISH, lift=0.02, draws=40), np.random.default_rng(0))
     nearest = refused.value.hint
     assert nearest.startswith("nearest: +")

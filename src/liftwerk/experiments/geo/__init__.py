@@ -1,8 +1,8 @@
 """Geo tests: some markets get an action, the others say what would have been.
 
 `plan.plan` finds markets and a length that can show an effect, by placebo tests over history;
-`read.read` reads a finished test without its design file. Outcomes come as `Markets`, from an Arrow table
-(``geo``, ``day``, ``value``) or a file. The statistics are `stats.synthetic_control`'s.
+`read.read` reads a finished test without its design file. Outcomes come as `Markets`, from an Arrow
+table (``geo``, ``day``, ``value``) or a file. The statistics are `stats.synthetic_control`'s.
 """
 
 from __future__ import annotations

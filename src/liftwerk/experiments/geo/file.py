@@ -47,6 +47,10 @@ def read_file(path: Path, named: Mapping[str, str | None]) -> Markets:
         if column is not None:
             found[role] = column
     columns = {role: table[column] for role, column in found.items()}
+    if pa.types.is_binary(columns[rows.GEO].type):
+        # Arrow takes text that is not UTF-8 for bytes.
+        what = f"column {found[rows.GEO]!r} is not text in UTF-8"
+        raise InputError(what, str(path), "write the file in UTF-8")
     columns[rows.DAY] = _days(columns[rows.DAY], found[rows.DAY], str(path))
     for role in (rows.VALUE, rows.SPEND):
         if role in columns:
@@ -55,15 +59,17 @@ def read_file(path: Path, named: Mapping[str, str | None]) -> Markets:
 
 
 def _table(path: Path) -> pa.Table:
+    if path.is_dir():
+        raise InputError("this is a folder", str(path), "name a file")
     try:
         if path.suffix == ".parquet":
             return parquet.read_table(path)
         return csv.read_csv(path)
     except FileNotFoundError:
         raise InputError("there is no such file", str(path), "check the path") from None
-    except (IsADirectoryError, PermissionError) as error:
-        hint = "name a file that can be read"
-        raise EnvironmentFault(str(error.strerror).lower(), str(path), hint) from None
+    except PermissionError:
+        hint = "give yourself the right to read it"
+        raise EnvironmentFault("permission denied", str(path), hint) from None
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
         what = " ".join(str(error).split()).partition(". ")[0]
         raise InputError(what, str(path), "write it as CSV in UTF-8, or as Parquet") from None

@@ -209,7 +209,7 @@ def _check(
 
 def _step_words(days: Days) -> str:
     """Say at what distance the rows come."""
-    step = int(np.diff(days).astype(np.int64).min(initial=1))
-    if step == 1:
+    steps = np.diff(days).astype(np.int64)
+    if not steps.size or steps.min() == 1:
         return "daily"
-    return f"every {step} days"
+    return f"every {steps.min()} days"
