@@ -30,7 +30,8 @@ from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.state import has_same_rows
 from liftwerk.features.join import check_currency, exact_states
 from liftwerk.identity.definition import IDENTITY
-from liftwerk.metrics.compile import Counted, Plan
+from liftwerk.metrics.changed import KEYS, fingerprint, last_word, latest_time, what_changed
+from liftwerk.metrics.compile import Counted
 from liftwerk.metrics.kept import Cohorts, Folder, Kept, written
 from liftwerk.metrics.read import opened, plans_of
 from liftwerk.metrics.reckon import (
@@ -55,7 +56,6 @@ SLICE = 2_000_000
 """Units that are counted at one time, so that memory does not grow with them."""
 
 DAY = 86_400_000_000
-_KEYS = ("unit", "customer", "time", "arm")
 _STATE = pa.decimal128(38, 0)
 
 
@@ -166,7 +166,8 @@ class _Following:
         if self.snapshot is not None:
             self.offset = self.snapshot.inbox_offset
         self.as_of = AsOf(offset=self.offset)
-        self.spine = resolved(project, stores, spine.select(list(_KEYS)), self.as_of)
+        self.spine = resolved(project, stores, spine.select(list(KEYS)), self.as_of)
+        self.fingerprint = self._fingerprint()
         said = {one: plain_value(metric) for one, metric in counted.items()}
         sums = {column: (total.terms, total.constant) for column, total in columns.items()}
         sections = project.section_hash(EVENTS, ENTITIES, IDENTIFIERS, IDENTITY, PURPOSES)
@@ -176,12 +177,11 @@ class _Following:
 
     def step(self) -> Followed:
         kept = self.folder.read()
-        fingerprint = self._fingerprint()
         if kept is None or not self._goes_on(kept):
-            return self._anew(fingerprint)
-        if kept.offset == self.offset and kept.spine == fingerprint:
+            return self._anew()
+        if kept.offset == self.offset and kept.spine == self.fingerprint:
             return self._followed(kept.sums, 0)
-        return self._continued(kept, fingerprint)
+        return self._continued(kept)
 
     def _goes_on(self, kept: Kept) -> bool:
         """Say whether what is kept holds as far as it goes."""
@@ -194,20 +194,20 @@ class _Following:
             return False
         return kept.entities == self._entities(kept.latest)
 
-    def _anew(self, fingerprint: str) -> Followed:
+    def _anew(self) -> Followed:
         cohorts: dict[tuple[str, int], Sums] = {}
         files = []
         latest = 0
         with self._opened() as connection:
-            latest = _latest(connection, self.plans)
+            latest = latest_time(connection, self.plans)
             for start in range(0, max(self.spine.num_rows, 1), SLICE):
                 table = self._count(connection, self.spine.slice(start, SLICE))
                 _add(cohorts, self._sums(table))
                 files.append(self.folder.add(_with_gone(table, gone=False)))
-        self._commit(tuple(files), (), 0, cohorts, latest, fingerprint)
+        self._commit(tuple(files), (), 0, cohorts, latest)
         return self._followed(cohorts, self.spine.num_rows)
 
-    def _continued(self, kept: Kept, fingerprint: str) -> Followed:
+    def _continued(self, kept: Kept) -> Followed:
         cohorts = kept.sums
         changed = touched(
             self.project, self.stores, self.plans, self.purpose, kept.offset, self.as_of
@@ -216,11 +216,11 @@ class _Following:
             local.register("_spine", self.spine)
             local.register(TOUCHED, changed)
             local.execute(f"CREATE VIEW _kept AS {self.folder.sql(kept)}")
-            old, entered = _what_changed(local, kept.spine == fingerprint)
+            old, entered = what_changed(local, kept.spine == self.fingerprint)
             stays = old.filter(pc.field("is_kept"))
             added = stays.filter(~pc.field("restated")).select(self._columns)
-            again = stays.filter(pc.field("restated")).select(list(_KEYS))
-            again = pa.concat_tables([again, entered.select(list(_KEYS))])
+            again = stays.filter(pc.field("restated")).select(list(KEYS))
+            again = pa.concat_tables([again, entered.select(list(KEYS))])
             tables = [self._count_again(again), self._count_added(local, added, kept.offset)]
         new = pa.concat_tables(tables)
         _add(cohorts, self._sums(old.select(self._columns)), -1)
@@ -230,8 +230,8 @@ class _Following:
         rows = pa.concat_tables([_with_gone(new, gone=False), _with_gone(gone, gone=True)])
         later = kept.later
         if rows.num_rows:
-            later = (*later, self.folder.add(_last_word(rows)))
-        self._commit(kept.base, later, kept.changed + rows.num_rows, cohorts, latest, fingerprint)
+            later = (*later, self.folder.add(last_word(rows)))
+        self._commit(kept.base, later, kept.changed + rows.num_rows, cohorts, latest)
         return self._followed(cohorts, new.num_rows)
 
     def _opened(
@@ -251,7 +251,7 @@ class _Following:
 
     @property
     def _columns(self) -> list[str]:
-        return [*_KEYS, *(_state(name) for name in self.counted)]
+        return [*KEYS, *(_state(name) for name in self.counted)]
 
     def _count(self, connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
         """Count units: their keys, and an exact state of each metric."""
@@ -286,7 +286,7 @@ class _Following:
     ) -> pa.Table:
         """Add what is behind an offset to what was counted up to it."""
         with self._opened(after_offset=offset) as connection:
-            more = self._count(connection, rows.select(list(_KEYS)))
+            more = self._count(connection, rows.select(list(KEYS)))
         place = pa.array(np.arange(rows.num_rows))
         local.register("_before", rows.append_column("_row", place))
         local.register("_more", more.append_column("_row", place))
@@ -298,7 +298,7 @@ class _Following:
                 # Nothing stays nothing: it is written as no number at all.
                 sql = f"CASE WHEN {a} IS NULL THEN {b} ELSE {a} + coalesce({b}, 0) END"
             merged.append(f"CAST({sql} AS DECIMAL(38, 0)) AS {quoted(_state(one.name))}")
-        keys = ", ".join(f"b.{name}" for name in _KEYS)
+        keys = ", ".join(f"b.{name}" for name in KEYS)
         return (
             local.sql(
                 f"SELECT {', '.join([keys, *merged])}"
@@ -337,7 +337,7 @@ class _Following:
             return {}
         with self._opened(after_offset=self.offset) as connection:
             return {
-                name: _hash(
+                name: fingerprint(
                     connection,
                     f"SELECT * EXCLUDE (valid_to, known_at) FROM {quoted(name)}"
                     f" WHERE epoch_us(valid_from) <= {until}",
@@ -348,11 +348,11 @@ class _Following:
     def _fingerprint(self) -> str:
         with connect() as local:
             local.register("_spine", self.spine)
-            return _hash(local, "SELECT unit, customer, time, arm FROM _spine")
+            return fingerprint(local, "SELECT unit, customer, time, arm FROM _spine")
 
     def _latest_behind(self, offset: int) -> int:
         with self._opened(after_offset=offset) as connection:
-            return _latest(connection, self.plans)
+            return latest_time(connection, self.plans)
 
     def _commit(
         self,
@@ -361,7 +361,6 @@ class _Following:
         changed: int,
         cohorts: Cohorts,
         latest: int,
-        fingerprint: str,
     ) -> None:
         snapshot = ""
         if self.snapshot is not None:
@@ -373,7 +372,7 @@ class _Following:
                 offset=self.offset,
                 latest=latest,
                 entities=self._entities(latest),
-                spine=fingerprint,
+                spine=self.fingerprint,
                 units=self.spine.num_rows,
                 base=base,
                 later=later,
@@ -387,30 +386,6 @@ class _Following:
         return Followed(tuple(self.how), self.units, whole, self.offset, counted)
 
 
-def _what_changed(
-    local: duckdb.DuckDBPyConnection, is_same_spine: bool
-) -> tuple[pa.Table, pa.Table]:
-    """Return the kept units that are not what they were, and those that entered.
-
-    The first have ``restated``, and ``is_kept``: whether they are still assigned so.
-    """
-    if is_same_spine:
-        old = f"SELECT k.*, t.restated, TRUE AS is_kept FROM _kept AS k JOIN {TOUCHED} AS t USING"
-        return (
-            local.sql(f"{old} (customer)").to_arrow_table(),
-            local.sql("SELECT * FROM _spine LIMIT 0").to_arrow_table(),
-        )
-    keys = ", ".join(_KEYS)
-    entered = local.sql(f"SELECT s.* FROM _spine AS s ANTI JOIN _kept AS k USING ({keys})")
-    old = local.sql(
-        f"SELECT k.*, coalesce(t.restated, FALSE) AS restated, s.unit IS NOT NULL AS is_kept"
-        f" FROM _kept AS k LEFT JOIN _spine AS s USING ({keys})"
-        f" LEFT JOIN {TOUCHED} AS t ON t.customer = k.customer"
-        " WHERE s.unit IS NULL OR t.customer IS NOT NULL"
-    )
-    return old.to_arrow_table(), entered.to_arrow_table()
-
-
 def _add(
     cohorts: dict[tuple[str, int], Sums], more: Mapping[tuple[str, int], Sums], times: int = 1
 ) -> None:
@@ -419,41 +394,8 @@ def _add(
         cohorts[key] = before.plus(sums, times)
 
 
-def _latest(connection: duckdb.DuckDBPyConnection, plans: Sequence[Plan]) -> int:
-    """Return the latest time of the events that plans count, in microseconds."""
-    events = dict.fromkeys(plan.event for plan in plans)
-    selects = (f"SELECT max(epoch_us(time)) AS latest FROM {quoted(name)}" for name in events)
-    ((found,),) = connection.execute(
-        f"SELECT coalesce(max(latest), 0) FROM ({' UNION ALL '.join(selects)})"
-    ).fetchall()
-    return int(found)
-
-
-def _hash(connection: duckdb.DuckDBPyConnection, select: str) -> str:
-    """Fingerprint rows, in whatever order they come."""
-    ((count, mixed, total),) = connection.execute(
-        f"SELECT count(*), coalesce(bit_xor(hash(r)), 0), coalesce(sum(hash(r)::HUGEINT), 0)"
-        f" FROM ({select}) AS r"
-    ).fetchall()
-    return f"{count}-{mixed}-{total}"
-
-
 def _with_gone(table: pa.Table, *, gone: bool) -> pa.Table:
     return table.append_column("gone", pa.repeat(gone, table.num_rows))
-
-
-def _last_word(rows: pa.Table) -> pa.Table:
-    """Leave one row of each unit: what it is, and else that it is gone."""
-    with connect() as local:
-        local.register("_rows", rows)
-        return (
-            local.sql(
-                "SELECT * FROM _rows QUALIFY"
-                " row_number() OVER (PARTITION BY unit, time ORDER BY gone) = 1"
-            )
-            .to_arrow_table()
-            .cast(rows.schema)
-        )
 
 
 def _state(name: str) -> str:
