@@ -117,7 +117,7 @@ class Trial:
             mood = ["good", "bad"][int(chance.integers(2))]
             self._tell(told, "rated", customer, came - timedelta(days=30), stars=3, mood=mood)
             for _ in range(chance.poisson(keen)):
-                before = came - timedelta(seconds=int(chance.integers(60, 60 * 86_400)))
+                before = came - timedelta(seconds=int(chance.integers(60, 20 * 86_400)))
                 self._order(told, customer, before, 20.0 * keen + chance.exponential(5.0))
             if not (warm and lot < self.lost):
                 arm = "warm" if warm else "control"

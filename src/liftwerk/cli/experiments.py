@@ -9,15 +9,17 @@ from cyclopts import App, Parameter
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
-from liftwerk.cli.reading import reading
+from liftwerk.cli.reading import reading, weeks
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 from liftwerk.server.experiment_tables import tables
 
 if TYPE_CHECKING:
     from liftwerk.experiments import reading as shapes
+    from liftwerk.project import holdout as kept
 else:
     shapes = LazyModule("liftwerk.experiments.reading")
+    kept = LazyModule("liftwerk.project.holdout")
 
 experiment = App(
     name="experiment",
@@ -164,6 +166,14 @@ def read(
     if found["verdict"]["advice"] == "do not trust":
         return 1
     return 0
+
+
+@experiment.command
+def holdout(*, common: Common = DEFAULTS) -> None:
+    """Show what the whole programme and each policy add, week by week, beside last click."""
+    with open_project(common) as project:
+        found = kept.document(project.experiments.holdout(), project.stores.ledger)
+    emit(common, found, lambda: weeks(found))
 
 
 @app.command(group="Measurement")

@@ -10,6 +10,7 @@ from rich.text import Text
 from liftwerk.cli import show
 from liftwerk.cli.app import out
 from liftwerk.server import format as fmt
+from liftwerk.server import words
 from liftwerk.server.experiment_tables import probability
 
 Json = Mapping[str, Any]
@@ -56,6 +57,45 @@ def reading(found: Json) -> None:
     show.table("Can it be trusted?", ["", "check", ""], rows)
     for note in found["notes"]:
         out.print(note, markup=False)
+
+
+def weeks(found: Json) -> None:
+    """Print what a holdout shows, the newest week first.
+
+    Parameters
+    ----------
+    found : mapping
+        From `liftwerk.project.holdout.document`.
+    """
+    currency = found["currency"]
+    out.print(found["age_words"], style="bold")
+    for subject in found["subjects"]:
+        out.print()
+        total = f"unknown, {fmt.because(subject['total'])}"
+        if not fmt.is_unknown(subject["total"]):
+            total = f"{_money(subject['total'], currency)} at every look together"
+        claims = fmt.money(subject["last_click"], currency, 0)
+        out.print(f"{subject['label']}: added so far {total}; last click claims {claims}")
+        rows = [
+            [
+                week["start"],
+                fmt.number(week["treated"]),
+                fmt.number(week["held_out"]),
+                show.verdict(words.verdict(week["increment"])),
+                _money(week["increment"], currency),
+                fmt.money(week["last_click"], currency, 0),
+            ]
+            for week in reversed(subject["weeks"])
+        ]
+        columns = ["week from", "treated#", "held out#", "", "added", "last click claims#"]
+        show.table(f"{found['metric']} of all treated together", columns, rows)
+
+
+def _money(figure: Json, currency: str) -> str:
+    if fmt.is_unknown(figure):
+        return fmt.because(figure)
+    amount = fmt.money(figure["value"], currency, 0, sign=True)
+    return f"{amount}, {fmt.span(figure['low'], figure['high'], currency, 0)}"
 
 
 def _how(found: Json) -> str:

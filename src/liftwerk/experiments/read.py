@@ -18,12 +18,12 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import Refused
 from liftwerk.experiments.checks import run_checks
 from liftwerk.experiments.checks.evidence import Evidence
-from liftwerk.experiments.compare import Arms, How, Question, compare, foresee
+from liftwerk.experiments.compare import How, Question, compare, foresee
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.experiments.looks import looks
 from liftwerk.experiments.reading import Comparison, Counted, Reading, Role
 from liftwerk.experiments.segments import segments
-from liftwerk.experiments.spine import Spine, assigned_units
+from liftwerk.experiments.spine import assigned_units
 from liftwerk.experiments.state import State, state_of
 from liftwerk.experiments.statements import statements
 from liftwerk.experiments.units import Units, first_day, matured_units, outcomes_of, whole_time
@@ -78,23 +78,13 @@ def read(
     Refused
         If its design is read otherwise.
     """
-    experiment = project.lookup(EXPERIMENTS, name)
-    if experiment.design not in READ_HERE:
-        what = f"a {experiment.design} gives no arms to units"
-        raise Refused(what, f"experiment {name}", f"liftwerk {experiment.design} read {name}")
-    as_of = AsOf(now, offset)
-    state = state_of(stores.ledger, name)
-    spine = assigned_units(project, stores, name, as_of=as_of)
-    units = matured_units(project, stores, experiment, spine, as_of=as_of, costs=costs or {})
-    questions = questions_of(project, experiment, units)
-    how = how_of(experiment, state, method)
+    found = gather(project, stores, name, AsOf(now, offset), costs or {}, method)
+    experiment, spine, units = found.experiment, found.spine, found.units
     arms = units.moments()
-    comparisons = foresee(compare(questions, arms, how), questions, arms, how)
-    evidence = Evidence(
-        project, stores, name, experiment, state, spine, units, questions, how, as_of
-    )
-    checks = run_checks(evidence)
-    counted = _counted(experiment, evidence, units)
+    comparisons = compare(found.questions, arms, found.how)
+    comparisons = foresee(comparisons, found.questions, arms, found.how)
+    checks = run_checks(found)
+    counted = _counted(found)
     return Reading(
         experiment=name,
         design=experiment.design,
@@ -102,20 +92,61 @@ def read(
         unit=experiment.unit,
         as_of=now,
         started=pc.min(spine.table.column("time")).as_py(),
-        method=how.method,
-        level=how.level,
-        effect=how.effect,
+        method=found.how.method,
+        level=found.how.level,
+        effect=found.how.effect,
         arms=counted,
         comparisons=comparisons,
-        exposed=_exposed(units, questions, how),
-        segments=segments(units, questions, how),
-        looks=looks(units, questions, how),
+        exposed=_exposed(found),
+        segments=segments(units, found.questions, found.how),
+        looks=looks(units, found.questions, found.how),
         checks=checks,
-        verdict=judge(counted, comparisons, checks, _asked(project, experiment, state, spine, how)),
+        verdict=judge(counted, comparisons, checks, _asked(found)),
         mixed=spine.mixed,
         testers=spine.testers,
         notes=units.notes,
         sql=statements(project, experiment),
+    )
+
+
+def gather(
+    project: Project,
+    stores: Stores,
+    name: str,
+    as_of: AsOf,
+    costs: Mapping[str, Decimal],
+    method: Literal["anytime", "fixed"] | None = None,
+) -> Evidence:
+    """Read the units of an experiment with all that is known of them.
+
+    Parameters
+    ----------
+    project, stores, name, costs, method : as for `read`
+    as_of : AsOf
+        Has a time.
+
+    Returns
+    -------
+    Evidence
+    """
+    experiment = project.lookup(EXPERIMENTS, name)
+    if experiment.design not in READ_HERE:
+        what = f"a {experiment.design} gives no arms to units"
+        raise Refused(what, f"experiment {name}", f"liftwerk {experiment.design} read {name}")
+    state = state_of(stores.ledger, name)
+    spine = assigned_units(project, stores, name, as_of=as_of)
+    units = matured_units(project, stores, experiment, spine, as_of=as_of, costs=costs)
+    return Evidence(
+        project=project,
+        stores=stores,
+        name=name,
+        experiment=experiment,
+        state=state,
+        spine=spine,
+        units=units,
+        questions=questions_of(project, experiment, units),
+        how=how_of(experiment, state, method),
+        as_of=as_of,
     )
 
 
@@ -183,36 +214,38 @@ def planned_units(state: State) -> int | None:
     return units
 
 
-def _counted(
-    experiment: ExperimentDefinition, evidence: Evidence, units: Units
-) -> tuple[Counted, ...]:
-    matured = np.bincount(units.arm, minlength=len(units.arms)).tolist()
+def _counted(found: Evidence) -> tuple[Counted, ...]:
+    matured = np.bincount(found.units.arm, minlength=len(found.units.arms)).tolist()
     return tuple(
         Counted(
             arm=arm,
-            label=evidence.label(arm),
+            label=found.label(arm),
             share=float(share),
-            units=evidence.counts[arm],
+            units=found.counts[arm],
             matured=matured[place],
-            exposed=evidence.exposures[arm],
+            exposed=found.exposures[arm],
         )
-        for place, (arm, share) in enumerate(experiment.shares.items())
+        for place, (arm, share) in enumerate(found.experiment.shares.items())
     )
 
 
-def _exposed(units: Units, questions: tuple[Question, ...], how: How) -> tuple[Comparison, ...]:
+def _exposed(found: Evidence) -> tuple[Comparison, ...]:
     """Compare only units that met their arm; nothing where that is all of them, or none."""
+    units = found.units
     if units.exposed.all() or not units.exposed.any():
         return ()
-    arms: Arms = units.moments(units.exposed)
-    return compare(questions, arms, how)
+    return compare(found.questions, units.moments(units.exposed), found.how)
 
 
-def _asked(
-    project: Project, experiment: ExperimentDefinition, state: State, spine: Spine, how: How
-) -> Asked:
-    first = first_day(spine, whole_time(project, experiment))
+def _asked(found: Evidence) -> Asked:
+    first = first_day(found.spine, whole_time(found.project, found.experiment))
     day = None
     if first is not None:
-        day = first.astimezone(project.timezone).date().isoformat()
-    return Asked(experiment.unit, how.effect, how.method == "fixed", planned_units(state), day)
+        day = first.astimezone(found.project.timezone).date().isoformat()
+    return Asked(
+        unit=found.experiment.unit,
+        effect=found.how.effect,
+        fixed=found.how.method == "fixed",
+        planned=planned_units(found.state),
+        first=day,
+    )

@@ -150,11 +150,15 @@ class Goal(Struct, frozen=True):
         Part of the customers kept on the control action from the first day.
     salt : str
         Decides who they are; never changes.
+    purpose : str
+        What customers and outcomes are read for to see what the programme adds; where nothing is
+        written, what the policies' models are read for.
     """
 
     metric: str
     holdout: Share = Share("0%")
     salt: str = ""
+    purpose: str = ""
 
 
 def _check_metrics(project: Project) -> Iterable[Problem]:

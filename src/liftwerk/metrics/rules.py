@@ -17,6 +17,7 @@ from liftwerk.metrics.formula import Sum, parse_formula
 from liftwerk.metrics.kinds import columns_of, earns_money, level_of, properties_of
 from liftwerk.metrics.value import parse_value, value_types
 from liftwerk.money import exponent
+from liftwerk.privacy.definition import PURPOSES
 
 WAYS = ("from", "formula", "incremental", "measured")
 """How a number may come about: a metric has one of these."""
@@ -86,6 +87,9 @@ def check_goal(project: Project) -> Iterable[Problem]:
     if goal.holdout.exact > 0 and not goal.salt:
         hint = f'add salt = "{project.name}-holdout-1" and never change it'
         yield project.problem(("goal", "salt"), hint, what="goal.salt is missing")
+    purposes = project.get(PURPOSES)
+    if goal.purpose and goal.purpose not in purposes:
+        yield project.unknown(("goal", "purpose"), goal.purpose, purposes)
 
 
 def _check_counting(project: Project, path: Path, metric: MetricDefinition) -> Iterable[Problem]:

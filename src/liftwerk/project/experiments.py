@@ -15,12 +15,14 @@ from liftwerk.errors import ProjectError, UnknownName, did_you_mean
 from liftwerk.experiments.changed import changed_keys, notice_changes
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.experiments.effects import history, latest
+from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.ramp import ramp
 from liftwerk.experiments.reading import Reading
 from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
+from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import read_experiment
 from liftwerk.store.stores import Stores
 
@@ -114,6 +116,10 @@ class Experiments:
         """
         told = (self._project, self._stores, self._clock, self._actor, name)
         return read_experiment(*told, "fixed" if fixed else None)
+
+    def holdout(self) -> Holdout:
+        """Read what the programme and each policy added; each week goes to the effect register."""
+        return keep_holdout(self._project, self._stores, self._clock, self._actor)
 
     def notice_changes(self) -> dict[str, tuple[str, ...]]:
         """Write into the logs how definitions of what runs were changed; says what differs."""

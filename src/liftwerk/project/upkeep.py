@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
+from liftwerk.errors import Refused
 from liftwerk.events.compact import compact
 from liftwerk.experiments.changed import notice_changes
 from liftwerk.experiments.ring import ring
 from liftwerk.features.retain import retain
 from liftwerk.project.compact import compacted
 from liftwerk.project.erase import erase_due
+from liftwerk.project.holdout import keep_holdout
 from liftwerk.store.stores import Stores
 
 
@@ -21,8 +24,8 @@ def upkeep(
 ) -> dict[str, Any]:
     """Sort what was collected into tables; take out who asked for it, and what is too old.
 
-    Each hour experiments that run are looked at: whether one was changed, or its arms have not as
-    many units as they should.
+    Each day the holdout's whole weeks go to the effect register. Each hour experiments that run are
+    looked at: whether one was changed, or its arms have not as many units as they should.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ def upkeep(
     customers = erase_due(project, stores, actor, clock)
     now, expired, rung = clock.now(), 0, 0
     if last is None or last.date() != now.date():
+        with suppress(Refused):  # of who holds nobody out
+            keep_holdout(project, stores, clock, actor)
         expired = sum(one.rows for one in retain(project, stores, clock))
     if last is None or (last.date(), last.hour) != (now.date(), now.hour):
         notice_changes(project, stores, clock, actor)

@@ -9,9 +9,12 @@ from liftwerk.clock import Clock
 from liftwerk.definitions import Project
 from liftwerk.errors import Refused
 from liftwerk.experiments.definition import EXPERIMENTS
+from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.reading import Reading, plain
 from liftwerk.metrics.definition import GOAL
 from liftwerk.project.experiments import Experiments
+from liftwerk.project.holdout import document as holdout_document
+from liftwerk.project.holdout import read_holdout
 from liftwerk.project.reading import document, rows
 from liftwerk.store.stores import Stores
 
@@ -34,6 +37,7 @@ class Measured:
         self._stores = stores
         self._clock = clock
         self._readings: dict[str, tuple[Key, Reading]] = {}
+        self._holdout: tuple[Key, Holdout] | None = None
 
     @property
     def _experiments(self) -> Experiments:
@@ -79,7 +83,12 @@ class Measured:
     def holdout(self) -> Json:
         """Return what the programme adds, or why that is not known."""
         goal = self._project.find(GOAL)
-        if goal is None or goal.holdout.exact == 0:
-            why = "Nobody is held out: add [goal] with holdout and salt to the project file."
-            return {"share": None, "why": why}
-        return {"share": goal.holdout.value, "why": "No whole week was read yet."}
+        key = self._key()
+        if self._holdout is None or self._holdout[0] != key:
+            try:
+                found = read_holdout(self._project, self._stores, self._clock)
+            except Refused as refused:
+                why = f"{refused.what[:1].upper()}{refused.what[1:]}: {refused.hint}."
+                return {"share": None if goal is None else goal.holdout.value, "why": why}
+            self._holdout = (key, found)
+        return holdout_document(self._holdout[1], self._stores.ledger)

@@ -6,8 +6,6 @@ the level allows, the method does not hold on this project's data.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from scipy.special import bdtrc
 
@@ -54,9 +52,19 @@ def check(evidence: Evidence) -> tuple[State, str]:
         elif not found:
             return "unknown", f"Of {question.metric} before the assignment: {one.reason}."
     alpha = 1.0 - evidence.how.level
-    false = sum(p <= alpha for p in found)
-    told = f"{share(false / len(found))} of {number(len(found))} reshuffled pasts"
-    if math.isclose(alpha, 0) or bdtrc(false - 1, len(found), alpha) >= RARE:
-        return "ok", f"{told} showed a difference of {question.metric}: {share(alpha)} may."
+    return judged(sum(p <= alpha for p in found), len(found), alpha, question.metric)
+
+
+def judged(false: int, shuffles: int, alpha: float, metric: str) -> tuple[State, str]:
+    """Say whether so many false differences are more than there may be.
+
+    Examples
+    --------
+    >>> judged(9, 200, 0.05, "margin")[0], judged(30, 200, 0.05, "margin")[0]
+    ('ok', 'alarm')
+    """
+    told = f"{share(false / shuffles)} of {number(shuffles)} reshuffled pasts"
+    if bdtrc(false - 1, shuffles, alpha) >= RARE:
+        return "ok", f"{told} showed a difference of {metric}: {share(alpha)} may."
     more = f"where {share(alpha)} may: intervals are too narrow on these data"
-    return "alarm", f"{told} showed a difference of {question.metric}, {more}."
+    return "alarm", f"{told} showed a difference of {metric}, {more}."
