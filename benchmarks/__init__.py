@@ -9,6 +9,7 @@ from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
     "collect": "benchmarks.collect",
+    "experiments": "benchmarks.experiments",
     "features": "benchmarks.features",
     "ope": "benchmarks.ope",
     "uplift": "benchmarks.uplift",

@@ -39,23 +39,26 @@ def giver(draw: Draw) -> Giver:
     """
     place = HASHES[draw.hash].one(draw)
     arms: tuple[str | None, ...] = (*draw.arms, None)  # the last is what OUT points at
-    is_kept: Callable[[str], bool] = _nobody
-    if draw.kept is not None:
-        is_kept = stands_below(draw.kept.salt, draw.kept.share)
-    by_identifier = draw.hash != "sha256"
+    if draw.hash == "sha256":
 
-    def give(unit: str, written: str) -> str | None:
+        def give(unit: str, written: str) -> str | None:
+            return arms[place(unit)]
+
+    else:
+
+        def give(unit: str, written: str) -> str | None:
+            return arms[place(written)]
+
+    if draw.kept is None:
+        return give
+    is_kept = stands_below(draw.kept.salt, draw.kept.share)
+
+    def give_others(unit: str, written: str) -> str | None:
         if is_kept(unit):
             return None
-        if by_identifier:
-            return arms[place(written)]
-        return arms[place(unit)]
+        return give(unit, written)
 
-    return give
-
-
-def _nobody(_: str) -> bool:
-    return False
+    return give_others
 
 
 def give_many(

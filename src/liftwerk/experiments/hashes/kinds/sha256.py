@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from liftwerk.events.engine import connect, text
-from liftwerk.experiments.draw import Draw, hexadecimal, threshold
+from liftwerk.experiments.draw import RANGE, Draw, hexadecimal, threshold
 
 T = TypeVar("T", bound=np.generic)
 
@@ -23,23 +23,24 @@ class Sha256:
 
     def one(self, draw: Draw) -> Callable[[str], int]:
         """Return a function of one unit's text."""
+        # Digests are compared as bytes, whose order is that of the numbers they begin with.
         digest_of = hashlib.sha256
-        number = int.from_bytes
-        low, high, ends = threshold(draw.low), threshold(draw.high), draw.ends
+        low, high = end_of(threshold(draw.low)), end_of(threshold(draw.high))
+        ends = [end_of(end) for end in draw.ends]
         salt = draw.salt.encode() + b"\0"
         entry = draw.entry.encode() + b"\0"
 
         def by_one_digest(unit: str) -> int:
             digest = digest_of(salt + unit.encode()).digest()
-            if not low <= number(digest[:8], "big") < high:
-                return -1
-            return bisect_right(ends, number(digest[8:16], "big"))
+            if low <= digest < high:
+                return bisect_right(ends, digest[8:])
+            return -1
 
         def by_two(unit: str) -> int:
             written = unit.encode()
-            if not low <= number(digest_of(entry + written).digest()[:8], "big") < high:
-                return -1
-            return bisect_right(ends, number(digest_of(salt + written).digest()[8:16], "big"))
+            if low <= digest_of(entry + written).digest() < high:
+                return bisect_right(ends, digest_of(salt + written).digest()[8:])
+            return -1
 
         if entry == salt:
             return by_one_digest
@@ -62,14 +63,27 @@ class Sha256:
 
 def stands_below(salt: str, share: Fraction) -> Callable[[str], bool]:
     """Return a function that says of one unit whether `held_out` holds it out."""
-    digest_of, number = hashlib.sha256, int.from_bytes
-    end = threshold(share)
+    digest_of = hashlib.sha256
+    end = end_of(threshold(share))
     prefix = salt.encode() + b"\0"
 
     def stands(unit: str) -> bool:
-        return number(digest_of(prefix + unit.encode()).digest()[:8], "big") < end
+        return digest_of(prefix + unit.encode()).digest() < end
 
     return stands
+
+
+def end_of(end: int) -> bytes:
+    """Write where positions end as the bytes of a digest that is the first behind it.
+
+    Examples
+    --------
+    >>> end_of(258).hex(), end_of(2**64) > bytes([255] * 32)
+    ('0000000000000102', True)
+    """
+    if end >= RANGE:
+        return bytes([255] * 33)
+    return end.to_bytes(8, "big")
 
 
 def stand_below(

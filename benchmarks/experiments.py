@@ -1,0 +1,37 @@
+"""Experiments: who gets which arm.
+
+    .venv/bin/python -m benchmarks experiments [--quick] [--part assign]
+
+- ``assign``: arms for many units at once, and for one in process.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import experiments_assign
+from liftwerk.errors import UnknownName, did_you_mean
+
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "assign": experiments_assign.run,
+}
+
+
+def run(quick: bool, part: str | None = None) -> dict[str, Any]:
+    """Measure every part, or one."""
+    if part is not None and part not in PARTS:
+        raise UnknownName(f"no part {part!r}", "experiments", did_you_mean(part, PARTS))
+    found: dict[str, Any] = {"figures": {}, "versions": {}, "bars": []}
+    for name, measure in PARTS.items():
+        if part in (None, name):
+            began = time.perf_counter()
+            one = measure(quick)
+            found["figures"][name] = one["figures"]
+            found["versions"] |= one.get("versions", {})
+            found["bars"] += one["bars"]
+            seconds = time.perf_counter() - began
+            print(f"{name}: {seconds:.0f} s: {one['bars']}", file=sys.stderr)
+    return found
