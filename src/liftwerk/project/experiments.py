@@ -12,8 +12,10 @@ from liftwerk.clock import Clock
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Share
 from liftwerk.errors import ProjectError, UnknownName, did_you_mean
+from liftwerk.experiments.board import running_draw
 from liftwerk.experiments.changed import changed_keys, notice_changes
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
+from liftwerk.experiments.draw import twin
 from liftwerk.experiments.effects import history, latest
 from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.ramp import ramp
@@ -22,6 +24,7 @@ from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
+from liftwerk.metrics.definition import GOAL
 from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import read_experiment
 from liftwerk.store.stores import Stores
@@ -77,7 +80,12 @@ class Experiments:
         conclusion = None
         if state.conclusions:
             conclusion = state.conclusions[-1]
-        return {**row, "plan": state.plan or None, "conclusion": conclusion, "log": log}
+        draw = None
+        if state.stage == "running" and state.definition.geo is None:
+            goal = self._project.find(GOAL)
+            draw = twin(running_draw(name, state, goal, self._clock.now()))
+        told = {"plan": state.plan or None, "conclusion": conclusion, "draw": draw}
+        return {**row, **told, "log": log}
 
     def start(self, name: str, share: str | None = None, unplanned: str = "") -> Json:
         """Start an experiment; one that is not registered as it is declared is registered first.
