@@ -28,6 +28,7 @@ from liftwerk.experiments.start import start
 from liftwerk.experiments.state import states
 from liftwerk.experiments.stop import stop
 from liftwerk.experiments.subject import NoTargetingKey, Subject
+from liftwerk.experiments.switchback import schedule
 from liftwerk.experiments.tell import told
 from liftwerk.store.stores import Stores
 from tests.events import shop as shops
@@ -214,17 +215,22 @@ def test_a_session_is_told_by_its_id_alone(stores: Stores, clock: FixedClock) ->
 
 
 def test_in_a_switchback_all_get_the_arm_of_the_hour(stores: Stores, clock: FixedClock) -> None:
-    definitions = project("10%", greeting={"design": "switchback", "switchback": {"block": "1h"}})
+    turns = {"block": "4h"}
+    definitions = project("10%", greeting={"design": "switchback", "switchback": turns})
     runs = begun(definitions, stores, clock)
+    zone = definitions.timezone
     arms = []
-    for hour in range(40):
-        answer = ask(definitions, runs, later=f"{hour}h")
-        same = ask(definitions, runs, later=f"{hour}h", targetingKey="email:ada@example.com")
+    for hours in range(0, 160, 4):
+        answer = ask(definitions, runs, later=f"{hours}h")
+        same = ask(definitions, runs, later=f"{hours}h", targetingKey="email:ada@example.com")
         assert same == answer
         assert answer.unit is not None
-        assert answer.unit.text == slot(Duration("1h"), NOW + timedelta(hours=hour))
+        at = NOW + timedelta(hours=hours)
+        assert answer.unit.text == slot(Duration("4h"), at, zone)
         arms.append(answer.variant)
-    assert min(arms.count("warm"), arms.count("control")) >= 10
+    greeting = definitions.get(EXPERIMENTS)["greeting"]
+    planned = schedule("greeting", greeting, NOW, NOW + timedelta(hours=160), zone)
+    assert planned.column("arm").to_pylist()[: len(arms)] == arms
     held = next(n for n in NAMES if held_out("hold", Fraction(1, 10), leaf_key("email", n).hex()))
     assert ask(definitions, runs, targetingKey=f"email:{held}").experiment is None
 

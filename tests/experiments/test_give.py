@@ -242,9 +242,9 @@ def test_the_twin_in_javascript_gives_the_same_arms() -> None:
 
 def test_a_stretch_of_time_is_a_unit_by_its_beginning() -> None:
     at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-    assert slot(Duration("4h"), at) == "2026-03-01T08:00:00Z"
-    assert slot(Duration("4h"), at + timedelta(hours=2, minutes=29)) == "2026-03-01T08:00:00Z"
-    assert slot(Duration("4h"), at + timedelta(hours=2, minutes=30)) == "2026-03-01T12:00:00Z"
+    assert slot(Duration("4h"), at, UTC) == "2026-03-01T08:00:00Z"
+    assert slot(Duration("4h"), at + timedelta(hours=2, minutes=29), UTC) == "2026-03-01T08:00:00Z"
+    assert slot(Duration("4h"), at + timedelta(hours=2, minutes=30), UTC) == "2026-03-01T12:00:00Z"
 
 
 def texts(many: int) -> list[str]:

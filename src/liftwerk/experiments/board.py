@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from liftwerk.definitions.project import Project
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
@@ -35,6 +35,8 @@ class Running:
         Leaf key -> the arm that this one is to see.
     needs_consent : bool
         Whether nobody may enter who did not agree to its purpose.
+    zone : tzinfo
+        The project's time zone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Running:
     actions: dict[str, str]
     testers: Mapping[bytes | None, str]
     needs_consent: bool
+    zone: tzinfo
     _drawn: tuple[int, Draw, Giver] | None = field(default=None, repr=False)
 
     @property
@@ -150,6 +153,8 @@ def _running(project: Project, name: str, state: State, control: str) -> Running
     if declared is not None:  # who tests is no part of what was registered
         testers = {leaf_of(project, one): arm for one, arm in declared.testers.items()}
     purpose = project.get(PURPOSES).get(definition.purpose)
+    # What nothing is known of is not taken for granted.
+    needs_consent = purpose is None or purpose.basis == "consent"
     return Running(
         name,
         definition,
@@ -157,7 +162,8 @@ def _running(project: Project, name: str, state: State, control: str) -> Running
         project.find(GOAL),
         actions,
         testers,
-        needs_consent=purpose is None or purpose.basis == "consent",
+        needs_consent,
+        project.timezone,
     )
 
 

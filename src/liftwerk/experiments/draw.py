@@ -187,14 +187,14 @@ def period(length: Duration, at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=length.microseconds)
 
 
-def slot(length: Duration, at: datetime, zone: tzinfo = UTC) -> str:
+def slot(length: Duration, at: datetime, zone: tzinfo) -> str:
     """Name the stretch of time in which a moment lies, by its beginning: a unit as any other.
 
     Stretches are laid out on the clocks of a zone (`liftwerk.experiments.switchback.blocks`).
 
     Examples
     --------
-    >>> slot(Duration("4h"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC))
+    >>> slot(Duration("4h"), datetime(2026, 3, 1, 9, 30, tzinfo=UTC), UTC)
     '2026-03-01T08:00:00Z'
     """
     return block_at(length, at, zone).unit

@@ -153,7 +153,7 @@ def _unit(running: Running, subject: Subject, now: datetime) -> Unit:
     """Find who or what is to get an arm."""
     definition = running.definition
     if definition.switchback is not None:
-        begins = slot(definition.switchback.block, now)
+        begins = slot(definition.switchback.block, now, running.zone)
         return Unit(begins, begins)
     if definition.geo is not None:
         region = subject.text(definition.geo)
