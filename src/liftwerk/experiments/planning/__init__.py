@@ -1,0 +1,1 @@
+"""Plan an experiment before it starts: one planner for every design."""
