@@ -13,7 +13,7 @@ from liftwerk.stats.difference import METHODS
 from liftwerk.stats.difference.methods.anytime import Anytime
 from liftwerk.stats.difference.methods.fixed import Fixed
 from liftwerk.stats.power import (
-    MOST_LOOKS,
+    LOOKS,
     Baseline,
     Looks,
     Split,
@@ -149,7 +149,7 @@ def test_days_are_looked_at_and_not_too_many() -> None:
     looks = Looks().at_days(np.array([0.0, 10.0, 20.0, 40.0]))
     assert looks.at == (0.25, 0.5, 1.0)
     many = Looks().at_days(np.arange(1.0, 400.0))
-    assert len(many.at) <= MOST_LOOKS
+    assert len(many.at) <= LOOKS
     assert many.at[-1] == 1.0
     days = [Looks().at_days(np.arange(1.0, last)) for last in (30, 60, 400)]
     drifts = [needed_drift(0.8, one) for one in days]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from liftwerk.cli import show
+from liftwerk.cli import progress, show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
 from liftwerk.cli.reading import reading, weeks
 from liftwerk.lazy import LazyModule
@@ -87,7 +87,7 @@ def start(
     unplanned: str = "",
     common: Common = DEFAULTS,
 ) -> None:
-    """Start an experiment that is registered as it is declared.
+    """Start an experiment; one that is not registered yet is planned and registered first.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def start(
     unplanned
         Why it is started without a plan; registers it so.
     """
-    with open_project(common) as project:
-        done = project.experiments.start(name, share, unplanned)
+    with open_project(common) as project, progress.steps() as tell:
+        done = project.experiments.start(name, share, unplanned, tell)
     emit(common, done, lambda: _facts(done))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
@@ -14,10 +15,18 @@ from liftwerk.definitions.typed import Share
 from liftwerk.errors import ProjectError, UnknownName, did_you_mean
 from liftwerk.experiments.board import running_draw
 from liftwerk.experiments.changed import changed_keys, notice_changes
-from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
+from liftwerk.experiments.definition import (
+    EXPERIMENTS,
+    GLOBAL_HOLDOUT,
+    ExperimentDefinition,
+)
 from liftwerk.experiments.draw import twin
 from liftwerk.experiments.effects import history, latest
 from liftwerk.experiments.holdout import Holdout
+from liftwerk.experiments.planning import plan_experiment
+from liftwerk.experiments.planning.ask import Asked, Tell, silent
+from liftwerk.experiments.planning.goal import goal_holdout, room_in
+from liftwerk.experiments.planning.plan import LONGEST, Plan, demand_feasible, plain
 from liftwerk.experiments.ramp import ramp
 from liftwerk.experiments.reading import Reading
 from liftwerk.experiments.register import UNPLANNED, register
@@ -26,8 +35,11 @@ from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
 from liftwerk.metrics.definition import GOAL
 from liftwerk.project.holdout import keep_holdout
-from liftwerk.project.reading import read_experiment
+from liftwerk.project.reading import arm_costs, read_experiment
 from liftwerk.store.stores import Stores
+
+SEED = 20260301
+"""Of simulations: the same question gets the same answer."""
 
 Json = dict[str, Any]
 Rows = list[Json]
@@ -87,8 +99,64 @@ class Experiments:
         told = {"plan": state.plan or None, "conclusion": conclusion, "draw": draw}
         return {**row, **told, "log": log}
 
-    def start(self, name: str, share: str | None = None, unplanned: str = "") -> Json:
-        """Start an experiment; one that is not registered as it is declared is registered first.
+    def plan(
+        self,
+        name: str | None = None,
+        *,
+        within: int = LONGEST,
+        effect: float | None = None,
+        simulate: bool = True,
+        tell: Tell = silent,
+    ) -> Plan:
+        """Plan an experiment by the project's history; nothing is kept of it.
+
+        Parameters
+        ----------
+        name : str, optional
+            A declared one; by default the holdout of ``[goal]``.
+        within : int
+            Days on which units may enter.
+        effect : float, optional
+            The smallest one to be seen, as a part of control's mean; by default what is declared.
+        simulate : bool
+            Whether power is simulated besides.
+        tell : callable
+            Called with a step's name and what it is doing.
+
+        Returns
+        -------
+        Plan
+            Also where it cannot work: with what would.
+        """
+        called = name or GLOBAL_HOLDOUT
+        if name is None:
+            experiment = goal_holdout(self._project)
+        else:
+            experiment = self._project.lookup(EXPERIMENTS, name)
+        least = effect or experiment.effect.value
+        asked = Asked(
+            called,
+            experiment,
+            self._clock.now(),
+            least,
+            np.random.default_rng(SEED),
+            within,
+            room_in(self._stores, experiment.layer, called),
+            arm_costs(self._project, experiment),
+            simulate,
+            tell,
+        )
+        return plan_experiment(self._project, self._stores, asked)
+
+    def register(self, name: str, planned: Plan) -> Json:
+        """Hold fast what is declared of an experiment, with its plan; refused if it cannot work."""
+        demand_feasible(planned)
+        return self._told(self._register(name, plain(planned)))
+
+    def start(
+        self, name: str, share: str | None = None, unplanned: str = "", tell: Tell = silent
+    ) -> Json:
+        """Start an experiment; one that is not registered as it is declared is planned first.
 
         Parameters
         ----------
@@ -97,11 +165,18 @@ class Experiments:
             The part of all units that may enter at first, such as ``"5%"``.
         unplanned : str
             Why it is started without a plan.
+        tell : callable
+            As for `plan`.
         """
         if unplanned:
             self._register(name, {UNPLANNED: unplanned})
+        elif self._state(name).stage == "declared":
+            self.register(name, self.plan(name, tell=tell))
+        asked = None
+        if share is not None:
+            asked = _share(share)
         told = (self._project, self._stores, self._clock, self._actor, name)
-        return self._told(start(*told, None if share is None else _share(share)))
+        return self._told(start(*told, asked))
 
     def ramp(self, name: str, share: str) -> Json:
         """Let a larger part of all units enter, such as ``"20%"``."""
@@ -178,13 +253,16 @@ class Experiments:
         if state.body:
             runs_as = state.definition
         assert runs_as is not None  # it is declared, or registered
+        description = ""
+        if declared is not None:
+            description = declared.description
         changed: tuple[str, ...] = ()
         if state.body and state.stage != "stopped":
             changed = changed_keys(self._project, state)
         return {
             "experiment": state.name,
             "design": runs_as.design,
-            "description": "" if declared is None else declared.description,
+            "description": description,
             "stage": state.stage,
             "arms": {arm: float(share) for arm, share in runs_as.shares.items()},
             "metrics": list(runs_as.metrics),

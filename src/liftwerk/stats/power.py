@@ -33,8 +33,7 @@ Kind: TypeAlias = Literal["mean", "proportion", "ratio"]
 LOOKS = 28
 """Looks that are counted on where nothing says how many there will be: four weeks of days."""
 
-MOST_LOOKS = 56
-"""Beyond this every so many looks are left out: power grows no more with their number."""
+ROUNDING = 1e-9
 
 NORMAL = 50_000.0
 """Degrees of freedom from which a t distribution is taken for a normal one."""
@@ -99,11 +98,15 @@ class Looks:
     at: tuple[float, ...] = tuple((look + 1) / LOOKS for look in range(LOOKS))
 
     def at_days(self, units: Floats) -> Looks:
-        """Look after every day, with so many units in after each; at most `MOST_LOOKS` of them."""
-        fractions = units[units > 0.0] / units[-1]
-        step = math.ceil(len(fractions) / MOST_LOOKS)
-        kept = fractions[::-1][::step][::-1]
-        return replace(self, at=tuple(float(one) for one in np.unique(kept.round(6))))
+        """Look after every day, with so many units in after each.
+
+        Of days that bring less than one in `LOOKS` parts of all units the last one counts: power
+        hardly grows with more looks, and the time it takes to work it out does.
+        """
+        fractions = units / units[-1]
+        marks = np.arange(1, LOOKS + 1) / LOOKS
+        kept = np.unique(np.searchsorted(fractions, marks - ROUNDING))
+        return replace(self, at=tuple(float(one) for one in fractions[kept]))
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,11 @@ def detectable(
         return rough * sign
 
     def lacking(effect: float) -> float:
-        return power(baseline, sign * effect, units, split, chosen) - wanted
+        if chosen.method == "fixed":
+            return power(baseline, sign * effect, units, split, chosen) - wanted
+        # As likely seen as wanted: as many standard errors as that takes.
+        spread = sum(split.scaled_variances(baseline, sign * effect))
+        return effect * math.sqrt(units) - needed_drift(wanted, chosen) * math.sqrt(spread)
 
     high = min(4.0 * rough, most)
     while high < most and lacking(high) < 0.0:

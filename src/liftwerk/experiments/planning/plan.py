@@ -141,7 +141,7 @@ class Plan(Struct, frozen=True):
     matures : float
         Days after which the last one that enters has been seen whole.
     known_in : int or None
-        Weeks after which the answer is known.
+        Weeks after which the answer is known; None where it will not be.
     feasible : bool
     detectable : float or None
         The effect that is seen at the end.
@@ -222,6 +222,9 @@ def planned(
     changes: tuple[Change, ...] = ()
     if found is None:
         changes = nearest(question, intake, within, holdout)
+    known_in = None
+    if found is not None:
+        known_in = math.ceil((days + matures) / WEEK)
     units = math.ceil(min(units_by(question, intake, days), MOST_UNITS))
     marks = sorted({*range(WEEK, days, WEEK), days})
     points = tuple(_point(question, intake, day) for day in marks)
@@ -243,7 +246,7 @@ def planned(
         days=days,
         within=within,
         matures=matures,
-        known_in=math.ceil((days + matures) / WEEK),
+        known_in=known_in,
         feasible=found is not None,
         detectable=points[-1].detectable,
         curve=points,

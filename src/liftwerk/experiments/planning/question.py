@@ -69,7 +69,7 @@ class Question(Struct, frozen=True):
 def power_by(question: Question, intake: Intake, day: int) -> float:
     """Say how likely the effect is seen when units enter until the end of a day."""
     units = question.share * intake.by(day)
-    if units * min(question.split.control, question.split.treated) < 2.0:
+    if not _enough(question, units):
         return 0.0
     looks = question.looks_by(intake, day)
     return power(question.baseline, question.absolute, units, question.split, looks)
@@ -84,12 +84,12 @@ def units_by(question: Question, intake: Intake, day: int) -> float:
 
 def detectable_by(question: Question, intake: Intake, day: int) -> float:
     """Say which effect, as a part of the baseline, is just seen when units enter until a day."""
-    if question.baseline.value == 0.0:
-        return math.inf
+    units = question.share * intake.by(day)
     sign = 1
     if question.effect < 0.0:
         sign = -1
-    units = question.share * intake.by(day)
+    if question.baseline.value == 0.0 or not _enough(question, units):
+        return math.inf * sign
     looks = question.looks_by(intake, day)
     told = (question.baseline, units, question.wanted, question.split, looks, sign)
     return detectable(*told) / abs(question.baseline.value)
@@ -125,3 +125,8 @@ def with_arms(question: Question, kept: Mapping[str, float]) -> Question:
     many = max(len(question.arms) - 1, 1)
     family = max(question.family * (len(arms) - 1) // many, 1)
     return msgspec.structs.replace(question, arms=arms, family=family)
+
+
+def _enough(question: Question, units: float) -> bool:
+    """Say whether both arms have units that can differ."""
+    return units * min(question.split.control, question.split.treated) >= 2.0

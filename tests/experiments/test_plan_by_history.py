@@ -1,0 +1,206 @@
+"""Plans by a project's own history: held to figures counted by hand, and to simulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from liftwerk.clock import FixedClock
+from liftwerk.errors import ProjectError, Refused
+from liftwerk.experiments.definition import EXPERIMENTS
+from liftwerk.experiments.planning import PLANNERS
+from liftwerk.experiments.planning.history import WINDOW, History, history_of
+from liftwerk.experiments.planning.question import Question, power_by
+from liftwerk.experiments.planning.simulate import simulate
+from liftwerk.project.door import Project
+from tests.experiments.past import NOW, START, Past
+
+pytestmark = pytest.mark.slow
+
+EXPERIMENT: dict[str, Any] = {
+    "design": "ab",
+    "description": "Tea with each order",
+    "arms": {"control": {}, "tea": {}},
+    "metrics": ["revenue", "basket"],
+    "counter_metrics": {"ordered": "30%", "rated": "1%"},
+    "covariates": ["spent"],
+    "purpose": "measurement",
+    "effect": "40%",
+}
+EXPERIMENTS_TOLD: dict[str, Any] = {
+    "tea": EXPERIMENT,
+    "plain": {
+        **EXPERIMENT,
+        "covariates": [],
+        "salt": "plain",
+        "metrics": ["ordered"],
+        "counter_metrics": {},
+        "effect": "30%",
+    },
+    "small": {**EXPERIMENT, "effect": "1%", "salt": "small", "share": "50%"},
+    "never": {**EXPERIMENT, "metrics": ["rated"], "counter_metrics": {}, "salt": "never"},
+    "less": {**EXPERIMENT, "metrics": ["orders"], "counter_metrics": {}, "salt": "less"},
+}
+GOAL = {"metric": "revenue", "holdout": "10%", "salt": "shop-1"}
+
+PAST = Past()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    root = tmp_path_factory.mktemp("past")
+    definitions = PAST.project(root=root, experiments=EXPERIMENTS_TOLD, goal=GOAL)
+    with Project(definitions, FixedClock(NOW)) as project:
+        PAST.tell(definitions, project.stores)
+        yield project
+
+
+def history(shop: Project, name: str) -> History:
+    experiment = shop.definitions.get(EXPERIMENTS)[name]
+    told = (shop.definitions, shop.stores, experiment, name)
+    return history_of(*told, now=NOW, costs={})
+
+
+def test_who_would_have_entered_and_what_they_did_is_as_counted_by_hand(shop: Project) -> None:
+    found = history(shop, "tea")
+    since = (found.since - START).total_seconds()
+    assert found.since == NOW - timedelta(days=7) - WINDOW
+    assert found.days == WINDOW.days
+    first, ordered, revenue = PAST.units(since)
+    entered = first < since + found.days * 86_400
+    assert len(found.units) == entered.sum() > 500
+    days = np.bincount(((first[entered] - since) // 86_400).astype(int), minlength=found.days)
+    assert found.intake.by(found.days) == entered.sum()
+    assert np.array_equal(np.diff(found.intake.units[: found.days], prepend=0.0), days)
+    by_name = {one.metric: found.baseline(one) for one in found.questions}
+    assert by_name["ordered"].value == pytest.approx(ordered[entered].mean(), rel=1e-12)
+    assert by_name["revenue"].value == pytest.approx(revenue[entered].mean(), rel=1e-12)
+    assert by_name["revenue"].variance == pytest.approx(revenue[entered].var(ddof=1), rel=1e-9)
+    many = np.zeros(PAST.customers)
+    for customer, at, _ in PAST.orders:
+        many[customer] += first[customer] < at <= first[customer] + 7 * 86_400
+    basket = revenue[entered].sum() / many[entered].sum()
+    assert by_name["basket"].value == pytest.approx(basket, rel=1e-12)
+    each = (revenue[entered] - basket * many[entered]) / many[entered].mean()
+    assert by_name["basket"].variance == pytest.approx(each.var(ddof=1), rel=1e-9)
+
+
+def test_what_covariates_take_out_is_counted(shop: Project) -> None:
+    found = history(shop, "tea")
+    question = found.questions[0]
+    spent = found.units.values[question.columns[-1]]
+    revenue = found.units.values[question.columns[0]]
+    expected = np.corrcoef(spent, revenue)[0, 1] ** 2
+    baseline = found.baseline(question)
+    assert len(question.columns) == 2
+    assert baseline.reduction == pytest.approx(expected, rel=1e-6)
+    assert baseline.reduction > 0.02
+    plain = history(shop, "plain")
+    assert plain.baseline(plain.questions[0]).reduction == 0.0
+
+
+@pytest.mark.parametrize("method", ["anytime", "fixed"])
+@pytest.mark.parametrize("name", ["tea", "plain", "less"])
+def test_simulated_power_is_what_the_formula_promises(
+    shop: Project, name: str, method: Any
+) -> None:
+    found = history(shop, name)
+    read = found.questions[0]
+    arms = {"control": 0.6, "new": 0.4}
+    days, runs = 60, 150
+    asked = Question(found.baseline(read), 0.5, arms, method=method)
+    nothing, _, whole, _ = simulate(found, read, asked, days, np.random.default_rng(5), runs)
+    promised = power_by(asked, found.intake, days)
+    # The effect is multiplied on, which makes the treated vary more: a little less is seen.
+    assert whole.effect == 0.5
+    assert abs(whole.power - promised) < 0.12
+    assert nothing.power <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+    seen = [share for _, share in whole.by_day]
+    assert seen == sorted(seen)
+
+
+def test_a_plan_says_how_long_what_it_costs_and_what_else_it_tells(shop: Project) -> None:
+    plan = shop.experiments.plan("tea", simulate=False)
+    assert plan.feasible
+    assert (plan.metric, plan.kind, plan.unit, plan.comparisons) == ("revenue", "mean", "EUR", 2)
+    assert plan.entering >= plan.units
+    assert plan.days is not None
+    assert plan.known_in == math.ceil((plan.days + 7) / 7)
+    assert plan.matures == 7.0
+    assert plan.detectable is not None
+    assert plan.detectable <= 0.4
+    assert plan.cost is not None
+    assert plan.cost.amount == pytest.approx(0.4 * plan.baseline * 0.5 * plan.entering)
+    beside = {one.metric: one for one in plan.beside}
+    assert beside["ordered"].role == "counter"
+    assert beside["ordered"].margin == 0.3
+    assert beside["rated"].enough is None  # nobody ever rated
+    assert beside["basket"].detectable is not None
+    assert plan == shop.experiments.plan("tea", simulate=False)
+
+
+def test_covariates_shorten_a_plan(shop: Project) -> None:
+    plan = shop.experiments.plan("tea", simulate=False)
+    assert plan.reduction > 0.0
+    assert any("take" in note and "of the variance" in note for note in plan.notes)
+
+
+def test_an_impossible_one_is_not_registered(shop: Project) -> None:
+    plan = shop.experiments.plan("small", simulate=False)
+    assert not plan.feasible
+    with pytest.raises(Refused, match="an effect of 1% on revenue is out of reach.*nearest: "):
+        shop.experiments.register("small", plan)
+    with pytest.raises(Refused, match="out of reach"):
+        shop.experiments.start("small")
+    assert shop.experiments.show("small")["stage"] == "declared"
+
+
+def test_a_start_plans_and_registers_first(shop: Project) -> None:
+    done = shop.experiments.start("plain")
+    assert done["stage"] == "running"
+    shown = shop.experiments.show("plain")
+    assert [one["action"] for one in shown["log"]] == ["register", "start"]
+    assert shown["plan"]["units"] > 0
+    assert len(shown["plan"]["simulated"]) == 4
+
+
+def test_the_holdout_of_the_goal_is_planned_too(shop: Project) -> None:
+    plan = shop.experiments.plan(simulate=False)
+    assert (plan.design, plan.metric) == ("holdout", "revenue")
+    assert plan.arms == {"held out": 0.1, "everybody else": 0.9}
+    assert not plan.feasible  # 5% of what varies so
+    assert plan.detectable is not None
+    larger = shop.experiments.plan(effect=0.99, simulate=False)
+    assert larger.feasible
+
+
+def test_what_nothing_happens_in_is_no_metric_to_plan_by(shop: Project) -> None:
+    with pytest.raises(ProjectError, match=r"rated is the same for all .* units of the history"):
+        shop.experiments.plan("never")
+
+
+def test_without_history_there_is_no_baseline(tmp_path: Path) -> None:
+    definitions = PAST.project(root=tmp_path, experiments=EXPERIMENTS_TOLD, goal=GOAL)
+    with Project(definitions, FixedClock(NOW)) as project:
+        with pytest.raises(Refused, match=r"no baseline to plan by .*liftwerk experiment plan --b"):
+            project.experiments.plan("tea")
+        few = Past(customers=60)
+        few.tell(definitions, project.stores)
+        with pytest.raises(Refused, match=r"\(\d+ units\)"):
+            project.experiments.plan("tea")
+    early = NOW - timedelta(days=140)
+    with (
+        Project(definitions, FixedClock(early)) as project,
+        pytest.raises(Refused, match=r"2 days before the last 7 days"),
+    ):
+        project.experiments.plan("tea")
+
+
+def test_every_design_that_is_planned_here_has_its_line() -> None:
+    assert set(PLANNERS) >= {"ab", "holdout"}
