@@ -16,6 +16,7 @@ from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project, load
 from liftwerk.definitions.typed import Share
 from liftwerk.errors import ProjectError, Refused, UnknownName
+from liftwerk.experiments import log
 from liftwerk.experiments.changed import changed_keys, notice_changes
 from liftwerk.experiments.conclude import conclude
 from liftwerk.experiments.definition import EXPERIMENTS
@@ -315,6 +316,21 @@ def test_a_layer_has_room_once(shop: Shop, stores: Stores, clock: FixedClock) ->
         start(project, stores, clock, "jane", "late")
     stop(stores, clock, "jane", "voucher", "room is needed")
     assert start(project, stores, clock, "jane", "late").begins == 0
+
+
+def test_a_start_that_another_process_has_just_made_is_found(
+    shop: Shop, stores: Stores, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shop()
+    register(project, stores, clock, "jane", "voucher", PLAN)
+    seen = state_of(stores.ledger, "voucher")
+    first = start(project, stores, clock, "jane", "voucher")
+    stale = iter([seen])
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "state_of", lambda *told: next(stale, None) or state_of(*told))
+        assert start(project, stores, clock, "jane", "voucher") == first
+    assert next(stale, None) is None
+    assert actions(stores) == ["register", "start"]
 
 
 # ------------------------------------------------------------------------------------ conclusions

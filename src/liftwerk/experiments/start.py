@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -73,7 +73,9 @@ def start(
         ledger, experiment = stores.ledger, state.definition
 
         def place() -> dict[str, Any]:
-            return {"begins": str(_place(running(stores), experiment))}
+            # Not itself: where another process has just started it, that is told by its number.
+            others = [one for one in running(stores).values() if one.name != name]
+            return {"begins": str(_place(others, experiment))}
 
         told = (ledger, clock, actor, state, "start", state.version, said)
         return write(*told, within=place)
@@ -126,10 +128,10 @@ def percent(share: Fraction) -> str:
     return f"{float(100 * share):.4g}%"
 
 
-def _place(others: Mapping[str, State], experiment: ExperimentDefinition) -> Fraction:
+def _place(others: Iterable[State], experiment: ExperimentDefinition) -> Fraction:
     """Find where in its layer an experiment has room."""
     if experiment.layer is None:
         return EVERYTHING.low
-    beside = [one for one in others.values() if one.definition.layer == experiment.layer]
+    beside = [one for one in others if one.definition.layer == experiment.layer]
     reserved = [Range(one.begins, one.begins + one.definition.share.exact) for one in beside]
     return find_range(experiment.layer, experiment.share.exact, reserved).low

@@ -87,10 +87,22 @@ class History:
         """How many units entered on each day."""
         return Intake.of_days(np.bincount(self.day, minlength=self.days).astype(np.float64))
 
-    def baseline(self, question: Question) -> Baseline:
-        """Describe a metric without any effect: mean, variance, and what covariates take out."""
+    def baseline(self, question: Question, days: int | None = None) -> Baseline:
+        """Describe a metric without any effect: mean, variance, and what covariates take out.
+
+        Parameters
+        ----------
+        question : Question
+        days : int, optional
+            Only of units that entered on the first days. Who comes often enters early, so that
+            they are not like those who enter later.
+        """
+        kept = np.ones(len(self.units), dtype=np.bool_)
+        if days is not None:
+            kept = self.day < max(days, FEWEST_DAYS)
         own = list(question.columns[: outcomes(question.kind)])
-        rows = self.units.values[own]
+        values = self.units.values[:, kept]
+        rows = values[own]
         means = rows.mean(axis=1)
         if question.kind == "ratio":
             value = float(means[0] / means[1])
@@ -99,8 +111,8 @@ class History:
             value = float(means[0])
             one = rows[0]
         variance = float(one.var(ddof=1))
-        covariates = self.units.values[list(question.columns[len(own) :])]
-        reduction = _explained(one, covariates, self.units.stratum)
+        covariates = values[list(question.columns[len(own) :])]
+        reduction = _explained(one, covariates, self.units.stratum[kept])
         if question.kind == "proportion":
             return Baseline.proportion(value, reduction)
         if question.kind == "ratio":
@@ -229,6 +241,7 @@ def _explained(values: Floats, covariates: Floats, stratum: Ints) -> float:
     total = float(((values - values.mean()) ** 2).sum())
     if total <= 0.0:
         return 0.0
+    _, stratum = np.unique(stratum, return_inverse=True)
     sizes = np.bincount(stratum)
     rows = np.concatenate([values[None, :], covariates])
     centred = rows - np.array([np.bincount(stratum, row) / sizes for row in rows])[:, stratum]

@@ -15,7 +15,7 @@ from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.planning.ask import Asked
 from liftwerk.experiments.planning.history import History, history_of
 from liftwerk.experiments.planning.plan import Beside, Cost, Plan, finite, planned
-from liftwerk.experiments.planning.question import Question
+from liftwerk.experiments.planning.question import Question, days_needed
 from liftwerk.experiments.planning.simulate import RUNS, simulate
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.metrics.kinds import earns_money, goal_metric
@@ -23,6 +23,8 @@ from liftwerk.stats.power import Baseline, detectable, units_needed
 from liftwerk.store.stores import Stores
 
 DAY = timedelta(days=1)
+DOUBT = 0.1
+"""What simulations may fall short of the planned power before it is told."""
 
 
 def plan_units(project: Project, stores: Stores, asked: Asked) -> Plan:
@@ -55,6 +57,9 @@ def plan_units(project: Project, stores: Stores, asked: Asked) -> Plan:
         what = f"{first.metric} is the same for all {len(history.units):,} units of the history"
         raise ProjectError(what, where, "judge it by a metric that something happens in")
     question = _question(asked, first, baseline)
+    # Once more with those who enter on so many days.
+    days = days_needed(question, history.intake, asked.within) or asked.within
+    question = _question(asked, first, history.baseline(first, days))
     told = {
         "experiment": asked.name,
         "design": experiment.design,
@@ -71,16 +76,17 @@ def plan_units(project: Project, stores: Stores, asked: Asked) -> Plan:
         holdout=experiment.design == "holdout",
         told=told,
     )
-    days = plan.days or plan.within
+    lasts = plan.days or plan.within
     if asked.simulate:
         asked.tell("plan", f"{RUNS} experiments of the history, simulated")
         plan = msgspec.structs.replace(
-            plan, simulated=simulate(history, first, question, days, asked.rng)
+            plan, simulated=simulate(history, first, question, lasts, asked.rng)
         )
     return msgspec.structs.replace(
         plan,
-        cost=_cost(project, history, question, plan),
-        beside=tuple(_beside(history, question, plan, experiment)),
+        notes=(*plan.notes, *_doubts(plan)),
+        cost=_cost(project, history, question, plan, days),
+        beside=tuple(_beside(history, question, plan, experiment, days)),
     )
 
 
@@ -106,12 +112,12 @@ def _question(asked: Asked, read: Read, baseline: Baseline) -> Question:
 
 
 def _beside(
-    history: History, question: Question, plan: Plan, experiment: ExperimentDefinition
+    history: History, question: Question, plan: Plan, experiment: ExperimentDefinition, days: int
 ) -> Iterable[Beside]:
     """Say what the planned units tell of the other metrics."""
     units = float(plan.entering)
     for read in history.questions[1:]:
-        baseline = history.baseline(read)
+        baseline = history.baseline(read, days)
         family = question.family
         if read.role == "counter":
             family = len(experiment.counter_metrics) * (len(experiment.arms) - 1)
@@ -131,7 +137,9 @@ def _beside(
         yield Beside(read.metric, read.role, baseline.value, finite(abs(seen)), read.margin, enough)
 
 
-def _cost(project: Project, history: History, question: Question, plan: Plan) -> Cost | None:
+def _cost(
+    project: Project, history: History, question: Question, plan: Plan, days: int
+) -> Cost | None:
     """Say what control does not earn, in money, if the effect is as large as planned.
 
     Where the experiment is judged by another number, the goal is taken to move by the same part.
@@ -146,7 +154,7 @@ def _cost(project: Project, history: History, question: Question, plan: Plan) ->
     chosen = [one for one in money if one.metric == counted] or money
     if not chosen or plan.effect == 0.0:
         return None
-    value = history.baseline(chosen[0]).value
+    value = history.baseline(chosen[0], days).value
     amount = abs(plan.effect * value) * kept
     if not math.isfinite(amount):
         return None
@@ -155,6 +163,16 @@ def _cost(project: Project, history: History, question: Question, plan: Plan) ->
         f" {value:.4g} on average"
     )
     return Cost(amount, project.currency, words)
+
+
+def _doubts(plan: Plan) -> Iterable[str]:
+    """Say where simulation promises clearly less than the formula."""
+    for one in plan.simulated:
+        if plan.feasible and one.effect == plan.effect and one.power < plan.power - DOUBT:
+            yield (
+                f"Only {100 * one.power:.0f}% of the simulated experiments saw it: an effect that"
+                " is multiplied on makes values vary more than the formula takes for granted."
+            )
 
 
 def _notes(history: History, experiment: ExperimentDefinition, question: Question) -> Iterable[str]:
