@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -34,6 +35,7 @@ from liftwerk.store.stores import Stores
 from tests.events import shop as shops
 from tests.events.shop import NOW, granted
 
+BERLIN = ZoneInfo("Europe/Berlin")  # the zone of the shop
 CONTROLS = {"page": "nothing", "mail": "nothing"}
 NAMES = [f"customer-{number}@example.com" for number in range(400)]
 
@@ -233,6 +235,21 @@ def test_in_a_switchback_all_get_the_arm_of_the_hour(stores: Stores, clock: Fixe
     assert planned.column("arm").to_pylist()[: len(arms)] == arms
     held = next(n for n in NAMES if held_out("hold", Fraction(1, 10), leaf_key("email", n).hex()))
     assert ask(definitions, runs, targetingKey=f"email:{held}").experiment is None
+
+
+def test_a_switchback_turns_on_the_clocks_of_the_project(stores: Stores, clock: FixedClock) -> None:
+    """And a reading finds the arms that were given: Berlin's 4 o'clock begins no block in UTC."""
+    definitions = project("0%", greeting={"design": "switchback", "switchback": {"block": "4h"}})
+    runs = begun(definitions, stores, clock)
+    end = NOW + timedelta(days=40)
+    table = schedule("greeting", definitions.get(EXPERIMENTS)["greeting"], NOW, end, BERLIN)
+    given = {row["unit"]: row["arm"] for row in table.to_pylist()}
+    for hour in range(0, 40 * 24, 7):
+        answer = ask(definitions, runs, later=f"{hour}h")
+        assert answer.unit is not None
+        assert given[answer.unit.text] == answer.variant
+        begins = datetime.fromisoformat(answer.unit.text).astimezone(BERLIN)
+        assert begins.hour % 4 == 0
 
 
 def test_a_region_gets_the_arm_that_names_it(stores: Stores, clock: FixedClock) -> None:

@@ -156,9 +156,7 @@ def draw_of(
     if experiment.rotate is not None and at is not None:
         salt = f"{salt}#{period(experiment.rotate, at)}"
     kept = None
-    # The holdout keeps customers, no stretches of time.
-    slots = experiment.design == "switchback"
-    if goal is not None and goal.holdout.exact > 0 and not slots:
+    if goal is not None and goal.holdout.exact > 0:
         kept = Kept(goal.salt, goal.holdout.exact)
     shares = experiment.shares
     return Draw(

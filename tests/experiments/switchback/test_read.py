@@ -14,7 +14,6 @@ from liftwerk.experiments.definition import Arm, ExperimentDefinition, Switchbac
 from liftwerk.experiments.draw import draw_of, slot
 from liftwerk.experiments.give import giver
 from liftwerk.experiments.switchback import plan_switchback, read_switchback, schedule
-from liftwerk.metrics.definition import Goal
 from liftwerk.simulation import switching_shop
 from liftwerk.stats.estimate import Estimate, Unknown
 
@@ -59,8 +58,7 @@ def read(experiment, table, weeks):
 def test_a_schedule_gives_blocks_what_the_lot_gives_their_names():
     experiment = switchback()
     blocks = schedule("fee", experiment, START, START + timedelta(days=30), BERLIN)
-    goal = Goal("margin", Share("50%"), "some-salt")
-    give = giver(draw_of("fee", experiment, Fraction(1), goal=goal))
+    give = giver(draw_of("fee", experiment, Fraction(1)))
     for row in blocks.to_pylist():
         moment = row["begins"] + (row["ends"] - row["begins"]) / 2
         unit = slot(Duration("4h"), moment, BERLIN)
