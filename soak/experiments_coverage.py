@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.stats import coverage
+from tests.stats.adaptive import cells as bandit
 from tests.stats.coverage import Cell, World, play_many
+from tests.stats.switchback import cells as switchback
 
 KEPT = Path(__file__).parent / "experiments_coverage.json"
 PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "coverage-map.md"
-WORLDS: tuple[World, ...] = (*coverage.WORLDS,)
+WORLDS: tuple[World, ...] = (*coverage.WORLDS, *bandit.WORLDS, *switchback.WORLDS)
 """All worlds of the map."""
 INTRODUCTION = """# Where intervals were shown to cover
 
@@ -47,6 +49,8 @@ TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",
     "clusters": "Clusters are assigned: shops, teams, regions; read over 28 days",
     "holdout": "Holdout: the same customers, read 16 weeks",
+    "bandit": "A bandit's log: three arms, by its own probabilities",
+    "switchback": "Switchback: arms take turns in blocks of hours",
 }
 """Titles of the tables, in their order; a table without one has its own name."""
 

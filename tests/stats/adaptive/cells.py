@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from liftwerk.simulation import bandit_log
 from liftwerk.stats.adaptive import Log, anytime_difference, difference, value
 from liftwerk.stats.adaptive.contributions import row_scores
-from liftwerk.stats.estimate import Unknown
+from liftwerk.stats.estimate import Estimate, Unknown
+from tests.stats.coverage import Draw, Played, World
 
 ARMS = ("a", "b", "c")
 EYE = np.eye(bandit_log.ARMS)
 CONTROL = EYE[0]
 AT_A_TIME = 50
+LOOKS = 7
 Z = 1.959964
 
 
@@ -43,7 +46,9 @@ class Cell:
 
     def logs(self, seed: int, count: int) -> Iterator[Log]:
         """Draw logs one by one."""
-        rng = np.random.default_rng([seed, 80])
+        return self.drawn(np.random.default_rng([seed, 80]), count)
+
+    def drawn(self, rng: np.random.Generator, count: int) -> Iterator[Log]:
         for _ in range(0, count, AT_A_TIME):
             drawn = bandit_log.draw(
                 rng,
@@ -126,6 +131,12 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, dict[str, float | int |
     return {name: found.summary() for name, found in tallies.items()}
 
 
+def head(log: Log, n: int) -> Log:
+    """Give what was known after n rows."""
+    columns = (log.reward, log.action, log.probability, log.batch)
+    return Log(*(column[:n] for column in columns), ARMS, log.probabilities[:n])
+
+
 def peers(log: Log, arm: int) -> dict[str, tuple[float, float]]:
     """Estimate a difference as is usual, with standard errors: what does not hold here."""
     treated, control = log.reward[log.action == arm], log.reward[log.action == 0]
@@ -149,19 +160,12 @@ def read_daily(cell: Cell, seed: int, count: int, looks: int) -> dict[str, float
     for log in cell.logs(seed, count):
         wrong = {"anytime": False, "naive": False}
         for n in np.linspace(planned / looks, planned, looks).astype(int):
-            head = Log(
-                log.reward[:n],
-                log.action[:n],
-                log.probability[:n],
-                log.batch[:n],
-                ARMS,
-                log.probabilities[:n],
-            )
-            found = anytime_difference(head, EYE[2], CONTROL, planned=planned).estimate
+            so_far = head(log, n)
+            found = anytime_difference(so_far, EYE[2], CONTROL, planned=planned).estimate
             if isinstance(found, Unknown):
                 continue
             wrong["anytime"] |= not found.low <= effect <= found.high
-            estimate, error = peers(head, 2)["naive"]
+            estimate, error = peers(so_far, 2)["naive"]
             wrong["naive"] |= abs(estimate - effect) > Z * error
         if not isinstance(found, Unknown):
             answered += 1
@@ -173,3 +177,54 @@ def read_daily(cell: Cell, seed: int, count: int, looks: int) -> dict[str, float
         "width": float(np.median(widths)),
         **{f"{method}_held_at_all_looks": 1.0 - missed[method] / count for method in missed},
     }
+
+
+def play(cell: Cell, rng: np.random.Generator) -> Draw:
+    """Read one log once, and its difference at several looks."""
+    log = next(cell.drawn(rng, 1))
+    effect = float(cell.truth[2] - cell.truth[0])
+    looks = [
+        (anytime_difference(head(log, n), EYE[2], CONTROL, planned=log.n).estimate, effect)
+        for n in np.linspace(log.n / LOOKS, log.n, LOOKS).astype(int)
+    ]
+    found = {
+        "bandit, value of an arm": judge([(value(log, EYE[2]), float(cell.truth[2]))]),
+        "bandit, difference": judge([(difference(log, EYE[2], CONTROL).estimate, effect)]),
+        f"anytime, {LOOKS} looks": judge(looks),
+    }
+    if cell.contextual:
+        mean, error = peers(log, 2)["naive"]
+        half = Z * error
+        found["naive means"] = Played(True, abs(mean - effect) <= half, 2.0 * half)
+    return found
+
+
+def judge(answers: list[tuple[Estimate | Unknown, float]]) -> Played:
+    held, answered, width = True, False, float("nan")
+    for answer, truth in answers:
+        answered = isinstance(answer, Estimate)
+        if isinstance(answer, Estimate):
+            held &= answer.low <= truth <= answer.high
+            width = answer.high - answer.low
+    return Played(answered, held, width)
+
+
+def _worlds() -> Iterator[World]:
+    """The rows of the map: nothing works, and arms that harm or that depend on the segment."""
+    for cell in (
+        Cell("", "noise", "epsilon_greedy"),
+        Cell("", "click", "thompson", floor=0.3),
+        Cell("", "click", "thompson", contextual=True, floor=0.3),
+        Cell("", "noise", "thompson", floor=0.3, decay=0.5),
+    ):
+        other = "harm"
+        if cell.contextual:
+            other = "flips"
+        for world in ("nothing_works", other):
+            here = replace(cell, world=world)
+            effect = float(here.truth[2] / here.truth[0] - 1.0)
+            name = cell.name.removeprefix(", ")
+            yield World("bandit", name, effect, True, partial(play, here))
+
+
+WORLDS = tuple(_worlds())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from liftwerk.simulation import switching_shop
-from liftwerk.stats.estimate import Unknown
+from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.switchback import Periods, carry_over, effect, second_opinion
 from liftwerk.stats.switchback.periods import hourly_season
+from tests.stats.coverage import Draw, Played, World
 
 LOTS = 999
 Z = 1.959964
@@ -72,11 +75,9 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, float]:
                 continue
             held[name].append(answer.low <= cell.truth <= answer.high)
             widths[name].append(answer.high - answer.low)
-        treated, control = periods.value[periods.on], periods.value[~periods.on]
-        if min(treated.size, control.size) > 1:
-            half = Z * np.sqrt(treated.var() / treated.size + control.var() / control.size)
-            held["naive"].append(abs(treated.mean() - control.mean() - cell.truth) <= half)
-            widths["naive"].append(2.0 * half)
+        apart, half = naive(periods)
+        held["naive"].append(abs(apart - cell.truth) <= half)
+        widths["naive"].append(2.0 * half)
         remembered = carry_over(periods)
         if not isinstance(remembered, Unknown):
             lengths.append(remembered.length)
@@ -87,3 +88,41 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, float]:
         summary["carry_over_median"] = float(np.median(lengths))
         summary["carry_over_found"] = round(float(np.mean(np.array(lengths) > 0)), 4)
     return summary
+
+
+def naive(periods: Periods) -> tuple[float, float]:
+    """Compare all hours as if they were independent: the difference, and half its interval."""
+    treated, control = periods.value[periods.on], periods.value[~periods.on]
+    half = Z * np.sqrt(treated.var() / treated.size + control.var() / control.size)
+    return float(treated.mean() - control.mean()), float(half)
+
+
+def play(cell: Cell, rng: np.random.Generator) -> Draw:
+    """Read one experiment by its lot, and naively."""
+    periods = cell.draw(rng)
+    found = effect(periods, washout=cell.washout, share=cell.share, rng=rng, lots=LOTS).estimate
+    apart, half = naive(periods)
+    by_lot = Played(False, True, float("nan"))
+    if isinstance(found, Estimate):
+        held = found.low <= cell.truth <= found.high
+        by_lot = Played(True, held, found.high - found.low)
+    return {"lot": by_lot, "naive means": Played(True, abs(apart - cell.truth) <= half, 2.0 * half)}
+
+
+def _worlds() -> Iterator[World]:
+    for cell in (
+        Cell("", weeks=2, block=4, memory=0.6),
+        Cell("", weeks=4, block=4, memory=0.9, tail="heavy"),
+        Cell("", weeks=8, block=24, memory=0.6),
+        Cell("", weeks=4, block=4, carry_over=2, washout=2, memory=0.6),
+        Cell("", weeks=4, block=6, carry_over=4, washout=4, memory=0.6),
+        Cell("", weeks=4, block=6, memory=0.6, share=0.25),
+    ):
+        for kind in ("nothing", "better"):
+            here = replace(cell, effect=kind)
+            relative = here.truth / switching_shop.LEVEL
+            name = cell.name.removeprefix(", ")
+            yield World("switchback", name, relative, True, partial(play, here), draws=400)
+
+
+WORLDS = tuple(_worlds())
