@@ -71,14 +71,14 @@ class Scores:
         self._simplex = Simplex(self._donors)
         during = np.zeros(panel.periods)
         during[panel.before :] = 1.0
-        self._outcome = (panel.mean - panel.mean.mean()) / self._scale
-        self._during = during - during.mean()
         own = during * panel.mean / self._scale
-        self._own = own - own.mean()
+        series = np.column_stack([panel.mean / self._scale, own, during])
+        self._series = series - series.mean(axis=0)
         self._kept = panel.periods - panel.during
-        self._ridge: Floats | None = None
+        self._ridge: tuple[Floats, Floats] | None = None
         if np.isfinite(penalty):
-            self._ridge = self._leverage(penalty / self._scale**2)
+            levers = self._levers(penalty / self._scale**2)
+            self._ridge = levers @ self._donors, levers @ self._series
 
     def at(self, effect: float) -> Floats:
         """Score every block as if the test had this effect.
@@ -93,7 +93,7 @@ class Scores:
         (periods,) float array
             Of the cyclic blocks by their first period, in absolute value.
         """
-        return self._score(self._outcome - (effect / self._scale) * self._during)
+        return self.lifted(0.0, effect)
 
     def lifted(self, lift: float, effect: float = 0.0) -> Floats:
         """Score every block as if the test had added a part of each of its outcomes.
@@ -109,11 +109,8 @@ class Scores:
         -------
         (periods,) float array
         """
-        target = self._outcome + lift * self._own - (effect / self._scale) * self._during
-        return self._score(target)
-
-    def _score(self, target: Floats) -> Floats:
-        """Score every block of a target that has mean 0."""
+        mixture = np.array([1.0, lift, -effect / self._scale])
+        target = self._series @ mixture
         used = np.flatnonzero(self._simplex.weights(target) > IN_USE)
         first, others = used[0], used[1:]
         # Weights that sum to one: the first donor's is 1 less the others'.
@@ -127,7 +124,9 @@ class Scores:
         means = self._inside(columns) / self._length
         errors = self._inside(rest) / self._length - (means * solved).sum(axis=1)
         if self._ridge is not None:
-            errors -= self._augmentation(rest, shape, solved[:, 1:])
+            donors, series = self._ridge
+            errors -= series @ mixture - donors[:, first]
+            errors += ((donors[:, others] - donors[:, [first]]) * solved[:, 1:]).sum(axis=1)
         return np.asarray(np.abs(errors) * self._scale, dtype=np.float64)
 
     def p_value(self, effect: float) -> float:
@@ -168,28 +167,25 @@ class Scores:
         """Sum over the periods that are not in each block."""
         return np.asarray(values.sum(axis=0) - self._inside(values))
 
-    def _leverage(self, penalty: float) -> Floats:
-        """Say what a rest outside each block adds to the block's mean, by donor."""
+    def _levers(self, penalty: float) -> Floats:
+        """Say how ridge on the periods outside a block predicts the block's mean.
+
+        Returns
+        -------
+        (periods, periods) float array
+            A row a block: what a rest of 1 in each period adds; 0 for those inside.
+        """
         columns = centred(self._donors)
         means = self._outside(columns) / self._kept
         products = self._outside(columns[:, :, None] * columns[:, None, :])
         products -= self._kept * means[:, :, None] * means[:, None, :]
         products += penalty * self._kept * np.eye(columns.shape[1])
         apart = self._inside(columns) / self._length - means
-        self._columns = columns
-        self._means = means
-        return np.asarray(np.linalg.solve(products, apart[:, :, None])[:, :, 0])
-
-    def _augmentation(self, rest: Floats, shape: Floats, solved: Floats) -> Floats:
-        """Predict each block's mean rest from the donors, by ridge on the other periods."""
-        assert self._ridge is not None
-        answers = np.column_stack([rest, shape])
-        levers = self._ridge
-        # sum over kept t of lever . (column_t - mean) times each answer, for all blocks at once
-        crossed = self._outside(self._columns[:, :, None] * answers[:, None, :])
-        crossed -= self._means[:, :, None] * self._outside(answers)[:, None, :]
-        pushed = (levers[:, :, None] * crossed).sum(axis=1)
-        return np.asarray(pushed[:, 0] - (pushed[:, 1:] * solved).sum(axis=1))
+        solved = np.linalg.solve(products, apart[:, :, None])[:, :, 0]
+        levers = solved @ columns.T - (solved * means).sum(axis=1, keepdims=True)
+        periods = np.arange(columns.shape[0])
+        inside = (periods[None, :] - periods[:, None]) % periods.shape[0] < self._length
+        return np.asarray(np.where(inside, 0.0, levers), dtype=np.float64)
 
 
 @dataclass(frozen=True)
