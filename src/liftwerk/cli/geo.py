@@ -154,6 +154,7 @@ def plan_(
     /,
     *,
     effect: str,
+    until: date | None = None,
     days: str = "14,28",
     markets: str = "1,2,3,4",
     power: str = "80%",
@@ -176,6 +177,8 @@ def plan_(
         A CSV or Parquet file with a row a market and day, of a time without a test.
     effect
         The lift that is to be found, such as 5%.
+    until
+        The last day of the history; by default all of the file is.
     days
         Lengths to choose from, in rows of the file, with commas between.
     markets
@@ -212,6 +215,8 @@ def plan_(
         draws=_positive(draws),
     )
     history = file.read_file(source, columns.named()).without(_listed(without))
+    if until is not None:
+        history = history.until(until)
     with progress.steps() as tell:
         found = planning.plan(history, wish, np.random.default_rng(seed), tell)
     emit(common, found, lambda: _show_plan(found))

@@ -76,6 +76,20 @@ class Markets:
         kept = tuple(self.names[place] for place in left)
         return replace(self, names=kept, values=self.values[:, left], spend=spend)
 
+    def until(self, day: date) -> Markets:
+        """Leave out what lies after a day.
+
+        Raises
+        ------
+        InputError
+            If the day is not among them.
+        """
+        end = self.row(day, "the last day of the history") + 1
+        spend = self.spend
+        if spend is not None:
+            spend = spend[:end]
+        return replace(self, days=self.days[:end], values=self.values[:end], spend=spend)
+
     def row(self, day: date, what: str) -> int:
         """Find the row of a day.
 
