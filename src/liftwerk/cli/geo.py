@@ -274,10 +274,14 @@ def _figure(name: str, answer: estimate.Estimate | estimate.Unknown) -> list[obj
 def _show_plan(found: results.GeoPlan) -> None:
     rows = []
     for option in found.options[:SHOWN]:
+        # An option that is listed finds the lift that was asked for, if no smaller one.
+        least = found.lift
+        if option.detectable is not None:
+            least = option.detectable
         row: list[object] = [
             ", ".join(option.markets),
             option.days,
-            fmt.share(option.detectable or 0.0),
+            fmt.share(least),
             fmt.share(option.power, 0),
             sparkline([point.power for point in option.curve], low=0.0, high=1.0),
             fmt.share(option.false_alarms, 0),

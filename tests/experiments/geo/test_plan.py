@@ -51,8 +51,9 @@ def test_the_same_seed_plans_the_same(planned, history):
 def test_power_is_what_the_reading_would_find(history):
     panel = Panel(history.values[:, :2], history.values[:, 2:], before=80)
     penalty = choose_penalty(panel)
-    lifts = np.array([0.02, 0.05, 0.1, 0.2, 0.4])
+    lifts = np.linspace(0.005, 0.1, 20)
     found = detect(panel, penalty, lifts)
+    assert 2 < found.least < 18
     for place, lift in enumerate(lifts):
         with_effect = Panel(panel.treated.copy(), panel.donors, 80)
         with_effect.treated[80:] *= 1.0 + lift

@@ -95,15 +95,18 @@ def test_interval_and_p_value_never_contradict_each_other(seed, world, inflation
     _, panel = drawn(world, seed, markets=12, before=40, during=7)
     penalty = choose_penalty(panel)
     effect = fit(panel, penalty).effect(panel.before)
-    for moved in (0.0, 0.5, 1.0, 1.5):
-        # The same data with ever less of the effect in it: 0 passes through the interval's end.
-        shifted = Panel(panel.treated.copy(), panel.donors, panel.before)
-        shifted.treated[panel.before :] -= moved * effect
-        left = (1.0 - moved) * effect
-        found = infer(shifted, penalty, left, inflation=inflation)
-        assert found.low <= left <= found.high
-        inside = found.low <= 0.0 <= found.high
-        assert inside == (found.p_value > 0.05)
+    first = infer(panel, penalty, effect, inflation=inflation)
+    # The same data with other effects in it: 0 is put on either side of either end.
+    for end in (first.low, first.high):
+        for nudge in (-0.1, 0.1):
+            moved = end + nudge * (first.high - first.low)
+            shifted = Panel(panel.treated.copy(), panel.donors, panel.before)
+            shifted.treated[panel.before :] -= moved
+            left = effect - moved
+            found = infer(shifted, penalty, left, inflation=inflation)
+            assert found.low <= left <= found.high
+            inside = found.low <= 0.0 <= found.high
+            assert inside == (found.p_value > 0.05)
 
 
 def test_the_interval_moves_with_the_effect():
@@ -138,6 +141,17 @@ def test_drift_is_seen():
     calm = [unrest(drawn("plain", seed, before=90)[1]) for seed in range(4)]
     wild = [unrest(drawn("trends", seed, before=90)[1]) for seed in range(4)]
     assert np.mean(calm) < 1.2 < 1.4 < np.mean(wild)
+
+
+def test_drift_widens_interval_and_p_value_alike():
+    _, panel = drawn("trends", 2, before=90)
+    found = measure(panel)
+    assert found.unrest > 1.25
+    effect, penalty = found.fit.effect(panel.before), found.fit.penalty
+    narrow = infer(panel, penalty, effect)
+    width = found.answer.high - found.answer.low
+    assert width == pytest.approx(found.unrest * (narrow.high - narrow.low), rel=0.02)
+    assert found.p_value >= narrow.p_value
 
 
 def test_answers_are_unknown_where_nothing_honest_can_be_said():

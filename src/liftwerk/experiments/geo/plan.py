@@ -16,8 +16,11 @@ from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
 from liftwerk.stats.synthetic_control.measure import FEWEST_BEFORE, FEWEST_DONORS, LONGEST, WILD
 from liftwerk.stats.synthetic_control.power import detect, windows
 
-LIFTS = np.array([0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0])
-"""Lifts that are tried, in parts of the one that is asked for."""
+LIFTS = np.array(
+    [0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0, 1.25, 1.5, 2, 3, 4, 6, 8, 10, 15, 20, 30, 50, 100]
+)
+"""Lifts that are tried, in parts of the one that is asked for: far beyond it, so that a refusal can
+name what would be found."""
 
 SHORTEST = 2
 """Windows of the history without which nothing is said of power."""
@@ -96,9 +99,9 @@ def plan(
     units = _screened(markets, wish, rng)
     # As many windows for each as the draws allow, in two rounds: all a little, the best more.
     first = _round(markets, wish, units, lifts, max(SHORTEST, wish.draws // (2 * len(units))), tell)
-    best = sorted(units, key=lambda unit: _order(first[unit], wish))[: max(1, len(units) // 4)]
+    best = sorted(units, key=lambda unit: _order(first[unit]))[: max(1, len(units) // 4)]
     again = _round(markets, wish, best, lifts, max(SHORTEST, wish.draws // (2 * len(best))), tell)
-    options = sorted((first | again).values(), key=lambda option: _order(option, wish))
+    options = sorted((first | again).values(), key=lambda option: _order(option))
     feasible = tuple(option for option in options if _feasible(option, wish))
     if not feasible:
         raise _refused(markets, wish, options)
@@ -280,7 +283,7 @@ def _feasible(option: Option, wish: Wish) -> bool:
     return option.power >= wish.power
 
 
-def _order(option: Option, wish: Wish) -> tuple[float, float, int, float]:
+def _order(option: Option) -> tuple[float, float, int, float]:
     """Feasible by the smallest detectable lift; then by power, fewer days and a smaller share."""
     detectable = option.detectable
     if detectable is None:
