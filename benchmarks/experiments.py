@@ -1,8 +1,9 @@
-"""Experiments: who gets which arm.
+"""Experiments: who gets which arm, and what the arms did.
 
-    .venv/bin/python -m benchmarks experiments [--quick] [--part assign]
+    .venv/bin/python -m benchmarks experiments [--quick] [--part NAME]
 
 - ``assign``: arms for many units at once, and for one in process.
+- ``metrics``: from a log of events to the moments of every metric, and a day later.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import experiments_assign
+from benchmarks import experiments_assign, experiments_metrics
 from liftwerk.errors import UnknownName, did_you_mean
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "assign": experiments_assign.run,
+    "metrics": experiments_metrics.run,
 }
 
 
