@@ -35,8 +35,8 @@ from liftwerk.metrics.outcomes import Outcomes, condition_column, value_column
 TRUSTED = ("server", "import")
 """Whose word counts: a browser's key is public, and a forged order must teach nothing."""
 
-Asked: TypeAlias = Literal["decisions", "customers", "sessions"]
-"""What a row of the spine is."""
+Asked: TypeAlias = Literal["decisions", "customers", "sessions", "everybody"]
+"""What a row of the spine is; of ``everybody`` it has one, and each customer is counted by it."""
 
 
 Merge: TypeAlias = Literal["add", "greatest", "least"]
@@ -105,6 +105,7 @@ _BY: Mapping[Asked, tuple[str, ...]] = {
     "decisions": ("decision",),
     "customers": (),
     "sessions": ("session",),
+    "everybody": (),
 }
 """Columns besides ``customer`` that say whose an outcome is."""
 
@@ -261,26 +262,35 @@ def _sql(
     asked: Asked,
 ) -> str:
     by = _BY[asked]
+    row = "_row"
+    if asked == "everybody":
+        row = "customer"
     columns = ",\n    ".join(states)
     steps = "".join(f"{name} AS (\n{sql}\n),\n" for name, sql in outcomes.steps(by, TRUSTED))
-    also = "".join(f", {name}" for name in by)
+    answer = """\
+SELECT _asked._row, _counted.* EXCLUDE (_row)
+FROM _asked LEFT JOIN _counted ON _counted._row = _asked._row
+ORDER BY _asked._row"""
+    if asked == "everybody":
+        answer = "SELECT * FROM _counted"
+    asked_columns = "".join(f"{name}, " for name in ("_row", "customer", *by))
+    if asked == "everybody":
+        asked_columns = ""
     return f"""\
 WITH _asked AS (
-  SELECT _row, customer{also}, epoch_us(time) AS asked_at
+  SELECT {asked_columns}epoch_us(time) AS asked_at
   FROM _spine
 ),
 {steps}_credited AS (
 {_credited(metrics, asked)}
 ),
 _counted AS (
-  SELECT _row,
+  SELECT {row},
     {columns}
   FROM _credited
-  GROUP BY _row
+  GROUP BY {row}
 )
-SELECT _asked._row, _counted.* EXCLUDE (_row)
-FROM _asked LEFT JOIN _counted ON _counted._row = _asked._row
-ORDER BY _asked._row"""
+{answer}"""
 
 
 def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
@@ -288,6 +298,8 @@ def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
     window = f"o.time <= d.asked_at + {longest}"
     if all(metric.aggregate != "new" for metric in metrics.values()):
         window = f"o.time > d.asked_at AND {window}"
+    if asked == "everybody":
+        return f"  SELECT d.asked_at, o.* FROM _asked AS d JOIN _outcomes AS o ON {window}"
     if asked == "decisions":
         theirs = f"WHERE o.decision IS NULL\n    AND {window}"
         selects = [_joined("decision", f"WHERE {window}"), _joined("customer", theirs)]
