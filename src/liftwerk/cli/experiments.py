@@ -120,6 +120,37 @@ def ramp(name: str, share: str, /, *, common: Common = DEFAULTS) -> None:
 
 
 @experiment.command
+def assign(
+    name: str,
+    /,
+    *,
+    to: Annotated[Path, Parameter(name="--out")],
+    common: Common = DEFAULTS,
+) -> None:
+    """Give every customer their arm, and write who gets what to a file: for a mail to all.
+
+    Who was given one before keeps it. Pages and shops ask for one unit at a time instead, by
+    OpenFeature's protocol.
+
+    Parameters
+    ----------
+    name
+        A running experiment on customers.
+    to
+        The CSV or Parquet file.
+    """
+    with open_project(common) as project:
+        done = project.experiments.assign(name, to)
+
+    def render() -> None:
+        rows = [[arm, fmt.number(many)] for arm, many in done["arms"].items()]
+        rows.append(["none", fmt.number(done["customers"] - sum(done["arms"].values()))])
+        show.table(f"Who gets what: {to}", ["arm", "customers#"], rows)
+
+    emit(common, done, render)
+
+
+@experiment.command
 def stop(name: str, /, *, reason: str, common: Common = DEFAULTS) -> None:
     """Stop an experiment for good; it can still be read.
 

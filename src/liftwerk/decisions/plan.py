@@ -57,6 +57,21 @@ def write_plan(made: Sequence[Made], names: Mapping[bytes, str], target: Path) -
             "arm": pa.array([one.arm for one in made], pa.string()),
         }
     )
+    write_table(table, target)
+    notes = Counter(one.note for one in made if one.note)
+    note = "; ".join(f"{many:,} {words}" for words, many in notes.most_common())
+    actions = dict(Counter(one.action for one in made).most_common())
+    return {"customers": len(made), "actions": actions, "note": note}
+
+
+def write_table(table: pa.Table, target: Path) -> None:
+    """Write a table to a .csv or .parquet file, whole or not at all.
+
+    Raises
+    ------
+    EnvironmentFault
+        If it cannot be written.
+    """
     sink = pa.BufferOutputStream()
     if target.suffix == ".parquet":
         pq.write_table(table, sink)
@@ -69,7 +84,3 @@ def write_plan(made: Sequence[Made], names: Mapping[bytes, str], target: Path) -
     except OSError as error:
         what = f"cannot be written ({(error.strerror or str(error)).lower()})"
         raise EnvironmentFault(what, str(target), "check space and permissions") from None
-    notes = Counter(one.note for one in made if one.note)
-    note = "; ".join(f"{many:,} {words}" for words, many in notes.most_common())
-    actions = dict(Counter(one.action for one in made).most_common())
-    return {"customers": len(made), "actions": actions, "note": note}

@@ -57,7 +57,7 @@ def copy_live_decisions(schema: Schema, stores: Stores, snapshot: Snapshot) -> C
         records = stores.decisions.read(after, BATCH).to_pylist()
         if not records:
             return Copied(after, dict(refused))
-        namespaces = _namespaces(schema, stores, snapshot, {one["unit"] for one in records})
+        namespaces = namespaces_of(schema, stores, snapshot, {one["unit"] for one in records})
         rows, rejected = [], []
         for record in records:
             row, reason = _row(schema, record, namespaces)
@@ -104,7 +104,7 @@ def append_told(
     if not known:
         return 0
     units = {leaf for leaf, _ in known}
-    namespaces = _namespaces(schema, stores, stores.ledger.latest_snapshot(), units)
+    namespaces = namespaces_of(schema, stores, stores.ledger.latest_snapshot(), units)
     rows = []
     for leaf, envelope in known:
         row, reason = row_about(schema, name, envelope, {namespaces[leaf]: leaf.hex()}, at)
@@ -186,7 +186,7 @@ def _envelope(schema: Schema, record: dict[str, Any]) -> bytes:
     return msgspec.json.encode(envelope)
 
 
-def _namespaces(
+def namespaces_of(
     schema: Schema, stores: Stores, snapshot: Snapshot | None, units: set[bytes]
 ) -> dict[bytes, str]:
     """Say which namespace each unit's key is of; unknown ones count as the first declared."""

@@ -124,7 +124,7 @@ def board_of(project: Project, states: Mapping[str, State], controls: Mapping[st
             continue
         if state.stage == "running":
             running.setdefault(placement, []).append(
-                _running(project, name, state, controls[placement])
+                running_of(project, name, state, controls[placement])
             )
         elif state.stage == "stopped":
             stopped.add(placement)
@@ -144,10 +144,21 @@ def running_draw(name: str, state: State, goal: Goal | None, now: datetime) -> D
     return draw_of(name, definition, state.share, reserved=reserved, goal=goal, at=now)
 
 
-def _running(project: Project, name: str, state: State, control: str) -> Running:
+def running_of(project: Project, name: str, state: State, control: str | None) -> Running:
+    """Put together what a running experiment gives, and to whom.
+
+    Parameters
+    ----------
+    project : Project
+    name : str
+    state : State
+    control : str or None
+        The placement's control action; None where it has no placement.
+    """
     definition = state.definition
     actions = {arm: _action(arm, said.action) for arm, said in definition.arms.items()}
-    actions[definition.control] = control
+    if control is not None:
+        actions[definition.control] = control
     testers: dict[bytes | None, str] = {}
     declared = project.get(EXPERIMENTS).get(name)
     if declared is not None:  # who tests is no part of what was registered

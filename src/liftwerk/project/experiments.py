@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from liftwerk.clock import Clock
+from liftwerk.decisions.definition import PLACEMENTS
+from liftwerk.decisions.plan import check_format, write_table
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Share
 from liftwerk.errors import ProjectError, UnknownName, did_you_mean
@@ -22,6 +27,7 @@ from liftwerk.experiments.definition import (
 )
 from liftwerk.experiments.draw import twin
 from liftwerk.experiments.effects import history, latest
+from liftwerk.experiments.enter import enter
 from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.planning import plan_experiment
 from liftwerk.experiments.planning.ask import Asked, Tell, silent
@@ -33,6 +39,7 @@ from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
+from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
 from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import arm_costs, read_experiment
@@ -187,6 +194,28 @@ class Experiments:
         """Stop an experiment for good."""
         self._state(name)
         return self._told(stop(self._stores, self._clock, self._actor, name, reason))
+
+    def assign(self, name: str, target: Path) -> Json:
+        """Give every customer who may be read their arm, and write who gets what to a file.
+
+        Parameters
+        ----------
+        name : str
+            A running experiment on customers.
+        target : pathlib.Path
+            A .csv or .parquet file.
+        """
+        check_format(target)
+        placements = self._project.get(PLACEMENTS)
+        controls = {key: placement.control for key, placement in placements.items()}
+        given = enter(self._project, self._stores, self._clock, name, controls)
+        keys = given.column("customer").to_pylist()
+        purpose = self._state(name).definition.purpose
+        names = names_of(self._project, self._stores, keys, purpose)
+        called = pa.array([names.get(key, key.hex()) for key in keys], pa.string())
+        write_table(given.set_column(0, "customer", called), target)
+        many = Counter(given.column("arm").drop_null().to_pylist())
+        return {"customers": given.num_rows, "arms": dict(many.most_common())}
 
     def read(self, name: str, fixed: bool = False) -> Reading:
         """Read an experiment; what one shows that was stopped is its conclusion from now on.
