@@ -143,8 +143,8 @@ class Counting:
         before = week.start - timedelta(microseconds=1)
         length = timedelta(seconds=week.end.timestamp() - week.start.timestamp())
         if length not in self._plans:
-            text = f"{length // timedelta(microseconds=1)}us"
-            self._plans[length] = self._earned.plans(Duration(text))
+            seconds = Duration(f"{length // timedelta(seconds=1)}s")
+            self._plans[length] = self._earned.plans(seconds)
         n = len(customers)
         spine = pa.table(
             {

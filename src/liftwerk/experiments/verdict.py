@@ -125,6 +125,9 @@ def _of_arm(label: str, comparisons: Sequence[Comparison], asked: Asked) -> Verd
     judged = comparisons[0]
     if isinstance(judged.absolute, Unknown):
         words = f"{judged.metric} of {label} is unknown, because {judged.absolute.reason}."
+        clear = [one for one in comparisons if one.answer in ("better", "worse")]
+        if clear:
+            words = f"{words} Known is: {_list(clear, asked)}."
         return Verdict("unknown", words, f"It would take {judged.absolute.needs}.")
     told = _told(judged, asked)
     hurt = [one for one in comparisons if one.harmless is False]

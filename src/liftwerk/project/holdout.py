@@ -129,7 +129,7 @@ def _subject(one: Subject) -> Json:
         }
         for week in one.weeks
     ]
-    total: Json = plain(Unknown("no week is over since the first decision", "one whole week"))
+    total: Json = plain(Unknown("no whole week has passed since a decision was made here", "one"))
     if weeks:
         total = weeks[-1]["so_far"]
     return {

@@ -114,7 +114,7 @@ class Evidence:
         counted = {}
         for name, definition in counted_by(self.project, columns.values()).items():
             assert definition.within is not None  # a countable metric has a window
-            within = Duration(f"{round(definition.within.microseconds * part)}us")
+            within = Duration(f"{round(definition.within.microseconds * part / 1_000)}ms")
             counted[name] = msgspec.structs.replace(definition, within=within)
         table = self.units.table
         by = by_of(self.experiment)
