@@ -121,8 +121,8 @@ def reading(trusted: bool = True) -> Reading:
         Check("sample ratio", "ok", "Arms have as many units as they should (p 0.41)."),
         Check("A/A on history", "ok", "Of 200 reshuffled pasts 4.5% showed a difference."),
         Check("exposure imbalance", "unknown", "No event says who met an arm."),
-        Check("carry-over", "alarm", "Units that spring_mail had treated are 54% of voucher."),
-        Check("novelty", "ok", "The effect does not fade."),
+        Check("carry-over", "ok", "Arms did alike before they began."),
+        Check("novelty", "alarm", "The effect of Voucher comes in the first half and fades."),
     )
     verdict = Verdict(
         "ship",
@@ -158,7 +158,7 @@ def reading(trusted: bool = True) -> Reading:
         12,
         2,
         ("Variance is reduced by orders_90d.",),
-        {"metrics": SQL, "units": SQL},
+        {"metrics: order_completed": SQL, "units": SQL},
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal
 
+from liftwerk.amounts import share
 from liftwerk.clock import Clock
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS
 from liftwerk.definitions import Project
@@ -219,7 +221,12 @@ def _at(body: Json, key: str) -> Any:
 
 def _words(entry: Json) -> str:
     said = entry["said"]
-    return ", ".join(str(said[key]) for key in ("share", "reason") if key in said)
+    words = []
+    if "share" in said:
+        words.append(share(float(Fraction(said["share"]))))
+    if "reason" in said:
+        words.append(said["reason"])
+    return ", ".join(words)
 
 
 def _unit(one: Comparison, unit: str) -> str:

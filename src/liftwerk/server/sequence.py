@@ -61,6 +61,8 @@ def drawing(points: Sequence[Mapping[str, Any]], unit: str, title: str) -> Json 
     wide = max(date.fromisoformat(points[-1]["day"]).toordinal() - first, 1)
 
     def x(point: Mapping[str, Any]) -> float:
+        if len(points) == 1:
+            return 100.0
         return 100 * (date.fromisoformat(point["day"]).toordinal() - first) / wide
 
     def y(value: float) -> float:
@@ -123,7 +125,7 @@ def _days(points: Sequence[Mapping[str, Any]], first: int, wide: int) -> list[Js
     """Choose evenly spread days to write below, the first and the last among them."""
     steps = min(DAYS, len(points)) - 1
     if steps == 0:
-        return [{"x": "0%", "label": points[0]["day"], "anchor": "start"}]
+        return [{"x": "100%", "label": points[0]["day"], "anchor": "end"}]
     found = []
     for step in range(steps + 1):
         day = first + round(step * wide / steps)
