@@ -49,6 +49,9 @@ COLLECT = ("--only", "collect", "--no-compact")
 REACHES = 5.0
 """Seconds in which a start, a ramp or a stop has reached every process."""
 
+ORIGINS, ASKS = 'origins = ["https://shop.example"]\n', 'placements = ["top"]\n'
+"""The key in the shop's pages may ask about one placement alone."""
+
 TEXT = """
 [goal]
 metric = "revenue"
@@ -91,7 +94,7 @@ testers = { "customer:me" = "warm" }
 def project(tmp_path: Path) -> Path:
     folder = make_project(tmp_path / "shop")
     file = folder / "liftwerk.toml"
-    file.write_text(file.read_text() + TEXT)
+    file.write_text(file.read_text().replace(ORIGINS, ORIGINS + ASKS) + TEXT)
     with stores_of(folder) as stores:
         definitions = load(folder, SECTIONS)
         register(definitions, stores, SystemClock(), "jane", "greet", {"unplanned": "a test"})
@@ -185,7 +188,6 @@ def test_the_javascript_client(project: Path) -> None:
 
 
 def test_the_python_client_and_a_whole_life(project: Path) -> None:
-    definitions = load(project, SECTIONS)
     entering = next(c for c in map(str, range(99)) if expected(project, c) == "warm")
     key = f"customer:{entering}"
     context = {"targetingKey": key, "consent": CONSENT}
@@ -214,7 +216,6 @@ def test_the_python_client_and_a_whole_life(project: Path) -> None:
         stop(stores, SystemClock(), "jane", "greet", "enough")
         until(server.port, context, {"value": "nothing", "reason": "DISABLED"})
         assert ask(server.port, context, "", if_none_match=answered["etag"])[0] == 200
-    del definitions
     [row] = spine_of(project).values()
     assert row["unit"] == leaf_key("customer", entering)
     assert row["exposed"] == row["time"]
@@ -255,6 +256,9 @@ def test_what_is_asked_wrongly(project: Path) -> None:
         status, _, answer = ask(server.port, {}, origin="https://evil.example", **key)
         assert status == 403
         whom = {"targetingKey": "visitor:v", "consent": CONSENT}
+        status, _, answer = ask(server.port, whom, "/side", **key)
+        assert (status, answer["errorCode"]) == (404, "FLAG_NOT_FOUND")
+        assert [flag["key"] for flag in ask(server.port, whom, "", **key)[2]["flags"]] == ["top"]
         status, headers, _ = ask(server.port, whom, origin="https://shop.example", **key)
         assert (status, headers["access-control-allow-origin"]) == (200, "https://shop.example")
 

@@ -14,6 +14,7 @@ from liftwerk.definitions.problem import Problem, dotted
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.section import named
 from liftwerk.definitions.typed import Budget, Limit, Share
+from liftwerk.events.definition import SOURCES
 from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.lazy import LazyModule
 from liftwerk.metrics.definition import GOAL, METRICS, MetricDefinition
@@ -192,6 +193,10 @@ def _check_placements(project: Project) -> Iterable[Problem]:
     for name, model in project.get(MODELS).items():
         if model.placement not in placements:
             yield project.unknown(("models", name, "placement"), model.placement, placements)
+    for name, source in project.get(SOURCES).items():
+        for place, asked in enumerate(source.placements):
+            if asked not in placements:
+                yield project.unknown(("sources", name, "placements", place), asked, placements)
     yield from _check_imports(project)
     yield from _check_experiments(project)
 

@@ -38,6 +38,8 @@ class Source(Struct, frozen=True):
         Events it may send.
     origins : tuple of str
         Web origins whose pages may send, such as ``https://shop.example``; empty for any.
+    placements : tuple of str
+        Where its keys may ask what a unit is shown; empty for everywhere.
     bots : str
         ``drop`` leaves out what programs send that call themselves bots.
     sample : Share
@@ -52,6 +54,7 @@ class Source(Struct, frozen=True):
     key_env: str | None = None
     rate_limit: Rate | None = None
     origins: tuple[str, ...] = ()
+    placements: tuple[str, ...] = ()
     bots: Literal["keep", "drop"] = "keep"
     sample: Share = Share("100%")
     silent_after: Duration | None = None

@@ -50,7 +50,7 @@ class Answers:
         self._told: set[bytes] = set()
 
     @property
-    def placements(self) -> Sequence[str]:
+    def placements(self) -> list[str]:
         """Every placement there is."""
         return list(self._board.value().controls)
 

@@ -17,7 +17,7 @@ from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from liftwerk.errors import InputError, ProjectError, UnknownName
+from liftwerk.errors import InputError, ProjectError, UnknownName, did_you_mean
 from liftwerk.experiments.evaluate import Answer
 from liftwerk.experiments.subject import NoTargetingKey
 from liftwerk.server.collect import Door, allow_origin
@@ -97,10 +97,15 @@ async def evaluate_flag(
         context = await _context(request)
     except InputError as error:
         return _json(request, 400, _failed(key, "PARSE_ERROR", error))
+    placements = _placements(door, source)
+    if key not in placements:
+        hint = did_you_mean(key, placements)
+        unknown = UnknownName(f"no placement {key!r}", "[placements]", hint)
+        return _json(request, 404, _failure(key, unknown))
     [answer] = await door.answers.answer([key], context, context.get(EXPOSED) is True)
     if isinstance(answer, Answer):
         return _json(request, 200, _flag(answer))
-    return _json(request, _status(answer), _failure(key, answer))
+    return _json(request, 400, _failure(key, answer))
 
 
 @post(
@@ -129,7 +134,7 @@ async def evaluate_flags(
         context = await _context(request)
     except InputError as error:
         return _json(request, 400, Failure("PARSE_ERROR", str(error)))
-    placements = door.answers.placements
+    placements = _placements(door, source)
     answers = await door.answers.answer(placements, context)
     flags = []
     for placement, answer in zip(placements, answers, strict=True):
@@ -143,6 +148,15 @@ async def evaluate_flags(
     if request.headers.get("if-none-match") == tag:
         return Response(b"", status_code=304, headers=headers)
     return Response(body, media_type=MediaType.JSON, headers=headers)
+
+
+def _placements(door: Door, source: str) -> list[str]:
+    """Name the placements that a source's keys may ask about."""
+    allowed = door.sources[source].placements
+    every = door.answers.placements
+    if not allowed:
+        return every
+    return [placement for placement in every if placement in allowed]
 
 
 async def _context(request: Request[Any, Any, Any]) -> Mapping[str, Any]:
@@ -181,12 +195,6 @@ def _failure(key: str, error: ProjectError) -> Flag:
 
 def _failed(key: str, code: str, error: ProjectError) -> Flag:
     return Flag(key, error_code=code, error_details=str(error))
-
-
-def _status(error: ProjectError) -> int:
-    if isinstance(error, UnknownName):
-        return 404
-    return 400
 
 
 def _json(request: Request[Any, Any, Any], status: int, said: msgspec.Struct) -> Response[bytes]:
