@@ -52,6 +52,8 @@ def test_people_read_the_same(tmp_path: Path) -> None:
         (("read", FILE, *TEST, "--treated", "chicagoo"), 2, "did you mean 'chicago'?"),
         (("read", FILE, *TEST, "--treated", "reno", "--level", "95"), 2, "is no share"),
         (("read", FILE, *TEST, "--treated", "reno", "--svg", "no/a.svg"), 3, "no such file"),
+        (("read", FILE, *TEST, "--treated", "reno", "--csv", FILE), 2, "written over"),
+        (("read", FILE, *TEST, "--treated", "reno", "--cost", "nan"), 2, "no amount above 0"),
         (("read", FILE, "--from", "soon", "--to", "2021-04-15", "--treated", "reno"), 2, "soon"),
         (
             ("plan", FILE, "--effect", "0.5%", "--days", "10", "--markets", "2", "--draws", "30"),

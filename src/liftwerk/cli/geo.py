@@ -40,6 +40,7 @@ else:
     durable = LazyModule("liftwerk.store.durable")
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+UNBELIEVABLE = 1e15
 WIDE = 60
 HEAVIEST = 5
 SHOWN = 12
@@ -130,6 +131,9 @@ def read_(
     """
     cells = given.parse(treated, cell or [])
     costs = _costs(cost, cells)
+    for target in (svg, csv):
+        if target is not None and target.resolve() == source.resolve():
+            raise ProjectError("it would be written over", str(source), "name another file")
     markets = file.read_file(source, columns.named()).without(_listed(without))
     found = reading.read(
         markets,
@@ -163,7 +167,7 @@ def plan_(
     exclude: str = "",
     without: str = "",
     largest_share: str = "50%",
-    price: float | None = None,
+    price: str | None = None,
     draws: int = 1_000,
     seed: int = 0,
     columns: Columns = USUAL,
@@ -202,6 +206,9 @@ def plan_(
     seed
         Of their draws.
     """
+    paid = None
+    if price is not None:
+        paid = _amount(price, "--price")
     wish = planning.Wish(
         lift=_share(effect, "--effect"),
         days=_numbers(days, "--days"),
@@ -211,7 +218,7 @@ def plan_(
         required=_listed(include),
         excluded=_listed(exclude),
         largest_share=_share(largest_share, "--largest-share"),
-        price=price,
+        price=paid,
         draws=_positive(draws),
     )
     history = file.read_file(source, columns.named()).without(_listed(without))
@@ -352,11 +359,18 @@ def _costs(text: str | None, cells: Mapping[str, object]) -> dict[str, float] | 
         if name.strip() not in cells:
             hint = f"write NAME=AMOUNT with the cells: {', '.join(cells)}"
             raise ProjectError(f"no cell is called {name.strip()!r}", "--cost", hint)
-        try:
-            found[name.strip()] = float(amount)
-        except ValueError:
-            raise ProjectError(f"{amount!r} is no amount", "--cost", "write 5000") from None
+        found[name.strip()] = _amount(amount, "--cost")
     return found
+
+
+def _amount(text: str, where: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0.0 < amount < UNBELIEVABLE:
+        raise ProjectError(f"{text!r} is no amount above 0", where, "write 5000")
+    return amount
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ def test_names_and_days_that_are_not_there_are_named():
         (None, [], "no market is treated"),
         ("a", ["x=b"], "together"),
         (None, ["x"], "has no name"),
+        (None, ["../x=a"], "has no name"),
         (None, ["x=a", "x=b"], "two cells are called 'x'"),
         (None, ["x=a,b", "y=b"], "market 'b' is in cells 'x' and 'y'"),
         ("a,a", [], "market 'a' is in cell 'treated' twice"),

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from liftwerk.errors import ProjectError, Refused, UnknownName
-from liftwerk.experiments.geo import read_file
+from liftwerk.experiments.geo import GeoPlan, read_file
 from liftwerk.experiments.geo.plan import Wish, plan
 from liftwerk.stats.synthetic_control import Panel
 from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
@@ -42,6 +43,17 @@ def test_a_plan_names_markets_that_find_the_lift(planned, history):
     least = [option.detectable for option in planned.options]
     assert least == sorted(least)
     assert 30 <= planned.draws <= 120
+
+
+def test_a_plan_goes_through_json_whole(planned):
+    again = msgspec.json.decode(msgspec.json.encode(planned), type=GeoPlan)
+    assert again == planned
+
+
+def test_lengths_that_the_history_has_no_room_for_are_left_out(history):
+    found = plan(history, replace(WISH, days=(14, 60)), np.random.default_rng(0))
+    assert set(found.unrest) == {14}
+    assert {option.days for option in found.options} == {14}
 
 
 def test_the_same_seed_plans_the_same(planned, history):

@@ -44,8 +44,8 @@ def parse(treated: str | None, cells: Sequence[str]) -> dict[str, tuple[str, ...
         found[ONE] = _names(treated)
     for text in cells:
         name, equals, markets = text.partition("=")
-        if not equals or not name.strip():
-            hint = "write NAME=MARKET,MARKET"
+        if not equals or not name.strip() or "/" in name:
+            hint = "write NAME=MARKET,MARKET, the name without a slash"
             raise ProjectError(f"cell {text!r} has no name", "--cell", hint)
         if name.strip() in found:
             hint = "give each its own name"

@@ -106,7 +106,7 @@ def plan(
     if not feasible:
         raise _refused(markets, wish, options)
     draws = sum(first[unit].windows for unit in units) + sum(again[one].windows for one in best)
-    unrest = {days: _unrest(markets, days) for days in wish.days}
+    unrest = {days: _unrest(markets, days) for days in sorted({days for _, days in units})}
     return GeoPlan(markets.where, wish.lift, wish.power, wish.level, draws, unrest, feasible)
 
 
@@ -201,8 +201,6 @@ def _share(markets: Markets, columns: Sequence[int]) -> float:
 
 
 def _unrest(markets: Markets, days: int) -> float:
-    if not _enough(markets, days):
-        return float("inf")
     whole = markets.values
     return placebo.unrest(Panel(whole[:, :1], whole, whole.shape[0] - days))
 
