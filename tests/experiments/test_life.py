@@ -27,6 +27,7 @@ from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, running, state_of, states
 from liftwerk.experiments.stop import stop
 from liftwerk.experiments.version import body_of, definition_of
+from liftwerk.project.check import check_project
 from liftwerk.sections import SECTIONS
 from liftwerk.stats.estimate import Estimate
 from liftwerk.store.home import Home
@@ -207,6 +208,26 @@ def test_what_is_changed_after_the_start_is_seen_and_refused(
     assert (now.definition, now.body) == (begun.definition, begun.body)
     with pytest.raises(Refused, match="by what was registered"):
         register(changed, stores, clock, "jane", "voucher", PLAN)
+
+
+def test_check_names_what_runs_and_was_changed(
+    shop: Shop, stores: Stores, clock: FixedClock, tmp_path: Path
+) -> None:
+    begin(shop(), stores, clock)
+    fine = check_project(tmp_path, clock)
+    assert fine.problems == []
+    assert fine.says[0].startswith("what the holdout can detect is not known: there is no baseline")
+    shop(('multiply = "40%"', 'multiply = "50%"'))
+    (problem,) = check_project(tmp_path, clock).problems
+    assert "experiment voucher was changed after its start (metrics.margin.multiply)" in str(
+        problem
+    )
+    assert problem.line is not None
+    shop((TEXT, ""))
+    (problem,) = check_project(tmp_path, clock).problems
+    assert "was changed after its start (experiment)" in str(problem)
+    stop(stores, clock, "jane", "voucher", "tidy")
+    assert check_project(tmp_path, clock).problems == []
 
 
 WORDS = [

@@ -20,6 +20,7 @@ from liftwerk.experiments.planning import PLANNERS
 from liftwerk.experiments.planning.history import WINDOW, History, history_of
 from liftwerk.experiments.planning.question import Question, power_by
 from liftwerk.experiments.planning.simulate import simulate
+from liftwerk.project.detect import detects, sentence
 from liftwerk.project.door import Project
 from tests.experiments.past import NOW, START, Past
 
@@ -191,6 +192,14 @@ def test_the_holdout_of_the_goal_is_planned_too(shop: Project) -> None:
     assert plan.detectable is not None
     larger = shop.experiments.plan(effect=0.99, simulate=False)
     assert larger.feasible
+
+
+def test_a_line_says_what_the_holdout_detects_and_when(shop: Project) -> None:
+    line = detects(shop.definitions, FixedClock(NOW))
+    assert line.startswith("the holdout of 10%: 5% of revenue is unknown beyond week 13, when")
+    plan = shop.experiments.plan(effect=0.99, simulate=False)
+    line = sentence(plan)
+    assert line.startswith(f"the holdout of 10%: unknown until week {plan.known_in}; then 99%")
 
 
 def test_what_nothing_happens_in_is_no_metric_to_plan_by(shop: Project) -> None:

@@ -85,6 +85,8 @@ def check(*, common: Common = DEFAULTS) -> int:
             out.print(f"{problem}", markup=False, soft_wrap=True)
         for warning in checked.warnings:
             out.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        for line in checked.says:
+            out.print(line, markup=False, soft_wrap=True)
         if found:
             out.print(f"{len(found)} to mend")
             return
@@ -93,6 +95,7 @@ def check(*, common: Common = DEFAULTS) -> int:
     said = {
         "problems": [str(problem) for problem in found],
         "warnings": [str(warning) for warning in checked.warnings],
+        "says": checked.says,
     }
     emit(common, said, render)
     if found:
