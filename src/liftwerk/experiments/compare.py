@@ -149,7 +149,9 @@ def foresee(
         more = None
         if isinstance(one.absolute, Estimate) and not decided(one, how.effect):
             level = one.absolute.level
-            more = _more(asked[one.metric], control, arms[one.arm], level, how)
+            times = _times_until(asked[one.metric], control, arms[one.arm], level, how)
+            if times is not None:
+                more = round(sum(part.n for parts in arms.values() for part in parts) * (times - 1))
         made.append(msgspec.structs.replace(one, more=more))
     return tuple(made)
 
@@ -258,14 +260,14 @@ def _harmless(relative: Estimate | Unknown, margin: float, up: bool) -> bool | N
     return None
 
 
-def _more(
+def _times_until(
     question: Question,
     control: Sequence[Moments],
     treated: Sequence[Moments],
     level: float,
     how: How,
-) -> int | None:
-    """Find after how many more units it would be decided if what is seen stays.
+) -> float | None:
+    """Find with how many times as many units it would be decided if what is seen stays.
 
     The same moments are read as if there were so many times as many units, at the level that
     Holm read them at.
@@ -290,8 +292,7 @@ def _more(
             high = middle
         else:
             low = middle
-    n = sum(one.n for one in (*control, *treated))
-    return round(n * (float(np.exp(high)) - 1.0))
+    return float(np.exp(high))
 
 
 def _times(strata: Sequence[Moments], times: float) -> list[Moments]:

@@ -33,12 +33,14 @@ def looks(units: Units, questions: Sequence[Question], how: How) -> tuple[Look, 
         A day on which nothing matured is left out: it showed what the day before did.
     """
     found: list[Look] = []
-    strata = int(units.stratum.max(initial=0)) + 1
-    so_far = {arm: [Moments.none(len(units.columns)) for _ in range(strata)] for arm in units.arms}
+    none = [Moments.none(len(units.columns))] * units.strata
+    so_far = dict.fromkeys(units.arms, none)
     days = np.unique(units.day)
     shown = set(days[np.linspace(0, len(days) - 1, min(MOST, len(days))).astype(np.int64)].tolist())
     for day in days.tolist():
-        fresh = units.moments(units.day == day)
+        # Units stand in the order in which they matured.
+        first, behind = np.searchsorted(units.day, [day, day + 1]).tolist()
+        fresh = units.moments(slice(first, behind))
         so_far = {
             arm: [old + new for old, new in zip(so_far[arm], fresh[arm], strict=True)]
             for arm in units.arms

@@ -38,6 +38,10 @@ SEED = 20240611
 """Deals units to the folds of predictions; the same in every home."""
 
 
+EVERY = slice(None)
+"""All rows."""
+
+
 @dataclass(frozen=True)
 class Units:
     """Matured units, in the order in which they matured.
@@ -78,16 +82,18 @@ class Units:
     def __len__(self) -> int:
         return len(self.arm)
 
-    def moments(self, rows: NDArray[np.bool_] | None = None) -> dict[str, list[Moments]]:
+    @property
+    def strata(self) -> int:
+        """How many strata there are."""
+        return int(self.stratum.max(initial=0)) + 1
+
+    def moments(self, rows: NDArray[np.bool_] | slice = EVERY) -> dict[str, list[Moments]]:
         """Return the moments of every arm in each stratum, of all units or of some."""
-        kept = np.ones(len(self), dtype=np.bool_)
-        if rows is not None:
-            kept = rows
-        strata = int(self.stratum.max(initial=0)) + 1
+        arm, stratum, values = self.arm[rows], self.stratum[rows], self.values[:, rows]
         return {
             name: [
-                Moments.of(self.values[:, kept & (self.arm == place) & (self.stratum == stratum)])
-                for stratum in range(strata)
+                Moments.of(values[:, (arm == place) & (stratum == number)])
+                for number in range(self.strata)
             ]
             for place, name in enumerate(self.arms)
         }

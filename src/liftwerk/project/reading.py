@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
@@ -19,12 +20,52 @@ from liftwerk.experiments.effects import Effect
 from liftwerk.experiments.read import READ_HERE, read
 from liftwerk.experiments.reading import Comparison, Reading, of_role, plain
 from liftwerk.experiments.ring import alarms
-from liftwerk.experiments.state import State, state_of
+from liftwerk.experiments.state import State, state_of, states
+from liftwerk.experiments.units import whole_time
 from liftwerk.experiments.version import body_of
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.store.stores import Stores
 
 Json = dict[str, Any]
+
+LATE = timedelta(days=7)
+"""So long after its last unit has matured a conclusion follows what comes in late."""
+
+
+def read_now(
+    project: Project,
+    stores: Stores,
+    clock: Clock,
+    name: str,
+    method: Literal["anytime", "fixed"] | None = None,
+) -> Reading:
+    """Read an experiment, and keep nothing of it.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    clock : Clock
+    name : str
+    method : {"anytime", "fixed"}, optional
+        Another one than is declared.
+    """
+    costs = arm_costs(project, project.lookup(EXPERIMENTS, name))
+    return read(project, stores, name, now=clock.now(), costs=costs, method=method)
+
+
+def conclude_stopped(project: Project, stores: Stores, clock: Clock, actor: str) -> int:
+    """Conclude what was stopped, again while its units mature; returns how many were read."""
+    now, many = clock.now(), 0
+    for name, state in states(stores.ledger).items():
+        experiment = project.get(EXPERIMENTS).get(name)
+        if state.stopped is None or experiment is None or experiment.design not in READ_HERE:
+            continue
+        matured = state.stopped + whole_time(project, experiment)
+        if not state.conclusions or now <= matured + LATE:
+            read_experiment(project, stores, clock, actor, name)
+            many += 1
+    return many
 
 
 def read_experiment(
@@ -51,9 +92,7 @@ def read_experiment(
     -------
     Reading
     """
-    experiment = project.lookup(EXPERIMENTS, name)
-    costs = arm_costs(project, experiment)
-    found = read(project, stores, name, now=clock.now(), costs=costs, method=method)
+    found = read_now(project, stores, clock, name, method)
     state = state_of(stores.ledger, name)
     if state.stage == "stopped" and method is None and found.started is not None:
         effects = conclusions(found, state, clock)

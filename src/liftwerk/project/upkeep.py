@@ -16,6 +16,7 @@ from liftwerk.features.retain import retain
 from liftwerk.project.compact import compacted
 from liftwerk.project.erase import erase_due
 from liftwerk.project.holdout import keep_holdout
+from liftwerk.project.reading import conclude_stopped
 from liftwerk.store.stores import Stores
 
 
@@ -24,8 +25,9 @@ def upkeep(
 ) -> dict[str, Any]:
     """Sort what was collected into tables; take out who asked for it, and what is too old.
 
-    Each day the holdout's whole weeks go to the effect register. Each hour experiments that run are
-    looked at: whether one was changed, or its arms have not as many units as they should.
+    Each day the holdout's whole weeks, and what stopped experiments show, go to the effect
+    register. Each hour experiments that run are looked at: whether one was changed, or its arms
+    have not as many units as they should.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ def upkeep(
     if last is None or last.date() != now.date():
         with suppress(Refused):  # of who holds nobody out
             keep_holdout(project, stores, clock, actor)
+        conclude_stopped(project, stores, clock, actor)
         expired = sum(one.rows for one in retain(project, stores, clock))
     if last is None or (last.date(), last.hour) != (now.date(), now.hour):
         notice_changes(project, stores, clock, actor)

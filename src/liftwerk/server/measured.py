@@ -15,11 +15,11 @@ from liftwerk.metrics.definition import GOAL
 from liftwerk.project.experiments import Experiments
 from liftwerk.project.holdout import document as holdout_document
 from liftwerk.project.holdout import read_holdout
-from liftwerk.project.reading import document, rows
+from liftwerk.project.reading import document, read_now, rows
 from liftwerk.store.stores import Stores
 
 Json = dict[str, Any]
-Key = tuple[str | None, str]
+Key = tuple[str | None, int, str]
 
 
 class Measured:
@@ -45,11 +45,10 @@ class Measured:
 
     def rows(self) -> list[Json]:
         """List experiments, with the verdict of what was read of this snapshot."""
-        now = self._key()
         verdicts = {
             name: plain(found.verdict)
             for name, (key, found) in self._readings.items()
-            if key == now
+            if key == self._key(name)
         }
         made: list[Json] = rows(self._project, self._stores, self._experiments.list(), verdicts)
         return made
@@ -64,21 +63,26 @@ class Measured:
 
     def _reading(self, name: str) -> Reading | None:
         """Read an experiment, once for each snapshot and day: units mature as days go by."""
-        key = self._key()
+        key = self._key(name)
         kept = self._readings.get(name)
         if kept is not None and kept[0] == key:
             return kept[1]
         try:
-            found = self._experiments.read(name)
+            found = read_now(self._project, self._stores, self._clock, name)
         except Refused:  # of a design that is read otherwise
             return None
         self._readings[name] = (key, found)
         return found
 
-    def _key(self) -> Key:
-        snapshot = self._stores.ledger.latest_snapshot()
+    def _key(self, name: str = "") -> Key:
+        """Say what a reading rests on: data, the experiment's log, and the day."""
+        ledger = self._stores.ledger
+        snapshot = ledger.latest_snapshot()
         of = None if snapshot is None else snapshot.id
-        return of, self._clock.now().astimezone(self._project.timezone).date().isoformat()
+        entries = 0
+        if name:
+            entries = len(ledger.experiment_log(name))
+        return of, entries, self._clock.now().astimezone(self._project.timezone).date().isoformat()
 
     def holdout(self) -> Json:
         """Return what the programme adds, or why that is not known."""
