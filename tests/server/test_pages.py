@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.metrics.business import METRICS
 from tests.server.browser import (
     SIZES,
     chromium_at,
@@ -32,6 +33,7 @@ PATHS = (
     "experiments",
     "experiments/autumn_mail",
     "experiments/blocks",
+    "definitions",
     "holdout",
     "features",
     "features/spend",
@@ -252,3 +254,19 @@ def test_signing_in_beyond_loopback(browser: Browser, monkeypatch: pytest.Monkey
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/decisions?kind=imported")
         expect(page.locator("table.log tbody tr")).to_have_count(50)
+
+
+def test_the_definitions_print_on_one_sheet(
+    browser: Browser, serve_report: Callable[[str], str], tmp_path: Path
+) -> None:
+    """More than 20 metrics with their sentences, on one page of A4, in letters one can read."""
+    with page_in(browser, serve_report(MADE["unclear"]), SIZES["desk"]) as (page, _):
+        page.goto(serve_report(MADE["unclear"]) + "definitions")
+        expect(page.locator("tbody tr")).to_have_count(len(METRICS))
+        pdf = print_to(page, tmp_path / "definitions.pdf")
+        page.emulate_media(media="print")
+        size = page.evaluate("parseFloat(getComputedStyle(document.querySelector('td')).fontSize)")
+    assert len(METRICS) >= 20
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    # In CSS pixels of 1/96 inch: 6.5 points are still read at arm's length.
+    assert size * 72 / 96 >= 6.5

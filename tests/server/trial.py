@@ -33,7 +33,7 @@ from liftwerk.features.served import Served
 from liftwerk.governance.lineage import lineage
 from liftwerk.project.features import catalogue_rows, feature_document, feature_state
 from tests.governance.declared import declared
-from tests.server import made_up_experiments
+from tests.server import made_up_experiments, made_up_metrics
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
@@ -563,6 +563,11 @@ class TrialSource:
 
     def compile_views(self) -> None:
         return None
+
+    def definitions(self) -> list[Json]:
+        if self._said is None:
+            return []
+        return made_up_metrics.rows()
 
     def experiments(self) -> list[Json]:
         if self._said is None:

@@ -91,3 +91,46 @@ def _counted(project: Project, metric: MetricDefinition) -> Iterator[tuple[str, 
     if not any(name.startswith("events.") for name in read):
         read[f"events.{metric.from_}"] = why
     yield from read.items()
+
+
+def in_words(metric: MetricDefinition) -> str:
+    """Say in a line how a metric comes about.
+
+    Examples
+    --------
+    >>> from liftwerk.definitions.typed import Duration
+    >>> in_words(MetricDefinition("", "visit", "any", Duration("14d"), where="page = '/'"))
+    "whether there is a visit with page = '/', within 14d"
+    """
+    if metric.formula is not None:
+        return metric.formula
+    if metric.incremental is not None:
+        return f"what the programme added to {metric.incremental}"
+    if metric.measured is not None:
+        return f"measured: {metric.measured.partition(':')[2]}"
+    what = _WORDS[str(metric.aggregate)].format(metric.from_)
+    if metric.aggregate == "sum":
+        summed = metric.value
+        if metric.property is not None:
+            summed = metric.property
+        if metric.multiply is not None:
+            summed = f"{metric.multiply} of {summed}"
+        what = f"{summed} of {metric.from_}"
+    if metric.where is not None:
+        what += f" with {metric.where}"
+    if metric.within is not None:
+        what += f", within {metric.within}"
+    if metric.per is not None:
+        what += f", per {metric.per}"
+    if metric.subtract is not None:
+        what += ", less the action's cost"
+    return what
+
+
+_WORDS = {
+    "any": "whether there is a {}",
+    "count": "how many times {}",
+    "sum": "{}",
+    "new": "whether the first {} of all",
+    "lapse": "whether there is no {}",
+}

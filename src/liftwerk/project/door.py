@@ -50,6 +50,7 @@ from liftwerk.project.decide import decide_all, decide_one
 from liftwerk.project.decision_log import DecisionLog
 from liftwerk.project.erase import erase_customers
 from liftwerk.project.experiments import Experiments
+from liftwerk.project.metrics import Metrics
 from liftwerk.project.models import card_of, cards, policy_asking
 from liftwerk.project.report import Report, last_report, report_of
 from liftwerk.project.run import leave_no_trace, run_loop
@@ -292,6 +293,11 @@ class Project:
         done = DecisionLog(self.definitions, self.stores).replay(decision_id)
         plain: dict[str, Any] = msgspec.to_builtins(done)
         return plain
+
+    @property
+    def metrics(self) -> Metrics:
+        """Its metrics: what they mean, and what they were."""
+        return Metrics(self.definitions, self.stores, self.clock)
 
     @property
     def experiments(self) -> Experiments:

@@ -26,6 +26,7 @@ from liftwerk.server.ofrep import evaluate_flag, evaluate_flags
 from liftwerk.server.openapi import openapi
 from liftwerk.server.pages.audit import audit_page
 from liftwerk.server.pages.decisions import decision_page, decisions_page
+from liftwerk.server.pages.definitions import definitions_page
 from liftwerk.server.pages.docs import docs_page
 from liftwerk.server.pages.experiments import (
     experiment_figure,
@@ -52,6 +53,7 @@ HANDLERS = (
     report_page,
     decisions_page,
     decision_page,
+    definitions_page,
     experiments_page,
     experiment_page,
     experiment_figure,

@@ -37,6 +37,7 @@ from liftwerk.project.features import (
     feature_state,
     undeclared_versions,
 )
+from liftwerk.project.metrics import Metrics
 from liftwerk.project.report import last_report
 from liftwerk.releases.create import Release
 from liftwerk.server.measured import Measured
@@ -131,6 +132,10 @@ class LiveSource:
         if node is not None:
             graph = graph.around(graph.find(node).id)
         return cast(dict[str, Any], msgspec.to_builtins(graph))
+
+    def definitions(self) -> list[dict[str, Any]]:
+        """Return every declared metric, the goal first."""
+        return Metrics(self.project, self.stores, self.clock).list()
 
     def experiments(self) -> list[dict[str, Any]]:
         """Return the declared experiments, where each stands, and what rings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.parser import text_string_to_metric_families
 
 from liftwerk.clock import Clock
 from liftwerk.connectors.destinations.definition import DESTINATIONS
@@ -150,6 +151,23 @@ def exposition(stock: Stock) -> bytes:
     present.register(_Processes(memory))
     text: bytes = generate_latest(counted) + generate_latest(present)
     return text
+
+
+def figures_of(stock: Stock) -> Callable[[str], float | None]:
+    """Return a function from the name of a figure to its value, all of its labels added up."""
+    samples = [
+        sample
+        for family in text_string_to_metric_families(exposition(stock).decode())
+        for sample in family.samples
+    ]
+
+    def figure(name: str) -> float | None:
+        found = [sample.value for sample in samples if sample.name == name]
+        if not found:
+            return None
+        return float(sum(found))
+
+    return figure
 
 
 def _alive(folder: Path) -> dict[int, int]:

@@ -400,6 +400,10 @@ class ReportSource(Protocol):
         """Return ``nodes`` and ``edges``: all of them, or what is connected with a node."""
         ...
 
+    def definitions(self) -> list[dict[str, Any]]:
+        """Return every declared metric, as `liftwerk.project.metrics` lists them."""
+        ...
+
     def experiments(self) -> list[dict[str, Any]]:
         """Return the declared experiments, where each stands, and what rings."""
         ...

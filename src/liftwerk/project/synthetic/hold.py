@@ -31,15 +31,13 @@ from liftwerk.metrics.definition import METRICS
 from liftwerk.metrics.kinds import is_countable
 from liftwerk.privacy.definition import PURPOSES, Purpose
 from liftwerk.privacy.permitted import permitted_sql, withdrawals_sql
+from liftwerk.project.metrics import widest
 from liftwerk.project.synthetic.journey import Record, Sent, Step
 from liftwerk.store.stores import Stores
 
 AUDIT = "audit"
 SHOWN = 3
 """Faults of one kind that are told."""
-
-WIDEST = ("legal_obligation", "contract", "legitimate_interest", "consent")
-"""Bases, by how much may be read on them."""
 
 CLOCK = timedelta(seconds=1)
 """How far two clocks may be apart: of less, consent is not told in another order."""
@@ -280,7 +278,7 @@ def _features(
     nobody = uuid.uuid5(uuid.NAMESPACE_URL, "liftwerk nobody").bytes
     names = list(project.get(FEATURES))
     asked = [nobody, *leaves]
-    rows = current(project, stores, asked, names, _widest(project), now).to_pylist()
+    rows = current(project, stores, asked, names, widest(project), now).to_pylist()
     return _counted(rows, names)
 
 
@@ -303,14 +301,8 @@ def _metrics(project: Project, stores: Stores, record: Record, now: datetime) ->
     declared = project.get(METRICS)
     names = [name for name, one in declared.items() if is_countable(project, one)]
     costs = {name: Decimal(0) for name in actions}
-    given = (project, stores, spine, names, _widest(project))
+    given = (project, stores, spine, names, widest(project))
     return _counted(per_decision(*given, now=now, costs=costs).to_pylist(), names)
-
-
-def _widest(project: Project) -> str:
-    """Name the purpose that sees most: what it does not see, no other does."""
-    purposes = project.get(PURPOSES)
-    return min(purposes, key=lambda name: WIDEST.index(purposes[name].basis))
 
 
 def _counted(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
