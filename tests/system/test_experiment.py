@@ -201,9 +201,11 @@ def test_from_the_plan_to_the_register(tmp_path: Path) -> None:
 
         said(project, "experiment", "ramp", "greet", "100%")
         ramped = time.monotonic()
-        while ask(server, next(one for one in customers[:800] if one not in first))["reason"] != (
-            "SPLIT"
-        ) and time.monotonic() - ramped < 6:
+        while (
+            ask(server, next(one for one in customers[:800] if one not in first))["reason"]
+            != ("SPLIT")
+            and time.monotonic() - ramped < 6
+        ):
             time.sleep(0.1)
         again = {one: ask(server, one)["variant"] for one in list(first)[:50]}
         assert again == {one: first[one][0] for one in again}

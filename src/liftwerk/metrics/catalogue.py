@@ -100,7 +100,7 @@ def in_words(metric: MetricDefinition) -> str:
     --------
     >>> from liftwerk.definitions.typed import Duration
     >>> in_words(MetricDefinition("", "visit", "any", Duration("14d"), where="page = '/'"))
-    "whether there is a visit with page = '/', within 14d"
+    "whether visit happened with page = '/', within 14d"
     """
     if metric.formula is not None:
         return metric.formula
@@ -128,9 +128,9 @@ def in_words(metric: MetricDefinition) -> str:
 
 
 _WORDS = {
-    "any": "whether there is a {}",
-    "count": "how many times {}",
+    "any": "whether {} happened",
+    "count": "number of {}",
     "sum": "{}",
-    "new": "whether the first {} of all",
-    "lapse": "whether there is no {}",
+    "new": "whether the first {} of all happened",
+    "lapse": "whether no {} happened",
 }

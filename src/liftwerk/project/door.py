@@ -291,8 +291,7 @@ class Project:
     def replay(self, decision_id: str) -> dict[str, Any]:
         """Compute a decision again from its record."""
         done = DecisionLog(self.definitions, self.stores).replay(decision_id)
-        plain: dict[str, Any] = msgspec.to_builtins(done)
-        return plain
+        return dict(msgspec.to_builtins(done))
 
     @property
     def metrics(self) -> Metrics:

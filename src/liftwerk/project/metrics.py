@@ -14,6 +14,7 @@ from liftwerk.errors import InputError, ProjectError
 from liftwerk.experiments.effects import PROGRAMME, latest
 from liftwerk.metrics.catalogue import in_words, sources_of
 from liftwerk.metrics.definition import GOAL, METRICS
+from liftwerk.metrics.formula import formula_of
 from liftwerk.metrics.kinds import columns_of, goal_metric, kind_of, level_of
 from liftwerk.metrics.period import Added, Period, Told, Value, Window, value_in, windows
 from liftwerk.metrics.read import plans_of
@@ -61,7 +62,7 @@ class Metrics:
         project: Project,
         stores: Stores,
         clock: Clock,
-        system: Callable[[str], float | None] = {}.get,
+        system: Callable[[str], float | None] = lambda _: None,
     ) -> None:
         self._project = project
         self._stores = stores
@@ -69,7 +70,7 @@ class Metrics:
         self._system = system
 
     def list(self) -> Rows:
-        """List every metric: the goal first, then those of the business, of models, of the system."""
+        """List every metric: the goal, then those of the business, of models, of the system."""
         declared = self._project.get(METRICS)
         rows = [self._row(name) for name in declared]
         order = ("business", "model", "system")
@@ -90,7 +91,8 @@ class Metrics:
         period : str
             ``day``, ``week`` or ``month`` of the calendar.
         many : int
-            How many of them, the last ones that are over.
+            How many of them, the last ones that are over. What was added, and what is measured,
+            is told once, as it is known now.
         purpose : str, optional
             What events are read for; by default the declared one that sees most.
 
@@ -106,13 +108,21 @@ class Metrics:
         now = self._clock.now()
         told = Told(self._added, self._measured)
         values = []
-        for window in windows(period, self._project.timezone, now, many):
+        asked_for = windows(period, self._project.timezone, now, many)
+        is_dated = self._is_dated(name)
+        if is_dated:
+            # It is of the time of its effect, or of its measurement: no period has one of its own.
+            asked_for = asked_for[-1:]
+        for window in asked_for:
+            start, end = window.start.isoformat(), window.end.isoformat()
+            if is_dated:
+                start = end = now.isoformat()
             given = (self._project, self._stores, name, asked, window)
             value = value_in(*given, now=now, told=told)
             values.append(
                 {
-                    "start": window.start.isoformat(),
-                    "end": window.end.isoformat(),
+                    "start": start,
+                    "end": end,
                     "value": _plain(value),
                     "stands": standing(self._row(name), value),
                 }
@@ -136,6 +146,13 @@ class Metrics:
         """
         counted = counted_by(self._project, columns_of(self._project, name).values())
         return [plan.sql for plan in plans_of(self._project, counted, "customers")]
+
+    def _is_dated(self, name: str) -> bool:
+        metrics = self._project.get(METRICS)
+        metric = metrics[name]
+        if metric.formula is not None:
+            return any(self._is_dated(part) for part in formula_of(metrics, name).names)
+        return metric.measured is not None or metric.incremental is not None
 
     def _row(self, name: str) -> Json:
         metric = self._project.get(METRICS)[name]
