@@ -1,12 +1,12 @@
 """Make the coverage map of experiments: how often every interval holds the truth, and where.
 
-    .venv/bin/python -m soak.experiments_coverage [--only TABLE ...] [--draws N] [--seed 0]
+    .venv/bin/python -m soak.experiments_coverage [--only TABLE ...] [--missing] [--draws N]
 
 Every world is drawn 2,000 times (or as often as it says), once with nothing to be found and once
-with an effect, and read in all designs. The cells are kept in `soak/experiments_coverage.json`, a
-table at a time, and all that is kept is written to `docs/concepts/coverage-map.md`. Prints one JSON
-document; exits 1 when a cell leaves its bounds, or when a naive design does not. With `--draws`
-nothing is written.
+with an effect, and read in all designs. Each is kept in `soak/experiments_coverage.json` when it is
+done, and all that is kept is written to `docs/concepts/coverage-map.md`; `--missing` plays only
+those that are not there. Prints one JSON document; exits 1 when a kept cell leaves its bounds, or
+when a naive design does not. With `--draws` nothing is kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.stats import coverage
 from tests.stats.adaptive import cells as bandit
 from tests.stats.coverage import Cell, World, play_many
 from tests.stats.switchback import cells as switchback
+
+Kept: TypeAlias = dict[str, dict[str, Any]]
 
 KEPT = Path(__file__).parent / "experiments_coverage.json"
 PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "coverage-map.md"
@@ -59,30 +61,48 @@ def main() -> int:
     """Play the worlds that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", default=None, metavar="TABLE")
+    parser.add_argument("--missing", action="store_true")
     parser.add_argument("--draws", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    asked = arguments.only
-    worlds = [world for world in WORLDS if asked is None or world.table in asked]
-    if not worlds:
-        parser.error(f"no such table: {asked}; there are {sorted({w.table for w in WORLDS})}")
+    kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    worlds = [
+        world
+        for world in WORLDS
+        if arguments.only is None or world.table in arguments.only
+        if not (arguments.missing and _key(world.table, world.name, world.effect) in kept)
+    ]
     began = time.monotonic()
-    cells: list[Cell] = []
-    for found in play_many(worlds, arguments.seed, arguments.processes, arguments.draws):
-        cells += found
-        print(json.dumps([_row(cell, len(WORLDS)) for cell in found]), file=sys.stderr, flush=True)
-    wrong = failures(cells)
-    if arguments.draws is None:
-        keep(cells, arguments.seed)
+    for cells in play_many(worlds, arguments.seed, arguments.processes, arguments.draws):
+        rows = [dataclasses.asdict(cell) for cell in cells]
+        print(json.dumps(rows), file=sys.stderr, flush=True)
+        key = _key(cells[0].table, cells[0].world, cells[0].effect)
+        today = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
+        kept[key] = {"made": today, "seed": arguments.seed, "cells": rows}
+        if arguments.draws is None:
+            KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+            PAGE.write_text(page(kept))
+    played = _cells(kept)
+    wrong = failures(played)
     summary = {
-        "cells": len(cells),
+        "cells": len(played),
         "seconds": round(time.monotonic() - began),
         "holds": not wrong,
         "wrong": wrong,
     }
     print(json.dumps(summary, indent=1))
     return int(bool(wrong))
+
+
+def _key(table: str, world: str, effect: float) -> str:
+    return f"{table}: {world}, effect {effect:g}"
+
+
+def _cells(kept: Kept) -> list[Cell]:
+    """Give the cells of all kept worlds that there still are, in the order of the list."""
+    keys = [_key(world.table, world.name, world.effect) for world in WORLDS]
+    return [Cell(**row) for key in keys if key in kept for row in kept[key]["cells"]]
 
 
 def failures(cells: Iterable[Cell]) -> list[str]:
@@ -98,34 +118,24 @@ def failures(cells: Iterable[Cell]) -> list[str]:
     return wrong
 
 
-def keep(cells: Iterable[Cell], seed: int) -> None:
-    """Keep the tables that were made, and write the page of all that are kept."""
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    today = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
-    by_table: dict[str, list[dict[str, Any]]] = {}
-    for cell in cells:
-        by_table.setdefault(cell.table, []).append(dataclasses.asdict(cell))
-    for table, rows in by_table.items():
-        kept[table] = {"made": today, "seed": seed, "cells": rows}
-    KEPT.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n")
-    PAGE.write_text(page(kept))
-
-
-def page(kept: dict[str, Any]) -> str:
+def page(kept: Kept) -> str:
     """Write the map for people."""
-    order = [*TABLES, *(table for table in kept if table not in TABLES)]
-    every = [Cell(**row) for table in kept.values() for row in table["cells"]]
+    every = _cells(kept)
     size = sum(not cell.naive for cell in every)
     parts = [INTRODUCTION]
-    for table in order:
-        if table not in kept:
+    tables = {cell.table for cell in every}
+    for table in [*TABLES, *sorted(tables.difference(TABLES))]:
+        cells = [cell for cell in every if cell.table == table]
+        if not cells:
             continue
-        cells = [Cell(**row) for row in kept[table]["cells"]]
-        draws = " and ".join(f"{count:,}" for count in sorted({cell.draws for cell in cells}))
+        runs = [kept[_key(table, cell.world, cell.effect)] for cell in cells]
+        draws = " or ".join(f"{count:,}" for count in sorted({cell.draws for cell in cells}))
+        seeds = ", ".join(sorted({str(run["seed"]) for run in runs}))
+        made = " and ".join(dict.fromkeys(run["made"] for run in runs))
         parts.append(f"## {TABLES.get(table, table.capitalize())}\n")
         parts.append(
-            f"{draws} draws with and as many without an effect, seed {kept[table]['seed']}, "
-            f"on {kept[table]['made']}: covered / false alarms, in per cent.\n"
+            f"{draws} draws with and as many without an effect, seed {seeds}, on {made}: "
+            "covered / false alarms, in per cent.\n"
         )
         for group in _groups(cells):
             parts += [*_table(cells, group, size), ""]
@@ -170,10 +180,6 @@ def _texts(mine: dict[tuple[str, bool], Cell], design: str, size: int) -> str:
         mark = "" if cell.verdict(size) in ("holds", "silent") else "!"
         found.append(f"{100.0 * share:.1f}{mark}")
     return " / ".join(found)
-
-
-def _row(cell: Cell, size: int) -> dict[str, Any]:
-    return dataclasses.asdict(cell) | {"covered": cell.covered, "verdict": cell.verdict(size)}
 
 
 if __name__ == "__main__":

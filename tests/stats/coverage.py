@@ -256,8 +256,8 @@ def _once(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
 
 def _daily(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
     """Read every day for four weeks, at any time, and naively."""
-    own, n = len(drawn.outcome), len(drawn.treated)
-    both, bare = _days(drawn, own + 1), _days(drawn, own)
+    n, both = len(drawn.treated), _days(drawn)
+    bare = _without_last(both)
     plain = differences(kind(metric), bare, tuned_for=n)
     adjusted = differences(kind(metric), both, tuned_for=n)
     naive = differences(kind(metric), bare, method="fixed")
@@ -269,27 +269,37 @@ def _daily(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
     }
 
 
-def _days(drawn: Units, columns: int) -> Arms:
-    """Give the moments of both arms up to each day, of outcomes and as many columns in all."""
-    values = np.vstack([drawn.outcome, drawn.before])[:columns]
-    values = values - values.mean(axis=1, keepdims=True)
-    place = (np.arange(values.shape[1]) * LOOKS // values.shape[1]) * 2 + drawn.treated
-
-    def added(what: np.ndarray) -> np.ndarray:
-        by_day = np.bincount(place, what, 2 * LOOKS).reshape(LOOKS, 2)
-        return by_day.cumsum(axis=0)
-
-    n = added(np.ones(values.shape[1]))
-    sums = np.stack([added(column) for column in values], axis=-1)
-    cross = np.stack([np.stack([added(x * y) for y in values], axis=-1) for x in values], axis=-1)
-    cubes = np.stack([added(column**3) for column in values], axis=-1)
+def _days(drawn: Units) -> Arms:
+    """Give the moments of both arms up to each day, of outcomes and then of the covariate."""
+    values = np.vstack([drawn.outcome, drawn.before])
+    # Columns are moved by their mean, so that no digits are lost.
+    moved = values.mean(axis=1)
+    values = values - moved[:, None]
+    k, n = values.shape
+    place = (np.arange(n) * LOOKS // n) * 2 + drawn.treated
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(2 * LOOKS))
+    values = values[:, order]
+    pairs = [(i, j) for i in range(k) for j in range(i, k)]
+    crossed = (values[i] * values[j] for i, j in pairs)
+    powers = [np.ones(n), *values, *crossed, *(values * values * values)]
+    days = np.add.reduceat(np.stack(powers), starts, axis=1).reshape(-1, LOOKS, 2)
+    added = np.moveaxis(days.cumsum(axis=1), 0, -1)
+    units, sums, cubes = added[..., 0], added[..., 1 : k + 1], added[..., -k:]
+    cross = np.empty((LOOKS, 2, k, k))
+    for row, (i, j) in enumerate(pairs, start=k + 1):
+        cross[..., i, j] = cross[..., j, i] = added[..., row]
+    means = sums / units[..., None]
     squares = np.diagonal(cross, axis1=-2, axis2=-1)
-    means = sums / n[..., None]
-    third = cubes - 3.0 * means * squares + 2.0 * means**2 * sums
     products = cross - sums[..., :, None] * means[..., None, :]
-    # Columns were moved by their mean before, so that no digits are lost: back again.
-    moved = np.vstack([drawn.outcome, drawn.before])[:columns].mean(axis=1)
-    return Arms(n, means + moved, products, third)
+    third = cubes - 3.0 * means * squares + 2.0 * means**2 * sums
+    return Arms(units, means + moved, products, third)
+
+
+def _without_last(arms: Arms) -> Arms:
+    """Leave the covariate out."""
+    assert arms.cubes is not None
+    return Arms(arms.n, arms.means[..., :-1], arms.products[..., :-1, :-1], arms.cubes[..., :-1])
 
 
 def clusters(
@@ -374,5 +384,5 @@ def _holdouts() -> Iterator[World]:
             yield World("holdout", name, effect, True, playing)
 
 
-WORLDS = (*_units(), *_clusters(), *_holdouts())
+WORLDS = (*_clusters(), *_holdouts(), *_units())
 """The worlds in which arms are compared from moments."""

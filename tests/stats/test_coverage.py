@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from liftwerk.simulation.experiments import draw_units
 from liftwerk.stats.difference.methods.fixed import Fixed
+from liftwerk.stats.moments import Moments
 from tests.stats import coverage
 from tests.stats.coverage import WORLDS, Cell, play
 
@@ -55,3 +58,19 @@ def test_a_wrong_interval_would_be_seen(monkeypatch):
 def test_a_cell_that_answers_seldom_is_seen():
     silent = coverage.Cell("units", "w", "fixed", 0.0, True, 2000, 1000, 50, 1.0)
     assert silent.verdict(100) == "silent"
+
+
+@pytest.mark.parametrize("metric", ["light", "per order"])
+def test_moments_up_to_a_day_are_those_of_its_units(metric):
+    rng = np.random.default_rng(0)
+    drawn = draw_units(metric, 5000, rng, effect=0.2, orders=np.ones(1))
+    days = coverage._days(drawn)
+    for day in (0, 12, coverage.LOOKS - 1):
+        come = np.arange(5000) * coverage.LOOKS // 5000 <= day
+        for arm in (0, 1):
+            rows = come & (drawn.treated == arm)
+            plain = Moments.of(np.vstack([drawn.outcome, drawn.before])[:, rows])
+            assert days.n[day, arm] == plain.n
+            np.testing.assert_allclose(days.means[day, arm], plain.means)
+            np.testing.assert_allclose(days.products[day, arm], plain.products)
+            np.testing.assert_allclose(days.cubes[day, arm], plain.cubes, rtol=1e-6)
