@@ -13,6 +13,7 @@ from liftwerk.stats.difference import KINDS, METHODS, contrast, difference, toge
 from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.bulk import differences
 from liftwerk.stats.difference.contrast import Contrast
+from liftwerk.stats.difference.intervals import of_ratio
 from liftwerk.stats.difference.methods.fixed import Fixed
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.moments import Moments
@@ -103,6 +104,26 @@ def test_interval_and_p_value_say_the_same(kind, method, covariates, lift, level
         assert (estimate.low > 0.0 or estimate.high < 0.0) == significant
         assert estimate.low <= estimate.value <= estimate.high
     assert answer.relative.value == pytest.approx(found.treated / found.control - 1.0)
+
+
+@given(st.floats(-0.4, 0.4), st.floats(0.6, 0.999), st.floats(5.0, 1e5))
+def test_the_p_value_at_either_end_is_alpha(skewness, level, freedom):
+    law = Fixed(freedom, skewness)
+    down, up = law.reach(level)
+    assert float(law.p_value(down)) == pytest.approx(1.0 - level)
+    assert float(law.p_value(-up)) == pytest.approx(1.0 - level)
+
+
+@given(st.floats(-0.9, 0.9), st.floats(0.5, 2.0), st.floats(1.0, 3.0))
+def test_ends_of_a_ratio_solve_fiellers_equation(correlation, treated, reach):
+    values = np.array([1.0, treated])
+    both = correlation * 0.1 * 0.2
+    covariance = np.array([[0.01, both], [both, 0.04]])
+    _, low, high, _ = of_ratio(values, covariance, (np.array(reach), np.array(1.1 * reach)))
+    for end, side in ((low, reach), (high, -1.1 * reach)):
+        ratio = end + 1.0
+        spread = 0.04 - 2.0 * ratio * both + ratio**2 * 0.01
+        assert (treated - ratio) / np.sqrt(spread) == pytest.approx(side)
 
 
 @given(st.integers(0, 200), st.floats(0.1, 0.9), st.integers(1, 4))
@@ -203,6 +224,46 @@ def test_clusters_are_what_varies():
     assert robust.absolute.standard_error == pytest.approx(np.sqrt(2 / 30), rel=0.4)
     sequence = difference("mean", *by_cluster, tuned_for=6000, clustered=True)
     assert sequence.absolute.low < robust.absolute.low
+
+
+def test_the_leverage_of_large_clusters_is_that_of_cr2():
+    """Bell and McCaffrey's variance needs every cluster; moments give it on average."""
+    rng = np.random.default_rng(9)
+    ours = theirs = plain = 0.0
+    for _ in range(300):
+        cr2 = old = 0.0
+        made = []
+        for _ in (0, 1):
+            sizes = rng.gamma(4.0, 25.0, 20)
+            totals = sizes * rng.normal(1.0, 0.2, 20)
+            residual = (totals - totals.sum() / sizes.sum() * sizes) / sizes.mean()
+            cr2 += (residual**2 / (1.0 - sizes / sizes.sum())).sum() / 20**2
+            old += residual.var(ddof=1) / 20
+            made.append(Moments.of([totals, sizes]))
+        found = contrast("mean", *made, method="fixed", clustered=True)
+        assert isinstance(found, Contrast)
+        ours, theirs, plain = ours + found.standard_error**2, theirs + cr2, plain + old
+    assert ours == pytest.approx(theirs, rel=0.005)
+    assert ours > 1.015 * plain
+
+
+def test_strata_that_differ_in_their_effect_add_to_the_error():
+    """The shares of strata are a sample's: the effect of the next sample is another one."""
+    rng = np.random.default_rng(10)
+    values, errors = [], []
+    for _ in range(500):
+        stratum, treated = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+        outcome = 10.0 + 6.0 * stratum * treated + rng.normal(size=400)
+        groups = [
+            [Moments.of([outcome[(treated == arm) & (stratum == s)]]) for s in (0, 1)]
+            for arm in (0, 1)
+        ]
+        found = contrast("mean", *groups, method="fixed")
+        assert isinstance(found, Contrast)
+        values.append(found.treated - found.control)
+        errors.append(found.standard_error)
+    assert np.std(values) == pytest.approx(np.mean(errors), rel=0.1)
+    assert np.mean(values) == pytest.approx(3.0, abs=0.05)
 
 
 def test_a_family_is_read_at_the_levels_of_holm():

@@ -45,6 +45,16 @@ def test_every_look_is_the_difference_of_totals_so_far():
         assert answer.absolute.high > plain.absolute.high
         assert (answer.absolute.low > 0.0) == (answer.p_value <= 0.05)
     assert answers[-1].p_value < 0.05
+    clocks = [
+        (sum(arm.n for arm in look) * answer.absolute.standard_error) ** 2
+        for look, answer in zip(made, answers, strict=True)
+    ]
+    law = Anytime(np.array(clocks), clocks[0] * WEEKS**1.5, correlated=True)
+    reaches = [
+        (answer.absolute.high - answer.absolute.value) / answer.absolute.standard_error
+        for answer in answers
+    ]
+    np.testing.assert_allclose(reaches, law.critical(0.95))
 
 
 def test_later_looks_do_not_change_earlier_answers():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -108,7 +109,7 @@ class Contrast:
         absolute = self._estimate(intervals.of_difference(values, self.covariance, reach), level)
         relative: Estimate | Unknown = NO_PART
         ratio = intervals.of_ratio(values, self.covariance, reach)
-        if np.isfinite(ratio).all():
+        if all(math.isfinite(each) for each in ratio):
             relative = self._estimate(ratio, level)
         return Difference(absolute, relative, self.p_value, self.name)
 
@@ -250,7 +251,9 @@ def difference(
         clustered=clustered,
         notes=notes,
     )
-    return together([found], level, method)[0]
+    if isinstance(found, Unknown):
+        return Difference(found, found, None, method)
+    return found.read(level)
 
 
 def together(
