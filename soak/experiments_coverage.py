@@ -46,6 +46,12 @@ Both are shares of the draws that were answered. *answered* is the share of draw
 at the (last) look: the others are `Unknown`, since their tail has not been seen. A cell is marked
 with ! if it leaves the bounds that a right interval leaves by chance in one of twenty whole maps
 (for intervals that may be read at any time, which promise *at least* 95%, only the lower bound).
+Naive ones are there to be seen to fail.
+
+Units come from four strata with different levels and different effects. `conversion` is 0 or 1, of
+that rate; `light` is positive, with a skewness of about 3; of `orders` 0.9% of customers have one,
+worth what customers of a published trial spent (skewness about 20); `lognormal` has that sigma;
+`per order` is a ratio. The covariate is the same behaviour before the experiment.
 """
 TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",

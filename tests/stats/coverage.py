@@ -114,7 +114,7 @@ class Cell:
     draws, answered, missed : int
         Draws; those with an interval; those of them whose interval missed the truth.
     width : float
-        Median.
+        Median; None where nothing is answered.
     """
 
     table: str
@@ -125,7 +125,7 @@ class Cell:
     draws: int
     answered: int
     missed: int
-    width: float
+    width: float | None
 
     @property
     def naive(self) -> bool:
@@ -180,7 +180,7 @@ def _count(world: World, design: str, played: list[Played]) -> Cell:
     # An interval that missed at an earlier look is a miss, also where the last one is not given.
     missed = sum(not each.held for each in played)
     widths = [each.width for each in answered]
-    middle = float(np.median(widths)) if widths else float("nan")
+    middle = float(np.median(widths)) if widths else None
     return Cell(
         world.table,
         world.name,
