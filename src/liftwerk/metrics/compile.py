@@ -35,8 +35,9 @@ from liftwerk.metrics.outcomes import Outcomes, condition_column, value_column
 TRUSTED = ("server", "import")
 """Whose word counts: a browser's key is public, and a forged order must teach nothing."""
 
-Asked: TypeAlias = Literal["decisions", "customers", "sessions", "everybody"]
-"""What a row of the spine is; of ``everybody`` it has one, and each customer is counted by it."""
+Asked: TypeAlias = Literal["decisions", "customers", "sessions", "periods", "everybody"]
+"""What a row of the spine is. In ``periods`` whatever happened counts, whosesoever it is; of
+``everybody`` there is one row, and each customer is counted by it."""
 
 
 Merge: TypeAlias = Literal["add", "greatest", "least"]
@@ -105,6 +106,7 @@ _BY: Mapping[Asked, tuple[str, ...]] = {
     "decisions": ("decision",),
     "customers": (),
     "sessions": ("session",),
+    "periods": (),
     "everybody": (),
 }
 """Columns besides ``customer`` that say whose an outcome is."""
@@ -274,6 +276,8 @@ ORDER BY _asked._row"""
     if asked == "everybody":
         answer = "SELECT * FROM _counted"
     asked_columns = "".join(f"{name}, " for name in ("_row", "customer", *by))
+    if asked == "periods":
+        asked_columns = "_row, "
     if asked == "everybody":
         asked_columns = ""
     return f"""\
@@ -300,6 +304,8 @@ def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
         window = f"o.time > d.asked_at AND {window}"
     if asked == "everybody":
         return f"  SELECT d.asked_at, o.* FROM _asked AS d JOIN _outcomes AS o ON {window}"
+    if asked == "periods":
+        return f"  SELECT d._row, d.asked_at, o.* FROM _asked AS d JOIN _outcomes AS o ON {window}"
     if asked == "decisions":
         theirs = f"WHERE o.decision IS NULL\n    AND {window}"
         selects = [_joined("decision", f"WHERE {window}"), _joined("customer", theirs)]
