@@ -38,6 +38,7 @@ from liftwerk.cli import (
     privacy,
     releases,
     server,
+    switchback,
     synthetic,
     training,
 )
@@ -62,6 +63,7 @@ COMMAND_FILES = (
     metrics,
     experiments,
     geo,
+    switchback,
     planning,
     releases,
     governance,

@@ -39,10 +39,14 @@ from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
+from liftwerk.experiments.switchback.measured import plan_measured, read_measured
+from liftwerk.experiments.switchback.plan import Plan as SwitchbackPlan
+from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
 from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import arm_costs, read_experiment
+from liftwerk.stats.estimate import Unknown
 from liftwerk.store.stores import Stores
 
 SEED = 20260301
@@ -228,6 +232,14 @@ class Experiments:
         """
         told = (self._project, self._stores, self._clock, self._actor, name)
         return read_experiment(*told, "fixed" if fixed else None)
+
+    def plan_switchback(self, name: str) -> SwitchbackPlan | Unknown:
+        """Say how many weeks of turns it takes, by the last weeks of the first metric."""
+        return plan_measured(self._project, self._stores, name, now=self._clock.now())
+
+    def read_switchback(self, name: str) -> dict[str, SwitchbackReading]:
+        """Read every metric of a switchback as far as it has run."""
+        return read_measured(self._project, self._stores, name, now=self._clock.now())
 
     def holdout(self) -> Holdout:
         """Read what the programme and each policy added; each week goes to the effect register."""

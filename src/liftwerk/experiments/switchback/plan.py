@@ -119,6 +119,8 @@ def _lengths(
     zone: tzinfo,
 ) -> tuple[tuple[Length, ...], float, float] | Unknown:
     """Say what each number of weeks can see."""
+    if history.num_rows == 0:
+        return Unknown("the metric has no history", "two weeks of the metric")
     start, end = span(history)
     blocks = list(blocks_between(turns.block, start, end, zone))
     laid = pa.table(

@@ -1,0 +1,135 @@
+"""A switchback from declaration to reading, over events in the project's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from liftwerk.clock import FixedClock
+from liftwerk.definitions import Project
+from liftwerk.definitions.typed import Duration
+from liftwerk.errors import InputError, Refused
+from liftwerk.events.compact import compact
+from liftwerk.experiments.definition import EXPERIMENTS, Switchback
+from liftwerk.experiments.register import register
+from liftwerk.experiments.start import start
+from liftwerk.experiments.switchback import schedule
+from liftwerk.experiments.switchback.measured import period_length, plan_measured, read_measured
+from liftwerk.stats.estimate import Estimate, Unknown
+from liftwerk.store.home import Home
+from liftwerk.store.stores import Stores, open_stores
+from tests.events import shop as shops
+from tests.events.shop import NOW, order, put
+
+BEGAN = NOW - timedelta(days=20)
+HOURLY = 4
+
+
+def counted(aggregate: str, **more: str) -> dict[str, Any]:
+    said = {"description": "x", "from": "order_completed", "within": "7d"}
+    return {**said, "aggregate": aggregate, **more}
+
+
+def project(metrics: list[str] | None = None, name: str = "fee", **fields: Any) -> Project:
+    experiment = {
+        "design": "switchback",
+        "description": "A delivery fee",
+        "arms": {"usual": {}, "dearer": {}},
+        "metrics": metrics or ["revenue", "basket"],
+        "purpose": "measurement",
+        "effect": "20%",
+        "switchback": {"block": "6h"},
+        **fields,
+    }
+    declared = {
+        "revenue": counted("sum", property="revenue"),
+        "orders": counted("count"),
+        "buyers": counted("any"),
+        "basket": {"description": "x", "formula": "revenue / orders"},
+    }
+    return shops.shop(experiments={name: experiment}, metrics=declared)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Stores]]:
+    """Twenty days of a shop in which the dearer arm brings more for each order."""
+    definitions = project()
+    home = Home.open(tmp_path_factory.mktemp("turns") / "home", create=True)
+    with open_stores(home) as stores, home.hold("test"):
+        clock = FixedClock(BEGAN)
+        register(definitions, stores, clock, "jane", "fee", {"unplanned": "a test"})
+        start(definitions, stores, clock, "jane", "fee")
+        assert put(definitions, stores, *orders(definitions)) == []
+        compact(definitions, stores, FixedClock(NOW))
+        yield definitions, stores
+
+
+def orders(definitions: Project) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(1)
+    experiment = definitions.get(EXPERIMENTS)["fee"]
+    blocks = schedule("fee", experiment, BEGAN, NOW, definitions.timezone).to_pylist()
+    told = []
+    for block in blocks:
+        for _ in range(rng.poisson(HOURLY * 6)):
+            at = block["begins"] + rng.random() * (block["ends"] - block["begins"])
+            if not BEGAN <= at < NOW:
+                continue
+            cents = round(1000 + 200 * rng.random() + 500 * (block["arm"] == "dearer"))
+            number = len(told) + 1
+            who = {"identifiers": {"email": f"{number}@example.com"}}
+            money = f"{cents / 100:.2f}"
+            told.append(order(number, f"o{number}", money, time=at.isoformat(), **who))
+    return told
+
+
+def test_a_reading_finds_what_was_planted(ran: tuple[Project, Stores]) -> None:
+    definitions, stores = ran
+    readings = read_measured(definitions, stores, "fee", now=NOW)
+    assert list(readings) == ["revenue", "basket"]
+    (revenue,), (basket,) = readings["revenue"].arms, readings["basket"].arms
+    assert isinstance(basket.effect.estimate, Estimate)
+    assert basket.effect.estimate.low < 5.0 < basket.effect.estimate.high
+    assert basket.effect.estimate.value == pytest.approx(5.0, abs=0.1)
+    assert basket.control == pytest.approx(11.0, abs=0.1)
+    assert basket.effect.p_value < 0.001
+    assert isinstance(revenue.effect.estimate, Estimate)
+    assert revenue.effect.estimate.low < 5.0 * HOURLY < revenue.effect.estimate.high
+    # 20 days of 4 blocks, less the one that had begun and the one that is not over.
+    assert revenue.blocks + revenue.control_blocks == 79
+    assert readings["revenue"].periods == 79 * 6
+
+
+def test_a_plan_is_made_of_the_metrics_own_history(ran: tuple[Project, Stores]) -> None:
+    definitions, stores = ran
+    plan = plan_measured(definitions, stores, "fee", now=NOW)
+    assert not isinstance(plan, Unknown)
+    assert plan.history_weeks == pytest.approx(20 / 7, abs=0.1)
+    assert plan.mean == pytest.approx(13.5 * HOURLY, rel=0.1)
+    assert plan.weeks is not None
+
+
+def test_refusals(ran: tuple[Project, Stores]) -> None:
+    definitions, stores = ran
+    with pytest.raises(Refused, match="no block is over"):
+        read_measured(definitions, stores, "fee", now=BEGAN + timedelta(hours=7))
+    with pytest.raises(Refused, match="it was not started"):
+        read_measured(project(name="new"), stores, "new", now=NOW)
+    with pytest.raises(InputError, match="counted for each customer"):
+        plan_measured(project(["buyers"]), stores, "fee", now=NOW)
+    before = plan_measured(definitions, stores, "fee", now=BEGAN - timedelta(days=90))
+    assert isinstance(before, Unknown)
+
+
+def test_periods_fit_into_blocks_washouts_and_hours() -> None:
+    for block, washout, length in (
+        ("6h", "0s", "1h"),
+        ("6h", "2h", "1h"),
+        ("90min", "0s", "30min"),
+        ("1d", "45min", "15min"),
+        ("20min", "0s", "20min"),
+    ):
+        assert period_length(Switchback(Duration(block), Duration(washout))) == Duration(length)
