@@ -8,7 +8,6 @@ from cyclopts import App
 
 from liftwerk.cli import show
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
-from liftwerk.errors import Refused
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 from liftwerk.server import words
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from liftwerk.experiments.switchback import read as reading
     from liftwerk.stats import estimate
 else:
+    planning = LazyModule("liftwerk.experiments.switchback.plan")
     estimate = LazyModule("liftwerk.stats.estimate")
 
 switchback = App(
@@ -40,13 +40,10 @@ def plan_(name: str, /, *, common: Common = DEFAULTS) -> None:
     """
     with open_project(common) as project:
         found = project.experiments.plan_switchback(name)
-    if isinstance(found, estimate.Unknown):
-        raise Refused(found.reason, f"experiment {name}", f"it takes {found.needs}")
-    emit(common, found, lambda: _show_plan(found))
-    if found.weeks is None:
-        nearest = "; ".join(found.nearest)
-        what = f"an effect of {fmt.share(found.effect)} is not seen within half a year"
-        raise Refused(what, f"experiment {name}", nearest)
+    if not isinstance(found, estimate.Unknown):
+        told = found
+        emit(common, told, lambda: _show_plan(told))
+    planning.demand_seen(name, found)
 
 
 @switchback.command(name="read")

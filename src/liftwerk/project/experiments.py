@@ -41,6 +41,7 @@ from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
 from liftwerk.experiments.switchback.measured import plan_measured, read_measured
 from liftwerk.experiments.switchback.plan import Plan as SwitchbackPlan
+from liftwerk.experiments.switchback.plan import demand_seen
 from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
@@ -182,12 +183,19 @@ class Experiments:
         if unplanned:
             self._register(name, {UNPLANNED: unplanned})
         elif self._state(name).stage == "declared":
-            self.register(name, self.plan(name, tell=tell))
+            self._plan_and_register(name, tell)
         asked = None
         if share is not None:
             asked = _share(share)
         told = (self._project, self._stores, self._clock, self._actor, name)
         return self._told(start(*told, asked))
+
+    def _plan_and_register(self, name: str, tell: Tell) -> None:
+        if self._project.lookup(EXPERIMENTS, name).design != "switchback":
+            self.register(name, self.plan(name, tell=tell))
+            return
+        planned = demand_seen(name, self.plan_switchback(name))
+        self._register(name, msgspec.to_builtins(planned))
 
     def ramp(self, name: str, share: str) -> Json:
         """Let a larger part of all units enter, such as ``"20%"``."""

@@ -111,6 +111,22 @@ def plan_switchback(
     return Plan(name, wanted, None, None, mean, weeks_seen, lengths, tuple(nearest))
 
 
+def demand_seen(name: str, plan: Plan | Unknown) -> Plan:
+    """Refuse a plan that does not see the effect, with the nearest ones that would.
+
+    Raises
+    ------
+    Refused
+    """
+    where = f"experiment {name}"
+    if isinstance(plan, Unknown):
+        raise Refused(plan.reason, where, f"it takes {plan.needs}")
+    if plan.weeks is None:
+        what = f"an effect of {plan.effect:.2%} is not seen within {LONGEST} weeks"
+        raise Refused(what, where, "; ".join(plan.nearest))
+    return plan
+
+
 def _lengths(
     name: str,
     experiment: ExperimentDefinition,
