@@ -124,6 +124,7 @@ class Project:
     def use(self) -> None:
         """Keep the versions of what is declared, before it is put to use."""
         put_to_use(self.definitions, self.stores.ledger, self.actor, self.clock.now())
+        self.experiments.notice_changes()
 
     def run(
         self,
@@ -377,8 +378,7 @@ class Project:
 
     def duplicates(self, *which: Any) -> list[dict[str, Any]]:
         """List conversions told more than once, as `liftwerk.events.duplicates` takes them."""
-        found = duplicates(self.definitions, self.stores, *which)
-        return [msgspec.to_builtins(one) for one in found]
+        return list(map(msgspec.to_builtins, duplicates(self.definitions, self.stores, *which)))
 
     def replay_quarantine(self, reason: str | None = None, dry_run: bool = False) -> dict[str, Any]:
         """Judge what was refused again, by today's definitions; what passes is compacted."""

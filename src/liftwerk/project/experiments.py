@@ -199,11 +199,13 @@ class Experiments:
 
     def ramp(self, name: str, share: str) -> Json:
         """Let a larger part of all units enter, such as ``"20%"``."""
+        self.notice_changes()
         told = (self._project, self._stores, self._clock, self._actor, name)
         return self._told(ramp(*told, _share(share)))
 
     def stop(self, name: str, reason: str) -> Json:
-        """Stop an experiment for good."""
+        """Stop an experiment for good; what was changed meanwhile is in its log before that."""
+        self.notice_changes()
         self._state(name)
         return self._told(stop(self._stores, self._clock, self._actor, name, reason))
 
