@@ -149,28 +149,36 @@ def _tell(
     connection: duckdb.DuckDBPyConnection, unit: str, experiment: ExperimentDefinition, name: str
 ) -> None:
     """Make the relation of the units: one row a unit and period, with what speaks against it."""
-    people, period = _people(experiment), _period(experiment)
+    period = _period(experiment)
+    # What is the same in all rows of a unit need not be compared.
+    first, customer = "key", "arg_min(customer, (time, customer))"
+    if experiment.unit == "customer":
+        first, customer = "arg_min(unit, (time, unit))", "key"
+    is_tester, is_mixed, window = "is_tester", "arm <> highest", ""
+    if experiment.unit == "visitor":
+        # What speaks against one visitor speaks against the customer's others, too.
+        is_tester = "bool_or(is_tester) OVER person"
+        is_mixed = "min(arm) OVER person <> max(highest) OVER person"
+        window = "WINDOW person AS (PARTITION BY customer, period)"
     connection.execute(
         f"""
         CREATE TABLE _units AS
         WITH told AS (
-            SELECT {unit} AS unit, customer, time, arm, probability, {period} AS period,
-                coalesce(tester, FALSE) OR {unit} IN (SELECT customer FROM _testers)
-                OR coalesce(customer IN (SELECT customer FROM _testers), FALSE) AS is_tester
-            FROM {ASSIGNED} WHERE experiment = ?
+            SELECT {_key(experiment)} AS key, * FROM (
+                SELECT {unit} AS unit, customer, time, arm, probability, {period} AS period,
+                    coalesce(tester, FALSE) OR {unit} IN (SELECT customer FROM _testers)
+                    OR coalesce(customer IN (SELECT customer FROM _testers), FALSE) AS is_tester
+                FROM {ASSIGNED} WHERE experiment = ?
+            ) WHERE unit IS NOT NULL
         ),
         units AS (
-            SELECT {_key(experiment)} AS key, period,
-                arg_min(unit, (time, unit)) AS unit, arg_min(customer, (time, unit)) AS customer,
-                min(time) AS time, arg_min(arm, (time, unit)) AS arm,
-                arg_min(probability, (time, unit)) AS probability,
-                min(arm) AS lowest, max(arm) AS highest, bool_or(is_tester) AS is_tester
-            FROM told WHERE unit IS NOT NULL GROUP BY ALL
+            SELECT key, period, {first} AS unit, {customer} AS customer, min(time) AS time,
+                min(arm) AS arm, max(arm) AS highest, min(probability) AS probability,
+                bool_or(is_tester) AS is_tester
+            FROM told GROUP BY key, period
         )
-        SELECT * REPLACE (bool_or(is_tester) OVER person AS is_tester),
-            min(lowest) OVER person <> max(highest) OVER person AS is_mixed
-        FROM units
-        WINDOW person AS (PARTITION BY {people}, period)
+        SELECT * REPLACE ({is_tester} AS is_tester), {is_mixed} AS is_mixed
+        FROM units {window}
         """,
         [name],
     )
@@ -211,13 +219,6 @@ def _key(experiment: ExperimentDefinition) -> str:
     if experiment.unit == "customer":
         return "customer"
     return "unit"
-
-
-def _people(experiment: ExperimentDefinition) -> str:
-    """Name what must not be in two arms; many sessions of one customer may."""
-    if experiment.unit == "session":
-        return "key"
-    return "customer"
 
 
 def _period(experiment: ExperimentDefinition) -> str:
