@@ -9,6 +9,7 @@ from liftwerk.experiments.compare import How, Question, compare, foresee
 from liftwerk.experiments.looks import looks
 from liftwerk.experiments.units import Units
 from liftwerk.stats.estimate import Estimate
+from liftwerk.stats.multiplicity import holm
 
 DAYS = 20
 TRIALS = 60
@@ -91,3 +92,15 @@ def test_the_number_of_units_that_would_decide_does_so() -> None:
             for name, parts in arms.items()
         }
         assert compare(QUESTIONS[:1], many, HOW)[0].answer == answer, factor
+
+
+def test_all_that_judges_is_one_family_and_counter_metrics_another() -> None:
+    counter = Question("returns", "counter", "proportion", "share", False, (1,), 0.1)
+    found = compare((*QUESTIONS, counter), units(1, effect=0.2).moments(), HOW)
+    for role in ("primary", "counter"):
+        family = [one for one in found if one.role == role]
+        adjusted = holm([one.p_value for one in family if one.p_value is not None])
+        assert [one.adjusted for one in family] == adjusted.tolist()
+    first = min((one for one in found if one.role == "primary"), key=lambda one: one.p_value or 0)
+    assert isinstance(first.absolute, Estimate)
+    assert first.absolute.level == 1 - 0.05 / 4

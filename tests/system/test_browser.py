@@ -187,7 +187,7 @@ def test_report_is_accessible(browser: Browser, address: str, size: str, theme: 
 
 def test_the_other_pages_fit_and_are_accessible(browser: Browser, address: str) -> None:
     with page_in(browser, address, SIZES["phone"]) as (page, _):
-        for path in ("decisions", "releases", "docs", "status", "audit"):
+        for path in ("decisions", "experiments", "holdout", "releases", "docs", "status", "audit"):
             page.goto(address + path)
             assert overflow(page) == [], path
         assert violations(page) == []
