@@ -18,6 +18,7 @@ from liftwerk.definitions.typed import Duration, Share
 from liftwerk.errors import DefinitionError, ProjectError, UnknownName
 from liftwerk.events.definition import RESERVED, known_events
 from liftwerk.events.properties import ENVELOPE_COLUMNS
+from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.features.definition import FEATURES
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.models.definition import MODELS
@@ -43,7 +44,7 @@ def test_hillstrom() -> None:
     assert project.get(IMPORT_LIMITS).max_bad == Share("1%")
     trial = project.get(IMPORTS)["trial"]
     assert trial.file_format == "csv"
-    history, decision, visit, order = trial.events
+    history, decision, assigned, visit, order = trial.events
     assert history.time == Moment(at=datetime(2008, 3, 1, tzinfo=UTC))
     assert history.properties["area"] == Cell(column="zip_code")
     assert decision.probability is not None
@@ -52,6 +53,9 @@ def test_hillstrom() -> None:
     assert decision.action is not None
     assert decision.action.map is not None
     assert decision.action.map["No E-Mail"] == "nothing"
+    arms = project.get(EXPERIMENTS)["campaign"].arms
+    assert assigned.properties["arm"].map is not None
+    assert set(assigned.properties["arm"].map.values()) == set(arms)
     assert visit.answers == "decision_made"
     assert order.known_at == KnownAt(Duration("0s"))
     policy = project.get(POLICIES)["best_email"]
