@@ -7,6 +7,7 @@ spine -> matured units with outcomes and covariates -> moments by arm -> differe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -26,7 +27,14 @@ from liftwerk.experiments.segments import segments
 from liftwerk.experiments.spine import assigned_units
 from liftwerk.experiments.state import State, state_of
 from liftwerk.experiments.statements import statements
-from liftwerk.experiments.units import Units, first_day, matured_units, outcomes_of, whole_time
+from liftwerk.experiments.units import (
+    Units,
+    first_day,
+    matured_units,
+    once_each,
+    outcomes_of,
+    whole_time,
+)
 from liftwerk.experiments.verdict import Asked, judge
 from liftwerk.metrics.definition import METRICS
 from liftwerk.metrics.kinds import earns_money, kind_of
@@ -135,7 +143,10 @@ def gather(
         raise Refused(what, f"experiment {name}", f"liftwerk {experiment.design} read {name}")
     state = state_of(stores.ledger, name)
     spine = assigned_units(project, stores, name, as_of=as_of)
-    units = matured_units(project, stores, experiment, spine, as_of=as_of, costs=costs)
+    independent = spine
+    if experiment.unit != "session":
+        independent = replace(spine, table=once_each(spine.table))
+    units = matured_units(project, stores, experiment, independent, as_of=as_of, costs=costs)
     return Evidence(
         project=project,
         stores=stores,

@@ -99,6 +99,33 @@ class Units:
         }
 
 
+def once_each(table: pa.Table) -> pa.Table:
+    """Keep the first row of each customer, and of nobody known every one.
+
+    What a customer does counts for each of their visitors, and in each period of a rotating holdout
+    anew: two rows of one customer would say the same twice, and intervals take rows for
+    independent.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        ``customer`` and ``time``; further columns are kept.
+
+    Examples
+    --------
+    >>> rows = {"customer": [b"a", b"b", b"a", None, None], "time": [3, 1, 2, 0, 0]}
+    >>> once_each(pa.table(rows))["time"].to_pylist()
+    [1, 2, 0, 0]
+    """
+    place = pa.array(np.arange(table.num_rows))
+    sorted_ = table.select(["customer", "time"]).append_column("place", place).sort_by("time")
+    known = sorted_.filter(pc.is_valid(sorted_["customer"]))
+    first = known.group_by("customer", use_threads=False).aggregate([("place", "first")])
+    nobody = sorted_.filter(pc.is_null(sorted_["customer"]))["place"].to_numpy()
+    kept = np.sort(np.concatenate([first["place_first"].to_numpy(), nobody]))
+    return table.take(pa.array(kept))
+
+
 def outcomes_of(project: Project, experiment: ExperimentDefinition) -> dict[str, tuple[str, ...]]:
     """Return each metric of an experiment with the columns that it is read from."""
     names = (*experiment.metrics, *experiment.counter_metrics)
