@@ -214,7 +214,7 @@ def test_without_history_there_is_no_baseline(tmp_path: Path) -> None:
             project.experiments.plan("tea")
         few = Past(customers=60)
         few.tell(definitions, project.stores)
-        with pytest.raises(Refused, match=r"\(\d+ units\)"):
+        with pytest.raises(Refused, match=r"\(\d+ units in 91 days from 2026-02-22\)"):
             project.experiments.plan("tea")
     early = NOW - timedelta(days=140)
     with (

@@ -166,7 +166,8 @@ def history_of(
     kept = Spine(spine.filter(pc.less(spine.column("time"), end)), 0, 0)
     units = matured_units(project, stores, experiment, kept, as_of=AsOf(now), costs=costs)
     if len(units) < FEWEST_UNITS:
-        raise _too_little(where, f"{len(units)} units", matures)
+        what = f"{len(units)} units in {days} days from {since.date().isoformat()}"
+        raise _too_little(where, what, matures)
     day = pc.subtract(units.table.column("time"), pa.scalar(since, pa.timestamp("us", "UTC")))
     entered = day.cast(pa.int64()).to_numpy() // (DAY // timedelta(microseconds=1))
     questions = questions_of(project, experiment, units)
