@@ -40,8 +40,10 @@ def what_changed(
 
 
 def latest_time(connection: duckdb.DuckDBPyConnection, plans: Sequence[Plan]) -> int:
-    """Return the latest time of the events that plans count, in microseconds."""
-    events = dict.fromkeys(plan.event for plan in plans)
+    """Return the latest time of events that plans read entities as of, in microseconds."""
+    events = dict.fromkeys(plan.event for plan in plans if plan.entities)
+    if not events:
+        return 0
     selects = (f"SELECT max(epoch_us(time)) AS latest FROM {quoted(name)}" for name in events)
     ((found,),) = connection.execute(
         f"SELECT coalesce(max(latest), 0) FROM ({' UNION ALL '.join(selects)})"

@@ -52,7 +52,7 @@ from liftwerk.stats.moments import Moments
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-SLICE = 2_000_000
+SLICE = 1_000_000
 """Units that are counted at one time, so that memory does not grow with them."""
 
 DAY = 86_400_000_000
@@ -351,6 +351,8 @@ class _Following:
             return fingerprint(local, "SELECT unit, customer, time, arm FROM _spine")
 
     def _latest_behind(self, offset: int) -> int:
+        if not any(plan.entities for plan in self.plans):
+            return 0
         with self._opened(after_offset=offset) as connection:
             return latest_time(connection, self.plans)
 

@@ -60,7 +60,7 @@ class Kept(Struct, frozen=True):
     offset : int
         The last offset that was counted.
     latest : int
-        The latest time of an event that was, in microseconds.
+        The latest time of an event that entities were read as of, in microseconds.
     entities : dict of str to str
         Entity -> fingerprint of what it was like up to then.
     spine : str
