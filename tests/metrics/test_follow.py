@@ -72,8 +72,11 @@ def test_what_is_kept_is_a_fresh_count(tmp_path: Path, seed: int) -> None:
     chance.shuffle(events)
     for one in events:
         # Until something names both, an e-mail address and a device are two customers.
-        if chance.random() < 0.8 and len(one["identifiers"]) == 2:
-            del one["identifiers"][chance.choice(["email", "device"])]
+        named = one["identifiers"]
+        if chance.random() < 0.4:
+            named["device"] = f"second-{named['device']}"
+        if chance.random() < 0.5 and len(named) == 2:
+            del named[chance.choice(["email", "device"])]
     spine = shopping.spine()
     number = 1000
     with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
@@ -81,22 +84,20 @@ def test_what_is_kept_is_a_fresh_count(tmp_path: Path, seed: int) -> None:
         shopping.tell(PROJECT, stores)
         few = 0
         for step in range(1, 5):
-            batch = events[step * 10 : step * 10 + 10]
-            assert put(PROJECT, stores, *batch, at=END) == []
+            for one in events[step * 10 : step * 10 + 10]:
+                # Of two reports of an order the shop's own is better than an imported one.
+                assert put(PROJECT, stores, one, source="file", at=END) == []
             orders = [one for one in events[: step * 10] if one["name"] == "order_completed"]
-            for told in chance.sample(orders, 2):
+            for told in chance.sample(orders, 3):
                 number += 1
-                again = corrected(chance, number, told)
-                assert (
-                    put(PROJECT, stores, again, source=chance.choice(["till", "file"]), at=END)
-                    == []
-                )
+                assert put(PROJECT, stores, corrected(chance, number, told), at=END) == []
             if step == 3:
-                number += 1
-                whose = {"email": "p3@example.com"}
-                said = event("consent_changed", number, identifiers=whose)
-                said["properties"] = {"granted": [], "withdrawn": [PURPOSE]}
-                assert put(PROJECT, stores, said, at=END) == []
+                for person in range(20):
+                    number += 1
+                    whose = {"email": f"p{person}@example.com"}
+                    said = event("consent_changed", number, identifiers=whose)
+                    said["properties"] = {"granted": [], "withdrawn": [PURPOSE]}
+                    assert put(PROJECT, stores, said, at=END) == []
             compact(PROJECT, stores, CLOCK)
             if step == 4:
                 cost = body("product", START, START, sku=PRODUCTS[0], price="0.00", cost="1.23")
