@@ -25,7 +25,7 @@ from tests.events.entities.things import body, keep
 from tests.events.shop import event, order, put
 from tests.governance.erasing import erase_now, rows_of
 from tests.metrics.business import business
-from tests.metrics.shopping import END, PRODUCTS, START, Shopping
+from tests.metrics.shopping import END, PRODUCTS, STAMP, START, Shopping
 
 DAY = timedelta(days=1)
 CLOCK = FixedClock(END)
@@ -67,7 +67,7 @@ def corrected(chance: random.Random, number: int, told: dict[str, Any]) -> dict[
 def test_what_is_kept_is_a_fresh_count(tmp_path: Path, seed: int) -> None:
     """Late and corrected events, merged identifiers, objections, back-dated costs, new units."""
     chance = random.Random(seed)
-    shopping = Shopping(seed, people=40, orders=60)
+    shopping = Shopping(seed, people=40, orders=150)
     events = list(shopping.events)
     chance.shuffle(events)
     for one in events:
@@ -80,15 +80,15 @@ def test_what_is_kept_is_a_fresh_count(tmp_path: Path, seed: int) -> None:
     spine = shopping.spine()
     number = 1000
     with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
-        shopping.events = events[:10]
+        shopping.events = events[:30]
         shopping.tell(PROJECT, stores)
         few = 0
         for step in range(1, 5):
-            for one in events[step * 10 : step * 10 + 10]:
-                # Of two reports of an order the shop's own is better than an imported one.
-                assert put(PROJECT, stores, one, source="file", at=END) == []
-            orders = [one for one in events[: step * 10] if one["name"] == "order_completed"]
-            for told in chance.sample(orders, 3):
+            # Of two reports of an order the shop's own is better than an imported one.
+            batch = events[step * 30 : step * 30 + 30]
+            assert put(PROJECT, stores, *batch, source="file", at=END) == []
+            orders = [one for one in events[30 : step * 30] if one["name"] == "order_completed"]
+            for told in chance.sample(orders, min(15, len(orders))):
                 number += 1
                 assert put(PROJECT, stores, corrected(chance, number, told), at=END) == []
             if step == 3:
@@ -135,3 +135,30 @@ def test_who_is_erased_is_gone_from_what_is_kept(tmp_path: Path) -> None:
         assert not any(key in one for one in files)
         left = spine.filter(pa.compute.not_equal(spine.column("unit"), pa.scalar(key, pa.binary())))
         assert same(stores, left, 1).counted == 9
+
+
+def test_orders_of_a_device_that_turns_out_to_be_theirs_are_counted(tmp_path: Path) -> None:
+    """What says so is no event that is counted, and the unit's own key stays what it was."""
+    ada = {"email": "ada@example.com"}
+    early = START.isoformat()
+    spine = pa.table(
+        {
+            "unit": pa.array([leaf_key("email", ada["email"])], pa.binary()),
+            "customer": pa.array([leaf_key("email", ada["email"])], pa.binary()),
+            "time": pa.array([START - DAY], STAMP),
+            "arm": ["treated"],
+        }
+    )
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores, stores.home.hold("test"):
+        first = order(1, "a", "10.00", identifiers=ada, time=early)
+        second = order(2, "b", "5.00", identifiers={"device": "d9"}, time=early)
+        assert put(PROJECT, stores, first, second, at=END) == []
+        compact(PROJECT, stores, CLOCK)
+        before = follow(PROJECT, stores, "kept", spine, ["basket"], PURPOSE)
+        both = event("page_viewed", 3, identifiers={**ada, "device": "d9"}, time=early)
+        assert put(PROJECT, stores, both, at=END) == []
+        compact(PROJECT, stores, CLOCK)
+        after = follow(PROJECT, stores, "kept", spine, ["basket"], PURPOSE)
+    assert before.moments("treated").means.tolist() == [10.0, 1.0]
+    assert after.moments("treated").means.tolist() == [15.0, 2.0]
+    assert after.counted == 1
