@@ -123,7 +123,8 @@ def test_simulated_proportions_are_seen_as_often_as_promised(arms: tuple[int, in
         ]
         z = np.abs(treated - control) / np.sqrt(sum(parts))
         if looks.method == "fixed":
-            seen = z[:, -1] > Fixed(a_day * DAYS - 2).critical(0.95)
+            _, up = Fixed(a_day * DAYS - 2).reach(0.95)
+            seen = z[:, -1] > up
         else:
             reach = Anytime(days * a_day, a_day * DAYS).critical(0.95)
             seen = (z > reach).any(axis=1)

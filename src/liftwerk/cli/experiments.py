@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from liftwerk.cli import progress, show
+from liftwerk.cli import geo, progress, show, switchback
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
 from liftwerk.cli.reading import reading, weeks
 from liftwerk.lazy import LazyModule
@@ -16,6 +17,7 @@ from liftwerk.server.experiment_tables import tables
 
 if TYPE_CHECKING:
     from liftwerk.experiments import reading as shapes
+    from liftwerk.project import experiments as door
     from liftwerk.project import holdout as kept
 else:
     shapes = LazyModule("liftwerk.experiments.reading")
@@ -178,7 +180,7 @@ def read(
     """Read what an experiment shows so far; look as often as you like.
 
     Of one that was stopped, what it shows is kept in the effect register. Exit 1 when its figures
-    cannot be trusted.
+    cannot be trusted. A switchback and a geo test are read once, when they have run.
 
     Parameters
     ----------
@@ -190,6 +192,11 @@ def read(
         Also write the comparisons to this file.
     """
     with open_project(common) as project:
+        design = project.experiments.show(name)["design"]
+        if design in READ_OTHERWISE:
+            told, render = READ_OTHERWISE[design](project.experiments, name)
+            emit(common, told, render)
+            return 0
         found = shapes.plain(project.experiments.read(name, fixed))
     if csv is not None:
         csv.write_text(tables(found)["metrics"].csv(), encoding="utf-8", newline="")
@@ -205,6 +212,27 @@ def holdout(*, common: Common = DEFAULTS) -> None:
     with open_project(common) as project:
         found = kept.document(project.experiments.holdout(), project.stores.ledger)
     emit(common, found, lambda: weeks(found))
+
+
+def _turns(experiments: door.Experiments, name: str) -> tuple[Any, Callable[[], None]]:
+    found = experiments.read_switchback(name)
+    return found, lambda: switchback.show_readings(found)
+
+
+def _markets(experiments: door.Experiments, name: str) -> tuple[Any, Callable[[], None]]:
+    found = experiments.read_geo(name)
+
+    def render() -> None:
+        for one in found.values():
+            geo.show_reading(one)
+
+    return found, render
+
+
+Read = Callable[["door.Experiments", str], tuple[Any, Callable[[], None]]]
+
+READ_OTHERWISE: Mapping[str, Read] = {"switchback": _turns, "geo": _markets}
+"""Design -> what reads it and shows it, where no arms are given to units."""
 
 
 @app.command(group="Measurement")

@@ -149,7 +149,7 @@ def read_(
             _write(svg, one.cell, len(cells), geo_figures.alone(one))
         if csv is not None:
             _write(csv, one.cell, len(cells), geo_figures.table(one).csv())
-    emit(common, found, lambda: _show_reading(found))
+    emit(common, found, lambda: show_reading(found))
 
 
 @geo.command(name="plan")
@@ -229,7 +229,8 @@ def plan_(
     emit(common, found, lambda: _show_plan(found))
 
 
-def _show_reading(found: results.GeoReading) -> None:
+def show_reading(found: results.GeoReading) -> None:
+    """Print a reading for people."""
     out.print(f"{found.source}: {found.start} to {found.end}", markup=False, soft_wrap=True)
     for one in found.cells:
         out.print()

@@ -57,7 +57,7 @@ def read_(name: str, /, *, common: Common = DEFAULTS) -> None:
     """
     with open_project(common) as project:
         found = project.experiments.read_switchback(name)
-    emit(common, found, lambda: _show_readings(found))
+    emit(common, found, lambda: show_readings(found))
 
 
 def _show_plan(found: planning.Plan) -> None:
@@ -73,7 +73,8 @@ def _show_plan(found: planning.Plan) -> None:
         out.print(f"{wanted} is seen in {found.weeks} weeks, {found.blocks} blocks", style="bold")
 
 
-def _show_readings(found: dict[str, reading.Reading]) -> None:
+def show_readings(found: dict[str, reading.Reading]) -> None:
+    """Print readings for people, a metric each."""
     for metric, one in found.items():
         rows = []
         for arm in one.arms:

@@ -140,7 +140,7 @@ def gather(
     experiment = project.lookup(EXPERIMENTS, name)
     if experiment.design not in READ_HERE:
         what = f"a {experiment.design} gives no arms to units"
-        raise Refused(what, f"experiment {name}", f"liftwerk {experiment.design} read {name}")
+        raise Refused(what, f"experiment {name}", f"liftwerk experiment read {name}")
     state = state_of(stores.ledger, name)
     spine = assigned_units(project, stores, name, as_of=as_of)
     independent = spine

@@ -14,7 +14,7 @@ after it: (0, within]. Whose it is depends on what is asked:
 - of decisions, an outcome that names the decision it answers is that decision's alone; any other is
   credited to every decision of the same customer whose window it is in;
 - of customers, every outcome of theirs counts, whichever decision it answers; of sessions those
-  that name the session.
+  that name the session; of regions those whose event says so.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from liftwerk.metrics.outcomes import Outcomes, condition_column, value_column
 TRUSTED = ("server", "import")
 """Whose word counts: a browser's key is public, and a forged order must teach nothing."""
 
-Asked: TypeAlias = Literal["decisions", "customers", "sessions", "periods", "everybody"]
-"""What a row of the spine is. In ``periods`` whatever happened counts, whosesoever it is; of
-``everybody`` there is one row, and each customer is counted by it."""
+Asked: TypeAlias = Literal["decisions", "customers", "sessions", "periods", "regions", "everybody"]
+"""What a row of the spine is. In ``periods`` whatever happened counts, whosesoever it is, and of
+``regions`` what happened in one; of ``everybody`` there is one row, and each customer is counted by
+it."""
 
 
 Merge: TypeAlias = Literal["add", "greatest", "least"]
@@ -91,7 +92,8 @@ class Plan(Struct, frozen=True):
         The columns it returns, beside ``_row``.
     sql : str
         Reads the relations ``_spine`` (``_row``, ``customer``, ``time``, and of decisions
-        ``decision``, of sessions ``session``), the event's, and those of the entities' timelines.
+        ``decision``, of sessions ``session``; of regions ``_row``, ``_region`` and ``time``), the
+        event's, and those of the entities' timelines.
     """
 
     event: str
@@ -102,14 +104,11 @@ class Plan(Struct, frozen=True):
     sql: str
 
 
-_BY: Mapping[Asked, tuple[str, ...]] = {
-    "decisions": ("decision",),
-    "customers": (),
-    "sessions": ("session",),
-    "periods": (),
-    "everybody": (),
+_BY: Mapping[Asked, Mapping[str, str]] = {
+    "decisions": {"decision": "decision"},
+    "sessions": {"session": "session"},
 }
-"""Columns besides ``customer`` that say whose an outcome is."""
+"""Columns besides ``customer`` that say whose an outcome is, and what reads them of an event."""
 
 
 def compile_metrics(
@@ -118,6 +117,7 @@ def compile_metrics(
     currency: str,
     entities: Mapping[str, EntityDefinition] | None = None,
     asked: Asked = "decisions",
+    region: str | None = None,
 ) -> list[Plan]:
     """Compile definitions to one plan an event.
 
@@ -133,6 +133,8 @@ def compile_metrics(
         The declared ones.
     asked : str
         Of what.
+    region : str, optional
+        Of regions: the events' property that names one.
 
     Returns
     -------
@@ -180,8 +182,11 @@ def compile_metrics(
         assert metric.from_ is not None  # a caller resolves formulas first
         key = (metric.from_, metric.unnest, metric.aggregate == "new")
         groups.setdefault(key, {})[name] = metric
+    by = _BY.get(asked, {})
+    if region is not None:
+        by = {"_region": f"CAST({quoted(region)} AS VARCHAR) AS _region"}
     return [
-        _plan(event, group, events[event], currency, entities or {}, asked)
+        _plan(event, group, events[event], currency, entities or {}, asked, by)
         for (event, _, _), group in groups.items()
     ]
 
@@ -193,6 +198,7 @@ def _plan(
     currency: str,
     entities: Mapping[str, EntityDefinition],
     asked: Asked,
+    by: Mapping[str, str],
 ) -> Plan:
     outcomes = Outcomes(event, definition, metrics, entities, currency)
     counted = []
@@ -220,7 +226,7 @@ def _plan(
         money=tuple(name for name in outcomes.properties if properties[name].type == "money"),
         entities=outcomes.entities,
         counted=tuple(counted),
-        sql=_sql(outcomes, metrics, states, asked),
+        sql=_sql(outcomes, metrics, states, asked, by),
     )
 
 
@@ -262,8 +268,8 @@ def _sql(
     metrics: Mapping[str, MetricDefinition],
     states: Sequence[str],
     asked: Asked,
+    by: Mapping[str, str],
 ) -> str:
-    by = _BY[asked]
     row = "_row"
     if asked == "everybody":
         row = "customer"
@@ -276,8 +282,8 @@ ORDER BY _asked._row"""
     if asked == "everybody":
         answer = "SELECT * FROM _counted"
     asked_columns = "".join(f"{name}, " for name in ("_row", "customer", *by))
-    if asked == "periods":
-        asked_columns = "_row, "
+    if asked in ("periods", "regions"):
+        asked_columns = "".join(f"{name}, " for name in ("_row", *by))
     if asked == "everybody":
         asked_columns = ""
     return f"""\
@@ -310,6 +316,8 @@ def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
         theirs = f"WHERE o.decision IS NULL\n    AND {window}"
         selects = [_joined("decision", f"WHERE {window}"), _joined("customer", theirs)]
         return "\n  UNION ALL\n".join(selects)
+    if asked == "regions":
+        return _joined("_region", f"WHERE {window}")
     return _joined(asked.removesuffix("s"), f"WHERE {window}")
 
 

@@ -163,7 +163,7 @@ def lapsed(customers: Customers, name: str) -> tuple[int, int]:
     plans = plans_of(project, {name: metric}, "everybody")
     event = known_events(project)[metric.from_]
     outcomes = Outcomes(metric.from_, event, {name: metric}, {}, project.currency)
-    steps = ", ".join(f"{step} AS (\n{sql}\n)" for step, sql in outcomes.steps((), TRUSTED))
+    steps = ", ".join(f"{step} AS (\n{sql}\n)" for step, sql in outcomes.steps({}, TRUSTED))
     counts = ""
     if metric.where is not None:
         counts = f" AND {quoted(condition_column(name))}"

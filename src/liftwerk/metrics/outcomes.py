@@ -10,7 +10,7 @@ Steps that have nothing to do are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -106,13 +106,13 @@ class Outcomes:
         roots = dict.fromkeys(name.partition(".")[0] for name in asked)
         return tuple(name for name in roots if name in self._definition.properties)
 
-    def steps(self, by: Sequence[str], trusted: Sequence[str]) -> Iterator[tuple[str, str]]:
+    def steps(self, by: Mapping[str, str], trusted: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Write the steps.
 
         Parameters
         ----------
-        by : sequence of str
-            Columns besides ``customer`` that say whose an outcome is.
+        by : mapping of str to str
+            Columns besides ``customer`` that say whose an outcome is -> the SQL that reads them.
         trusted : sequence of str
             Whose word counts.
 
@@ -160,8 +160,8 @@ class Outcomes:
             and name != "session"
         ]
 
-    def _told(self, by: Sequence[str], trusted: Sequence[str], kept: Mapping[str, str]) -> str:
-        whose = "".join(f", {name}" for name in by)
+    def _told(self, by: Mapping[str, str], trusted: Sequence[str], kept: Mapping[str, str]) -> str:
+        whose = "".join(f", {sql}" for sql in by.values())
         carried_on = ""
         for name, column in kept.items():
             written = quoted(column)
@@ -202,7 +202,7 @@ class Outcomes:
             f"    ON {keys} AND r.time >= e._since"
         )
 
-    def _outcomes(self, table: ibis.Table, by: Sequence[str]) -> str:
+    def _outcomes(self, table: ibis.Table, by: Iterable[str]) -> str:
         made = {name: table[name] for name in ("customer", *by, "time", "weight")}
         made |= {carried(name): table[name] for name in self._summed}
 
@@ -245,4 +245,4 @@ def _choose(how: str, *columns: Any) -> Any:
     return getattr(ibis, how)(*typed)
 
 
-_TYPES = {"decision": "binary", "session": "string"}
+_TYPES = {"decision": "binary", "session": "string", "_region": "string"}

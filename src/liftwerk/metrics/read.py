@@ -26,10 +26,15 @@ from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
 
-def plans_of(project: Project, metrics: Mapping[str, MetricDefinition], asked: Asked) -> list[Plan]:
+def plans_of(
+    project: Project,
+    metrics: Mapping[str, MetricDefinition],
+    asked: Asked,
+    region: str | None = None,
+) -> list[Plan]:
     """Compile metrics that count events, for a project."""
     return compile_metrics(
-        metrics, known_events(project), project.currency, project.get(ENTITIES), asked
+        metrics, known_events(project), project.currency, project.get(ENTITIES), asked, region
     )
 
 

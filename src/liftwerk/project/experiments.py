@@ -28,6 +28,7 @@ from liftwerk.experiments.definition import (
 from liftwerk.experiments.draw import twin
 from liftwerk.experiments.effects import history, latest
 from liftwerk.experiments.enter import enter
+from liftwerk.experiments.geo.results import GeoReading
 from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.planning import plan_experiment
 from liftwerk.experiments.planning.ask import Asked, Tell, silent
@@ -45,6 +46,7 @@ from liftwerk.experiments.switchback.plan import demand_seen
 from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
+from liftwerk.project.geo import read_geo
 from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import arm_costs, read_experiment
 from liftwerk.stats.estimate import Unknown
@@ -232,7 +234,7 @@ class Experiments:
         return {"customers": given.num_rows, "arms": dict(many.most_common())}
 
     def read(self, name: str, fixed: bool = False) -> Reading:
-        """Read an experiment; what one shows that was stopped is its conclusion from now on.
+        """Read an experiment that gives arms to units; a stopped one is concluded by it.
 
         Parameters
         ----------
@@ -250,6 +252,10 @@ class Experiments:
     def read_switchback(self, name: str) -> dict[str, SwitchbackReading]:
         """Read every metric of a switchback as far as it has run."""
         return read_measured(self._project, self._stores, name, now=self._clock.now())
+
+    def read_geo(self, name: str) -> dict[str, GeoReading]:
+        """Read every metric of a geo test; what one shows that was stopped is its conclusion."""
+        return read_geo(self._project, self._stores, self._clock, self._actor, name)
 
     def holdout(self) -> Holdout:
         """Read what the programme and each policy added; each week goes to the effect register."""

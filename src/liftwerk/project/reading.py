@@ -229,7 +229,7 @@ def _named(project: Project, row: Json) -> Json:
 def _why_not(shown: Json) -> str:
     """Say why there is no reading."""
     if shown["design"] not in READ_HERE:
-        command = f"liftwerk {shown['design']} read {shown['experiment']}"
+        command = f"liftwerk experiment read {shown['experiment']}"
         return f"It gives no arms to units, and is read otherwise: {command}."
     if shown["stage"] in ("declared", "registered"):
         return "It has not started: nobody was assigned yet."

@@ -1,0 +1,132 @@
+"""Read a geo test from the project's own events: each metric by region and day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from liftwerk.definitions.project import Project
+from liftwerk.definitions.typed import Duration
+from liftwerk.errors import Refused
+from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
+from liftwerk.experiments.geo.cells import of_arms
+from liftwerk.experiments.geo.markets import Markets, from_table
+from liftwerk.experiments.geo.read import read
+from liftwerk.experiments.geo.results import GeoReading
+from liftwerk.experiments.state import state_of
+from liftwerk.metrics.series import per_region
+from liftwerk.privacy.permitted import AsOf
+from liftwerk.store.stores import Stores
+
+HISTORY_DAYS = 182
+"""Days before the test from which is learnt what would have been."""
+
+DAY = timedelta(days=1)
+
+
+def read_measured(
+    project: Project,
+    stores: Stores,
+    name: str,
+    *,
+    now: datetime,
+    offset: int | None = None,
+    spend: Mapping[str, float] | None = None,
+) -> dict[str, GeoReading]:
+    """Read every metric of a geo test as far as it has run.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    name : str
+        A declared experiment that was started.
+    now : datetime
+        What was learnt later is left out.
+    offset : int, optional
+        Only what the log knew up to this offset.
+    spend : mapping of str to float, optional
+        What each arm cost.
+
+    Returns
+    -------
+    dict of str to GeoReading
+        By metric, those it is judged by first. Days are of UTC; that of the start is the first of
+        the test, and the last is the last one that was over before the stop.
+
+    Raises
+    ------
+    UnknownName
+        If it is not declared.
+    Refused
+        If it is no geo test, was not started, or no day of it is over.
+    InputError
+        If a metric is not added up over time, or its event names no region.
+    """
+    declared = project.lookup(EXPERIMENTS, name)
+    where = f"experiment {name}"
+    if declared.design != "geo":
+        hint = f"liftwerk experiment read {name}"
+        raise Refused(f"it is no geo test but a {declared.design}", where, hint)
+    state = state_of(stores.ledger, name)
+    if state.started is None:
+        hint = f"liftwerk experiment start {name}"
+        raise Refused("it was not started", where, hint)
+    experiment = state.definition
+    over = now
+    if state.stopped is not None:
+        over = min(now, state.stopped)
+    start, end = _day(state.started), _day(over) - DAY
+    if end < start:
+        raise Refused("no day of it is over", where, "wait for the first whole day after the start")
+    as_of = AsOf(now, offset)
+    readings = {}
+    for metric in (*experiment.metrics, *experiment.counter_metrics):
+        markets = _markets(project, stores, experiment, metric, start, end, as_of)
+        rng = np.random.default_rng(0)
+        readings[metric] = read(
+            markets, of_arms(experiment), start, end, rng=rng, spend=spend,
+            level=experiment.level.value,
+        )  # fmt: skip
+    return readings
+
+
+def _markets(
+    project: Project,
+    stores: Stores,
+    experiment: ExperimentDefinition,
+    metric: str,
+    start: date,
+    end: date,
+    as_of: AsOf,
+) -> Markets:
+    """Lay out a metric by region and day."""
+    assert experiment.geo is not None  # the definition's check demands it
+    assert as_of.time is not None  # a reading has a time
+    first = start - HISTORY_DAYS * DAY
+    starts = [_midnight(first + place * DAY) for place in range((end - first).days + 1)]
+    given = (metric, experiment.purpose, experiment.geo, starts, Duration("1d"))
+    found = per_region(project, stores, *given, now=as_of.time, offset=as_of.offset)
+    return from_table(_since_all(found), f"metric {metric} by {experiment.geo}")
+
+
+def _since_all(found: pa.Table) -> pa.Table:
+    """Begin where anything was counted first: before, nothing was collected."""
+    day = found["start"].cast(pa.date32())
+    there = found.filter(pc.not_equal(found["value"], 0.0))["start"].cast(pa.date32())
+    table = pa.table({"geo": found["region"], "day": day, "value": found["value"]})
+    if not len(there):
+        return table.slice(0, 0)
+    return table.filter(pc.greater_equal(table["day"], pc.min(there)))
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(UTC).date()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
