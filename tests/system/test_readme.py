@@ -42,6 +42,8 @@ def test_the_tour_shows_what_the_package_does() -> None:
         "sql",
         "init",
         "features",
+        "metrics",
+        "experiment",
     ):
         assert f"liftwerk {command}" in text
     assert {kind for kind, _ in tour()} == {"bash", "python"}
