@@ -116,6 +116,7 @@ def test_a_customer_is_gone_from_everything(shop: Project, full: Stores, clock: 
         "entities": 0,
         "events": 6,  # four rows, and two identifiers
         "artefacts": 4,
+        "unit totals": 0,
     }
     assert search(full, [ADA, PHONE], ("email", "ada@example.com")) == []
     compact(shop, full, clock)
