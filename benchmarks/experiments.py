@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,7 @@ from benchmarks import (
     experiments_metrics,
     experiments_width,
 )
-from liftwerk.errors import UnknownName, did_you_mean
+from benchmarks.parts import run_parts
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "assign": experiments_assign.run,
@@ -33,16 +31,4 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
 
 def run(quick: bool, part: str | None = None) -> dict[str, Any]:
     """Measure every part, or one."""
-    if part is not None and part not in PARTS:
-        raise UnknownName(f"no part {part!r}", "experiments", did_you_mean(part, PARTS))
-    found: dict[str, Any] = {"figures": {}, "versions": {}, "bars": []}
-    for name, measure in PARTS.items():
-        if part in (None, name):
-            began = time.perf_counter()
-            one = measure(quick)
-            found["figures"][name] = one["figures"]
-            found["versions"] |= one.get("versions", {})
-            found["bars"] += one["bars"]
-            seconds = time.perf_counter() - began
-            print(f"{name}: {seconds:.0f} s: {one['bars']}", file=sys.stderr)
-    return found
+    return run_parts("experiments", PARTS, quick, part)

@@ -13,13 +13,11 @@ A part is measured in processes of its own, one after another:
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 from benchmarks import features_join, features_online, features_peer, features_stream
-from liftwerk.errors import UnknownName, did_you_mean
+from benchmarks.parts import run_parts
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "join": features_join.run,
@@ -31,16 +29,4 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
 
 def run(quick: bool, part: str | None = None) -> dict[str, Any]:
     """Measure every part, or one."""
-    if part is not None and part not in PARTS:
-        raise UnknownName(f"no part {part!r}", "features", did_you_mean(part, PARTS))
-    found: dict[str, Any] = {"figures": {}, "versions": {}, "bars": []}
-    for name, measure in PARTS.items():
-        if part in (None, name):
-            began = time.perf_counter()
-            one = measure(quick)
-            found["figures"][name] = one["figures"]
-            found["versions"] |= one.get("versions", {})
-            found["bars"] += one["bars"]
-            seconds = time.perf_counter() - began
-            print(f"{name}: {seconds:.0f} s: {one['bars']}", file=sys.stderr)
-    return found
+    return run_parts("features", PARTS, quick, part)
