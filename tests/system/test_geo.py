@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+import liftwerk
+from liftwerk.clock import FixedClock
 from tests.system.conftest import call
 
 FILE = Path(__file__).parents[2] / "examples" / "geolift" / "geolift_test.csv"
@@ -82,3 +85,79 @@ def test_a_plan_is_made_of_the_history_alone(tmp_path: Path) -> None:
     assert found["options"][0]["power"] >= 0.8
     shown = call("geo", *asked, "--markets", "2", "--draws", "60", cwd=tmp_path)
     assert ", ".join(found["options"][0]["markets"]) in shown.stdout
+
+
+DECLARED = f"""
+[project]
+name = "shop"
+currency = "USD"
+
+[purposes.measurement]
+basis = "legitimate_interest"
+description = "Count"
+
+[identifiers.till]
+normalise = "trim"
+
+[sources.tills]
+kind = "file"
+trust = "import"
+
+[events.sold]
+version = 1
+description = "A day's sales in a city"
+[events.sold.properties]
+city = {{ type = "string" }}
+units = {{ type = "integer" }}
+
+[imports.sales]
+source = "tills"
+file = "{FILE}"
+key = ["location", "date"]
+identifiers = {{ till = "location" }}
+[[imports.sales.events]]
+event = "sold"
+time = {{ column = "date" }}
+[imports.sales.events.properties]
+city = "location"
+units = "Y"
+
+[metrics.sales]
+description = "Units sold"
+from = "sold"
+aggregate = "sum"
+property = "units"
+within = "7d"
+unit = "units"
+
+[experiments.radio]
+design = "geo"
+description = "Radio in two cities"
+purpose = "measurement"
+metrics = ["sales"]
+geo = "city"
+arms = {{ quiet = {{}}, radio = {{ geos = ["chicago", "portland"] }} }}
+"""
+
+
+def test_a_declared_one_is_read_from_the_log(tmp_path: Path) -> None:
+    (tmp_path / "liftwerk.toml").write_text(DECLARED)
+    assert call("import", cwd=tmp_path).returncode == 0
+    unplanned = call("experiment", "start", "radio", cwd=tmp_path)
+    assert (unplanned.returncode, unplanned.stderr.count("\n")) == (1, 1)
+    assert "--unplanned" in unplanned.stderr
+    for day, change in ((1, "start"), (16, "stop")):
+        clock = FixedClock(datetime(2021, 4, day, 0, 0, 1, tzinfo=UTC))
+        with liftwerk.open(tmp_path, clock=clock) as project:
+            getattr(project.experiments, change)("radio", **{_WHY[change]: "a test"})
+    refused = call("experiment", "read", "radio", "--fixed", cwd=tmp_path)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    found = json.loads(call("experiment", "read", "radio", "--json", cwd=tmp_path).stdout)
+    (cell,) = found["sales"]["cells"]
+    assert cell["effect"]["value"] == pytest.approx(155.556, abs=0.01)
+    (kept,) = json.loads(call("effects", "--json", cwd=tmp_path).stdout)
+    assert kept["estimate"]["value"] == cell["incremental"]["value"]
+    assert "in all" in call("experiment", "read", "radio", cwd=tmp_path).stdout
+
+
+_WHY = {"start": "unplanned", "stop": "reason"}

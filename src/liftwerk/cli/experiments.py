@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from liftwerk.cli import geo, progress, show, switchback
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
 from liftwerk.cli.reading import reading, weeks
+from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 from liftwerk.server.experiment_tables import tables
@@ -194,6 +195,9 @@ def read(
     with open_project(common) as project:
         design = project.experiments.show(name)["design"]
         if design in READ_OTHERWISE:
+            if fixed or csv is not None:
+                hint = "leave --fixed and --csv out: --json has all, and it is read once anyway"
+                raise ProjectError(f"it is of the design {design}", f"experiment {name}", hint)
             told, render = READ_OTHERWISE[design](project.experiments, name)
             emit(common, told, render)
             return 0

@@ -46,7 +46,7 @@ def plan_experiment(project: Project, stores: Stores, asked: Asked) -> Plan:
     design = asked.experiment.design
     if design not in PLANNERS:
         hint = f"liftwerk {design} plan; `experiment start --unplanned WHY` begins it without"
-        raise Refused(f"a {design} is planned elsewhere", f"experiment {asked.name}", hint)
+        raise Refused(f"the design {design} is planned elsewhere", f"experiment {asked.name}", hint)
     module, _, name = PLANNERS[design].partition(":")
     planner = getattr(importlib.import_module(module), name)
     found: Plan = planner(project, stores, asked)
