@@ -13,10 +13,11 @@ import pytest
 
 from liftwerk.cli.main import main
 from liftwerk.errors import ProjectError, Refused
+from liftwerk.experiments.planning.answer import planned
 from liftwerk.experiments.planning.calculate import baseline_of, calculate
-from liftwerk.experiments.planning.intake import HORIZON, Intake
+from liftwerk.experiments.planning.intake import Intake
 from liftwerk.experiments.planning.nearest import nearest
-from liftwerk.experiments.planning.plan import demand_feasible, planned
+from liftwerk.experiments.planning.plan import HORIZON, demand_feasible
 from liftwerk.experiments.planning.question import (
     Question,
     days_needed,

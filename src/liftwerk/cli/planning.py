@@ -27,6 +27,13 @@ DAY = 86_400_000_000
 """Microseconds."""
 
 POSSIBLE = {True: "yes", False: "no"}
+PERIOD = {
+    "units": "without it",
+    "blocks": "a period without it",
+    "markets": "a market and day without it",
+}
+"""What a plan counts -> of what its baseline is the mean."""
+
 RULED_OUT = {True: "yes", False: "no", None: "unknown"}
 
 
@@ -64,11 +71,12 @@ def plan(
     effect
         The smallest one to be seen, as a part of the baseline; by default what is declared.
     within
-        The time in which units may enter, such as 8w; by default 13w.
+        The time in which units may enter, arms take turns or markets are treated, such as 8w; by
+        default 13w.
     register
         Hold the plan and what is declared fast, for the start.
     simulate
-        Besides the formulas, simulate experiments on the history.
+        Besides the formulas, simulate experiments on the history; a geo test always is.
     baseline
         Without a project: the share of those who do it anyway, such as 2%.
     mean
@@ -136,18 +144,13 @@ def _plan(found: Plan, currency: str) -> None:
         title = f"{found.experiment}: {found.design}"
     arms = ", ".join(f"{arm} {fmt.number(many)}" for arm, many in found.per_arm.items())
     facts: dict[str, object] = {
-        "to see": f"{_change(found.effect)} of {of}, which is {figure} without it",
+        "to see": f"{_change(found.effect)} of {of}, which is {figure} {PERIOD[found.counted]}",
         "power": f"{fmt.share(found.power)}, interval {fmt.share(found.level)}, {found.method}",
-        "needs": f"{fmt.number(found.units)} units ({arms})",
+        "needs": f"{fmt.number(found.units)} {found.counted} ({arms})",
     }
     if found.days is not None:
         facts["possible"] = show.verdict(POSSIBLE[found.feasible])
-        entering = f"{fmt.number(found.entering)} in {found.days} days"
-        if found.matures:
-            entering += f", and {found.matures:g} until the last is seen whole"
-        facts["enter"] = entering
-        if found.known_in is not None:
-            facts["known after"] = f"{found.known_in} weeks"
+        facts |= _lasts(found, found.days)
     if found.detectable is not None:
         facts["least to be seen"] = _change(found.detectable)
     if found.reduction:
@@ -156,23 +159,56 @@ def _plan(found: Plan, currency: str) -> None:
         amount = fmt.money(found.cost.amount, currency, 0)
         facts["costs"] = f"{amount}: {found.cost.words}"
     show.pairs(title, facts)
-    _tables(found)
+    _tables(found, currency)
     for note in found.notes:
         out.print(f"  {note}", markup=False)
 
 
-def _tables(found: Plan) -> None:
+def _lasts(found: Plan, days: int) -> dict[str, object]:
+    """Say how long it goes on, and when the answer is known."""
+    many = fmt.number(found.entering)
+    facts: dict[str, object] = {}
+    if found.counted == "markets":
+        facts["lasts"] = f"{days} days"
+    elif found.counted == "blocks":
+        facts["lasts"] = f"{days} days, in which {many} blocks begin"
+    else:
+        facts["enter"] = f"{many} in {days} days"
+    if found.matures:
+        facts["enter"] = f"{facts['enter']}, and {found.matures:g} until the last is seen whole"
+    if found.known_in is not None:
+        facts["known after"] = "a week" if found.known_in == 1 else f"{found.known_in} weeks"
+    return facts
+
+
+def _tables(found: Plan, currency: str) -> None:
     rows: list[list[str]] = [
         [str(one.day), fmt.number(one.units), fmt.share(one.power), _change(one.detectable)]
         for one in found.curve
     ]
     if rows:
-        show.table("By day", ["day#", "units#", "power#", "least to be seen#"], rows)
+        show.table("By day", ["day#", f"{found.counted}#", "power#", "least to be seen#"], rows)
     rows = [
         [_change(one.effect), fmt.share(one.power), fmt.number(one.runs)] for one in found.simulated
     ]
     if rows:
         show.table("Simulated on the history", ["effect#", "seen#", "runs#"], rows)
+    rows = [
+        [
+            one.arm,
+            ", ".join(one.markets),
+            fmt.share(one.power),
+            _change(one.detectable),
+            fmt.share(one.false_alarms),
+            fmt.share(one.part),
+            _break_even(one.break_even, currency),
+        ]
+        for one in found.cells
+    ]
+    if rows:
+        columns = ["arm", "markets", "power#", "least to be seen#", "false alarms#"]
+        columns += [f"of all {found.metric}#", "pays for itself below#"]
+        show.table("Arms", columns, rows)
     rows = [
         [one.metric, one.role, _change(one.detectable), _enough(one.margin, one.enough)]
         for one in found.beside
@@ -182,6 +218,12 @@ def _tables(found: Plan) -> None:
         show.table("Other metrics", columns, rows)
     if not found.feasible:
         show.table("What would do", ["instead"], [[one.words] for one in found.nearest])
+
+
+def _break_even(amount: float | None, currency: str) -> str:
+    if amount is None:
+        return ""
+    return fmt.money(amount, currency, 0)
 
 
 def _change(effect: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`switchback`: arms that take turns in time, planned on history and read by their lot."""
+"""`switchback`: arms that take turns in time, read by their lot."""
 
 from __future__ import annotations
 
@@ -13,37 +13,18 @@ from liftwerk.server import format as fmt
 from liftwerk.server import words
 
 if TYPE_CHECKING:
-    from liftwerk.experiments.switchback import plan as planning
     from liftwerk.experiments.switchback import read as reading
     from liftwerk.stats import estimate
 else:
-    planning = LazyModule("liftwerk.experiments.switchback.plan")
     estimate = LazyModule("liftwerk.stats.estimate")
 
 switchback = App(
     name="switchback",
-    help="Arms that take turns in time: planned on history, read by their lot.",
+    help="Arms that take turns in time, read by their lot.",
     help_format="plaintext",
     group="Measurement",
 )
 app.command(switchback)
-
-
-@switchback.command(name="plan")
-def plan_(name: str, /, *, common: Common = DEFAULTS) -> None:
-    """Say how many weeks it takes to see the effect that matters; exit 1 where none would do.
-
-    Parameters
-    ----------
-    name
-        A declared experiment whose design is switchback.
-    """
-    with open_project(common) as project:
-        found = project.experiments.plan_switchback(name)
-    if not isinstance(found, estimate.Unknown):
-        told = found
-        emit(common, told, lambda: _show_plan(told))
-    planning.demand_seen(name, found)
 
 
 @switchback.command(name="read")
@@ -58,19 +39,6 @@ def read_(name: str, /, *, common: Common = DEFAULTS) -> None:
     with open_project(common) as project:
         found = project.experiments.read_switchback(name)
     emit(common, found, lambda: show_readings(found))
-
-
-def _show_plan(found: planning.Plan) -> None:
-    rows = [
-        [one.weeks, one.blocks, fmt.share(one.detectable)]
-        for one in found.lengths
-        if one.weeks in (1, 2, 3, 4, 6, 8, 13, 26) or one.weeks == found.weeks
-    ]
-    title = f"What turns can see, by {found.history_weeks:.1f} weeks of history"
-    show.table(title, ["weeks#", "blocks#", "finds from#"], rows)
-    if found.weeks is not None:
-        wanted = fmt.share(found.effect)
-        out.print(f"{wanted} is seen in {found.weeks} weeks, {found.blocks} blocks", style="bold")
 
 
 def show_readings(found: dict[str, reading.Reading]) -> None:

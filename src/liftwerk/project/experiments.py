@@ -40,16 +40,13 @@ from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
-from liftwerk.experiments.switchback.measured import plan_measured, read_measured
-from liftwerk.experiments.switchback.plan import Plan as SwitchbackPlan
-from liftwerk.experiments.switchback.plan import demand_seen
+from liftwerk.experiments.switchback.measured import read_measured
 from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
 from liftwerk.project.geo import read_geo
 from liftwerk.project.holdout import keep_holdout
 from liftwerk.project.reading import arm_costs, read_experiment
-from liftwerk.stats.estimate import Unknown
 from liftwerk.store.stores import Stores
 
 SEED = 20260301
@@ -129,7 +126,7 @@ class Experiments:
         name : str, optional
             A declared one; by default the holdout of ``[goal]``.
         within : int
-            Days on which units may enter.
+            Days on which units may enter, arms take turns, or markets are treated.
         effect : float, optional
             The smallest one to be seen, as a part of control's mean; by default what is declared.
         simulate : bool
@@ -185,19 +182,12 @@ class Experiments:
         if unplanned:
             self._register(name, {UNPLANNED: unplanned})
         elif self._state(name).stage == "declared":
-            self._plan_and_register(name, tell)
+            self.register(name, self.plan(name, tell=tell))
         asked = None
         if share is not None:
             asked = _share(share)
         told = (self._project, self._stores, self._clock, self._actor, name)
         return self._told(start(*told, asked))
-
-    def _plan_and_register(self, name: str, tell: Tell) -> None:
-        if self._project.lookup(EXPERIMENTS, name).design != "switchback":
-            self.register(name, self.plan(name, tell=tell))
-            return
-        planned = demand_seen(name, self.plan_switchback(name))
-        self._register(name, msgspec.to_builtins(planned))
 
     def ramp(self, name: str, share: str) -> Json:
         """Let a larger part of all units enter, such as ``"20%"``."""
@@ -244,10 +234,6 @@ class Experiments:
         """
         told = (self._project, self._stores, self._clock, self._actor, name)
         return read_experiment(*told, "fixed" if fixed else None)
-
-    def plan_switchback(self, name: str) -> SwitchbackPlan | Unknown:
-        """Say how many weeks of turns it takes, by the last weeks of the first metric."""
-        return plan_measured(self._project, self._stores, name, now=self._clock.now())
 
     def read_switchback(self, name: str) -> dict[str, SwitchbackReading]:
         """Read every metric of a switchback as far as it has run."""

@@ -12,16 +12,14 @@ import pytest
 from liftwerk.clock import FixedClock
 from liftwerk.definitions import Project
 from liftwerk.definitions.typed import Duration
-from liftwerk.errors import InputError, Refused
+from liftwerk.errors import Refused
 from liftwerk.events.compact import compact
 from liftwerk.experiments.definition import EXPERIMENTS, Switchback
 from liftwerk.experiments.register import register
 from liftwerk.experiments.start import start
-from liftwerk.experiments.state import state_of
 from liftwerk.experiments.switchback import schedule
-from liftwerk.experiments.switchback.measured import period_length, plan_measured, read_measured
-from liftwerk.project.experiments import Experiments
-from liftwerk.stats.estimate import Estimate, Unknown
+from liftwerk.experiments.switchback.measured import period_length, read_measured
+from liftwerk.stats.estimate import Estimate
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
@@ -105,43 +103,12 @@ def test_a_reading_finds_what_was_planted(ran: tuple[Project, Stores]) -> None:
     assert readings["revenue"].periods == 79 * 6
 
 
-def test_a_plan_is_made_of_the_metrics_own_history(ran: tuple[Project, Stores]) -> None:
-    definitions, stores = ran
-    plan = plan_measured(definitions, stores, "fee", now=NOW)
-    assert not isinstance(plan, Unknown)
-    assert plan.history_weeks == pytest.approx(20 / 7, abs=0.1)
-    assert plan.mean == pytest.approx(13.5 * HOURLY, rel=0.1)
-    assert plan.weeks is not None
-
-
-def test_a_start_holds_the_plan_fast_and_an_impossible_one_is_refused(
-    ran: tuple[Project, Stores],
-) -> None:
-    _, stores = ran
-    told = (stores, FixedClock(NOW), "jane")
-    Experiments(project(name="again"), *told).start("again")
-    kept = state_of(stores.ledger, "again")
-    assert kept.stage == "running"
-    assert kept.plan["weeks"] == plan_measured(project(), stores, "fee", now=NOW).weeks
-    hopeless = Experiments(project(name="hopeless", effect="0.1%"), *told)
-    with pytest.raises(
-        Refused, match=r"an effect of 0\.10% is not seen within 26 weeks"
-    ) as refused:
-        hopeless.start("hopeless")
-    assert "is seen within 26 weeks" in refused.value.hint
-    assert state_of(stores.ledger, "hopeless").stage == "declared"
-
-
 def test_refusals(ran: tuple[Project, Stores]) -> None:
     definitions, stores = ran
     with pytest.raises(Refused, match="no block is over"):
         read_measured(definitions, stores, "fee", now=BEGAN + timedelta(hours=7))
     with pytest.raises(Refused, match="it was not started"):
         read_measured(project(name="new"), stores, "new", now=NOW)
-    with pytest.raises(InputError, match="counted for each customer"):
-        plan_measured(project(["buyers"]), stores, "fee", now=NOW)
-    before = plan_measured(definitions, stores, "fee", now=BEGAN - timedelta(days=90))
-    assert isinstance(before, Unknown)
 
 
 def test_periods_fit_into_blocks_washouts_and_hours() -> None:

@@ -1,4 +1,4 @@
-"""Read a geo test from the project's own events: each metric by region and day."""
+"""A geo test from the project's own events: each metric by region and day, and how it is read."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def read_measured(
     as_of = AsOf(now, offset)
     readings = {}
     for metric in (*experiment.metrics, *experiment.counter_metrics):
-        markets = _markets(project, stores, experiment, metric, start, end, as_of)
+        since = start - HISTORY_DAYS * DAY
+        markets = markets_of(project, stores, experiment, metric, since, end, as_of)
         rng = np.random.default_rng(0)
         readings[metric] = read(
             markets, of_arms(experiment), start, end, rng=rng, spend=spend,
@@ -95,19 +96,40 @@ def read_measured(
     return readings
 
 
-def _markets(
+def markets_of(
     project: Project,
     stores: Stores,
     experiment: ExperimentDefinition,
     metric: str,
-    start: date,
+    first: date,
     end: date,
     as_of: AsOf,
 ) -> Markets:
-    """Lay out a metric by region and day."""
+    """Lay out a metric by region and day.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    experiment : ExperimentDefinition
+        With ``design = "geo"``.
+    metric : str
+    first, end : date
+        Days of UTC; those before anything was counted are left out.
+    as_of : AsOf
+        What is known: it has a time.
+
+    Returns
+    -------
+    Markets
+
+    Raises
+    ------
+    InputError
+        If the metric is not added up over time, its event names no region, or nothing was counted.
+    """
     assert experiment.geo is not None  # the definition's check demands it
-    assert as_of.time is not None  # a reading has a time
-    first = start - HISTORY_DAYS * DAY
+    assert as_of.time is not None
     starts = [_midnight(first + place * DAY) for place in range((end - first).days + 1)]
     given = (metric, experiment.purpose, experiment.geo, starts, Duration("1d"))
     found = per_region(project, stores, *given, now=as_of.time, offset=as_of.offset)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from liftwerk.errors import Refused
-
 if TYPE_CHECKING:
     from liftwerk.definitions.project import Project
     from liftwerk.experiments.planning.ask import Asked
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
 PLANNERS = {
     "ab": "liftwerk.experiments.planning.kinds.units:plan_units",
     "holdout": "liftwerk.experiments.planning.kinds.units:plan_units",
+    "switchback": "liftwerk.experiments.planning.kinds.switchback:plan_switchback",
+    "geo": "liftwerk.experiments.planning.kinds.geo:plan_geo",
 }
 """Design -> what plans it; one line a design."""
 
@@ -41,13 +41,9 @@ def plan_experiment(project: Project, stores: Stores, asked: Asked) -> Plan:
     Raises
     ------
     Refused
-        If nothing plans such a design, or there is no history to plan by.
+        If there is no history to plan by.
     """
-    design = asked.experiment.design
-    if design not in PLANNERS:
-        hint = f"liftwerk {design} plan; `experiment start --unplanned WHY` begins it without"
-        raise Refused(f"the design {design} is planned elsewhere", f"experiment {asked.name}", hint)
-    module, _, name = PLANNERS[design].partition(":")
+    module, _, name = PLANNERS[asked.experiment.design].partition(":")
     planner = getattr(importlib.import_module(module), name)
     found: Plan = planner(project, stores, asked)
     return found

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from liftwerk.errors import ProjectError
+from liftwerk.experiments.planning.answer import planned
 from liftwerk.experiments.planning.intake import Intake
-from liftwerk.experiments.planning.plan import LONGEST, Plan, planned
+from liftwerk.experiments.planning.plan import LONGEST, Plan
 from liftwerk.experiments.planning.question import Question
 from liftwerk.stats.difference.methods import MethodName
 from liftwerk.stats.power import Baseline, units_needed

@@ -8,10 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from liftwerk.experiments.planning.plan import HORIZON
 
-HORIZON = 364
-"""Days that are looked ahead: nobody plans an experiment for longer than a year."""
+Floats: TypeAlias = NDArray[np.float64]
 
 RECENT = 7
 """Days of history, at least, whose mean is taken for the days beyond it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import msgspec
-from msgspec import Struct
 
-from liftwerk.experiments.planning.intake import HORIZON, Intake
+from liftwerk.experiments.planning.intake import Intake
+from liftwerk.experiments.planning.plan import HORIZON, Change
 from liftwerk.experiments.planning.question import (
     Question,
     days_needed,
@@ -18,27 +18,6 @@ from liftwerk.experiments.planning.question import (
 
 LARGEST = 1.0
 """No effect above doubling is proposed: who expects that needs no plan."""
-
-
-class Change(Struct, frozen=True):
-    """One change that alone makes a plan possible.
-
-    Attributes
-    ----------
-    what : str
-        ``days``, ``effect``, ``share``, ``control`` or ``arms``.
-    to : float
-        What it would have to be.
-    times : float
-        How many times as much as is asked for, or as little: the nearest comes first.
-    words : str
-        What to write or to do.
-    """
-
-    what: str
-    to: float
-    times: float
-    words: str
 
 
 def nearest(question: Question, intake: Intake, longest: int, holdout: bool) -> tuple[Change, ...]:
@@ -81,20 +60,15 @@ def _longer(question: Question, intake: Intake, longest: int) -> Change | None:
 
 
 def _larger_effect(question: Question, intake: Intake, longest: int) -> Change | None:
-    effect = detectable_by(question, intake, longest)
-    if not math.isfinite(effect) or abs(effect) > LARGEST:
-        return None
-    rounded = math.copysign(_up(abs(effect)), effect)
-    words = f"look for an effect of {_percent(rounded)}"
-    return Change("effect", rounded, rounded / question.effect, words)
+    return larger_effect(question.effect, detectable_by(question, intake, longest))
 
 
 def _more_units(question: Question, intake: Intake, longest: int) -> Change | None:
     needed = units_by(question, intake, longest) / intake.by(longest)
     if needed > question.most or needed <= question.share:
         return None
-    share = min(_up(needed), question.most)
-    words = f"let a share of {_percent(share)} of all units enter"
+    share = min(rounded_up(needed), question.most)
+    words = f"let a share of {percent(share)} of all units enter"
     return Change("share", share, share / question.share, words)
 
 
@@ -110,8 +84,8 @@ def _larger_holdout(question: Question, intake: Intake, longest: int) -> Change 
             high = middle
         else:
             low = middle
-    share = min(_up(high), 0.5)
-    words = f"keep {_percent(share)} out"
+    share = min(rounded_up(high), 0.5)
+    words = f"keep {percent(share)} out"
     return Change("control", share, share / question.arms[control], words)
 
 
@@ -137,11 +111,41 @@ def _works(question: Question, intake: Intake, longest: int) -> bool:
     return units_by(question, intake, longest) <= question.share * intake.by(longest)
 
 
-def _up(part: float) -> float:
-    """Round up to two digits, so that what is proposed works."""
+def larger_effect(effect: float, least: float) -> Change | None:
+    """Propose the effect that is seen, where it is one that anybody could expect.
+
+    Parameters
+    ----------
+    effect : float
+        That is asked for.
+    least : float
+        That is seen, of the same sign; infinite where none is.
+    """
+    if not math.isfinite(least) or abs(least) > LARGEST:
+        return None
+    rounded = math.copysign(rounded_up(abs(least)), least)
+    words = f"look for an effect of {percent(rounded)}"
+    return Change("effect", rounded, rounded / effect, words)
+
+
+def rounded_up(part: float) -> float:
+    """Round up to two digits, so that what is proposed works.
+
+    Examples
+    --------
+    >>> rounded_up(0.0341)
+    0.035
+    """
     step = 10.0 ** (math.floor(math.log10(part)) - 1)
     return math.ceil(part / step - 1e-9) * step
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
+    """Write a part as people do.
+
+    Examples
+    --------
+    >>> percent(0.035)
+    '3.5%'
+    """
     return f"{100.0 * part:.3g}%"

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from liftwerk.errors import Refused
-from liftwerk.experiments.planning.intake import HORIZON, Intake
-from liftwerk.experiments.planning.nearest import Change, nearest
-from liftwerk.experiments.planning.question import (
-    Question,
-    days_needed,
-    detectable_by,
-    power_by,
-    units_by,
-)
-from liftwerk.stats.power import MOST_UNITS
 
 LONGEST = 91
-"""Days on which units may enter, unless another number is asked for: a quarter."""
+"""Days that an experiment may take, unless another number is asked for: a quarter."""
+
+HORIZON = 364
+"""Days that are looked ahead: nobody plans an experiment for longer than a year."""
 
 WEEK = 7
 
+Counted: TypeAlias = Literal["units", "blocks", "markets"]
+"""What gets an arm: it is what a plan counts."""
+
+
+class Change(Struct, frozen=True):
+    """One change that alone makes a plan possible.
+
+    Attributes
+    ----------
+    what : str
+        ``days``, ``effect``, ``share``, ``control``, ``arms``, ``block`` or ``markets``.
+    to : float
+        What it would have to be.
+    times : float
+        How many times as much as is asked for, or as little: the nearest comes first.
+    words : str
+        What to write or to do.
+    """
+
+    what: str
+    to: float
+    times: float
+    words: str
+
 
 class Point(Struct, frozen=True):
-    """What is to be seen when units enter until the end of a day.
+    """What is to be seen when an experiment goes on until the end of a day.
 
     Attributes
     ----------
@@ -106,6 +123,38 @@ class Beside(Struct, frozen=True):
     enough: bool | None = None
 
 
+class Cell(Struct, frozen=True):
+    """What is to be seen of the markets of one arm.
+
+    Attributes
+    ----------
+    arm : str
+    markets : tuple of str
+    power : float
+        Of seeing the effect that is planned for.
+    detectable : float or None
+        The smallest effect tried that is seen with the planned power.
+    false_alarms : float
+        How often an effect was claimed in windows of the history where there was none.
+    windows : int
+        Windows of the history that were tried; they overlap.
+    part : float
+        The markets' part of the whole metric.
+    break_even : float or None
+        Of a metric in money: what the arm may cost over the whole test to pay for itself if the
+        effect is as planned. Incremental ROAS is 1 there.
+    """
+
+    arm: str
+    markets: tuple[str, ...]
+    power: float
+    detectable: float | None
+    false_alarms: float
+    windows: int
+    part: float
+    break_even: float | None
+
+
 class Plan(Struct, frozen=True):
     """How long an experiment takes, and what it shows.
 
@@ -115,9 +164,11 @@ class Plan(Struct, frozen=True):
         Empty where it is only calculated.
     design, metric, kind, unit : str
     baseline, deviation : float
-        Mean of the metric, and standard deviation of a unit's value.
+        Mean of the metric, and standard deviation of a unit's value: that of a period where arms
+        take turns, of a market's day in a geo test.
     reduction : float
-        The part of the variance that covariates take out.
+        The part of the variance that covariates take out: seasons where arms take turns, the other
+        markets in a geo test.
     effect : float
         As a part of the baseline.
     method : str
@@ -129,13 +180,14 @@ class Plan(Struct, frozen=True):
     share : float
         The part of all units that may enter.
     units : int
-        That have to enter, over all arms; what an anytime interval is tuned for.
+        That have to enter, over all arms; what an anytime interval is tuned for. What they are is
+        in ``counted``: units, blocks of time, or markets.
     per_arm : dict of str to int
     entering : int
         That will have entered after these days.
     days : int or None
-        On which units enter; ``within`` where even these are too few, None where nothing says how
-        many come in a day.
+        On which units enter, arms take turns, or markets are treated; where it is not feasible,
+        those that see most, None where nothing says how many units come in a day.
     within : int
         Days that were allowed.
     matures : float
@@ -154,6 +206,10 @@ class Plan(Struct, frozen=True):
         What alone would make it possible, the smallest change first.
     notes : tuple of str
         What it rests on.
+    counted : str
+        What gets an arm: ``units``, ``blocks`` or ``markets``.
+    cells : tuple of Cell
+        Of a geo test, an arm each.
     """
 
     experiment: str
@@ -186,73 +242,8 @@ class Plan(Struct, frozen=True):
     beside: tuple[Beside, ...] = ()
     nearest: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def planned(
-    question: Question,
-    intake: Intake,
-    *,
-    within: int = LONGEST,
-    matures: float = 0.0,
-    holdout: bool = False,
-    told: dict[str, Any],
-) -> Plan:
-    """Work a plan out.
-
-    Parameters
-    ----------
-    question : Question
-    intake : Intake
-    within : int
-        Days on which units may enter; at most `HORIZON`.
-    matures : float
-        Days after which a unit has been seen whole.
-    holdout : bool
-        Whether control is a holdout.
-    told : dict
-        What the plan says besides: ``experiment``, ``design``, ``metric``, ``unit``, ``notes``.
-
-    Returns
-    -------
-    Plan
-    """
-    within = min(max(within, 1), HORIZON)
-    found = days_needed(question, intake, within)
-    days = found or within
-    changes: tuple[Change, ...] = ()
-    if found is None:
-        changes = nearest(question, intake, within, holdout)
-    known_in = None
-    if found is not None:
-        known_in = math.ceil((days + matures) / WEEK)
-    units = math.ceil(min(units_by(question, intake, days), MOST_UNITS))
-    marks = sorted({*range(WEEK, days, WEEK), days})
-    points = tuple(_point(question, intake, day) for day in marks)
-    return Plan(
-        kind=question.baseline.kind,
-        baseline=question.baseline.value,
-        deviation=math.sqrt(question.baseline.variance),
-        reduction=question.baseline.reduction,
-        effect=question.effect,
-        method=question.method,
-        level=question.level,
-        power=question.wanted,
-        comparisons=question.family,
-        arms=dict(question.arms),
-        share=question.share,
-        units=units,
-        per_arm={arm: math.ceil(part * units) for arm, part in question.arms.items()},
-        entering=math.floor(question.share * intake.by(days)),
-        days=days,
-        within=within,
-        matures=matures,
-        known_in=known_in,
-        feasible=found is not None,
-        detectable=points[-1].detectable,
-        curve=points,
-        nearest=changes,
-        **told,
-    )
+    counted: Counted = "units"
+    cells: tuple[Cell, ...] = ()
 
 
 def demand_feasible(plan: Plan) -> None:
@@ -269,7 +260,8 @@ def demand_feasible(plan: Plan) -> None:
     if plan.detectable is not None:
         seen = f"{100 * abs(plan.detectable):.3g}% at least"
     effect = f"an effect of {100 * abs(plan.effect):.3g}% on {plan.metric}"
-    what = f"{effect} is out of reach: what {plan.within} days show is {seen}"
+    lasts = plan.days or plan.within
+    what = f"{effect} is out of reach: what {lasts} days show is {seen}"
     hint = "no single change would do: plan for a larger effect, with fewer arms, for longer"
     if plan.nearest:
         hint = f"nearest: {plan.nearest[0].words}"
@@ -290,10 +282,3 @@ def finite(effect: float) -> float | None:
     if math.isfinite(effect):
         return effect
     return None
-
-
-def _point(question: Question, intake: Intake, day: int) -> Point:
-    units = math.floor(question.share * intake.by(day))
-    return Point(
-        day, units, power_by(question, intake, day), finite(detectable_by(question, intake, day))
-    )

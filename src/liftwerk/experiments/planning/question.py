@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from liftwerk.experiments.planning.intake import HORIZON, Intake
+from liftwerk.experiments.planning.intake import Intake
+from liftwerk.experiments.planning.plan import HORIZON
 from liftwerk.stats.difference.methods import MethodName
 from liftwerk.stats.power import Baseline, Looks, Split, detectable, power, units_needed
 

@@ -7,7 +7,7 @@ reading. It holds what a formula takes for granted: tails, covariates, and days 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liftwerk.experiments.compare import Question as Read
 from liftwerk.experiments.planning.history import History
-from liftwerk.experiments.planning.plan import Simulated
+from liftwerk.experiments.planning.plan import Plan, Simulated
 from liftwerk.experiments.planning.question import Question
 from liftwerk.stats.difference import Contrast, contrast
 from liftwerk.stats.moments import Moments
@@ -32,6 +32,30 @@ MOST_LOOKS = 8
 
 TIMES = (0.0, 0.5, 1.0, 1.5)
 """Effects that are tried, in parts of the planned one."""
+
+DOUBT = 0.1
+"""What simulations may fall short of the planned power before it is told."""
+
+
+def doubts(plan: Plan) -> Iterable[str]:
+    """Say where simulation promises clearly less than the formula.
+
+    Parameters
+    ----------
+    plan : Plan
+        With what was simulated.
+
+    Yields
+    ------
+    str
+        Once at most.
+    """
+    for one in plan.simulated:
+        if plan.feasible and one.effect == plan.effect and one.power < plan.power - DOUBT:
+            yield (
+                f"Only {100 * one.power:.0f}% of the simulated experiments saw it: an effect that"
+                " is multiplied on makes values vary more than the formula takes for granted."
+            )
 
 
 def simulate(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from liftwerk.lazy import attach
 
-__all__ = ["Plan", "Reading", "block_at", "plan_switchback", "read_switchback", "schedule"]
+__all__ = ["Reading", "block_at", "read_switchback", "schedule"]
 
 _WHERE = {
-    "Plan": "liftwerk.experiments.switchback.plan",
     "Reading": "liftwerk.experiments.switchback.read",
     "block_at": "liftwerk.experiments.switchback.blocks",
-    "plan_switchback": "liftwerk.experiments.switchback.plan",
     "read_switchback": "liftwerk.experiments.switchback.read",
     "schedule": "liftwerk.experiments.switchback.turns",
 }

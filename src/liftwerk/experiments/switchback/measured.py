@@ -1,4 +1,4 @@
-"""Plan and read a switchback from the project's own events."""
+"""Read a switchback from the project's own events, and the history that it is planned by."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from liftwerk.errors import Refused
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition, Switchback
 from liftwerk.experiments.state import state_of
 from liftwerk.experiments.switchback.blocks import blocks_between
-from liftwerk.experiments.switchback.plan import Plan, plan_switchback
 from liftwerk.experiments.switchback.read import Reading, read_switchback
 from liftwerk.experiments.switchback.turns import turns_of
 from liftwerk.metrics.series import per_period
-from liftwerk.stats.estimate import Unknown
 from liftwerk.store.stores import Stores
 
 HOUR = 3_600_000_000
@@ -79,37 +77,42 @@ def read_measured(
     return readings
 
 
-def plan_measured(
-    project: Project, stores: Stores, name: str, *, now: datetime, offset: int | None = None
-) -> Plan | Unknown:
-    """Plan a switchback from the last weeks of its first metric.
+def history_of(
+    project: Project,
+    stores: Stores,
+    name: str,
+    experiment: ExperimentDefinition,
+    metric: str,
+    *,
+    now: datetime,
+) -> pa.Table:
+    """Count a metric in the periods of the last weeks, from where anything was counted first.
 
     Parameters
     ----------
     project : Project
     stores : Stores
     name : str
-        A declared experiment.
+    experiment : ExperimentDefinition
+        What is planned of it; its periods are as long as those of its reading.
+    metric : str
     now : datetime
-    offset : int, optional
 
     Returns
     -------
-    Plan or Unknown
+    pyarrow.Table
+        As `read_switchback` takes it; empty where nothing was counted.
 
     Raises
     ------
-    UnknownName
-        If it is not declared.
     Refused
         If it is no switchback.
     InputError
         If the metric is not added up over time.
     """
-    experiment = project.lookup(EXPERIMENTS, name)
     periods = _periods(turns_of(name, experiment), now - HISTORY, now, project.timezone)
-    table = _series(project, stores, experiment, experiment.metrics[0], periods, now, offset)
-    return plan_switchback(name, experiment, _since_anything(table), zone=project.timezone)
+    table = _series(project, stores, experiment, metric, periods, now, None)
+    return _since_anything(table)
 
 
 def period_length(turns: Switchback) -> Duration:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from liftwerk.stats.switchback.carry_over import CarryOver, carry_over
 from liftwerk.stats.switchback.newey_west import second_opinion
 from liftwerk.stats.switchback.periods import Periods
-from liftwerk.stats.switchback.randomisation import Effect, detectable, effect
+from liftwerk.stats.switchback.randomisation import Effect, detectable, effect, spread
 
 __all__ = [
     "CarryOver",
@@ -21,4 +21,5 @@ __all__ = [
     "detectable",
     "effect",
     "second_opinion",
+    "spread",
 ]

@@ -181,19 +181,39 @@ def detectable(
 
     Parameters
     ----------
-    history : Periods
-        Periods in which no arm was on, in blocks as they are planned; `on` is not read.
-    washout : int
-    share : float
-    rng : numpy.random.Generator
+    history, washout, share, rng, lots : as for `spread`
     level, power : float
-    lots : int
 
     Returns
     -------
     float or Unknown
         In the unit of the outcome, either way: the spread of the coefficient over lots, times the
         sum of the two critical values.
+    """
+    found = spread(history, washout=washout, share=share, rng=rng, lots=lots)
+    if isinstance(found, Unknown):
+        return found
+    return (critical(level) + critical(2.0 * power - 1.0)) * found
+
+
+def spread(
+    history: Periods, *, washout: int, share: float, rng: np.random.Generator, lots: int = 999
+) -> float | Unknown:
+    """Say how much the coefficient of the arm scatters over lots where no arm does anything.
+
+    Parameters
+    ----------
+    history : Periods
+        Periods in which no arm was on, in blocks as they are planned; `on` is not read.
+    washout : int
+    share : float
+    rng : numpy.random.Generator
+    lots : int
+
+    Returns
+    -------
+    float or Unknown
+        In the unit of the outcome: the standard error of a reading, known before it.
     """
     kept = history.settled(washout)
     place, on = kept.blocks
@@ -203,8 +223,9 @@ def detectable(
     regression = regress(kept, place, on.shape[0])
     drawn = (rng.random((lots, on.shape[0])) < share).astype(np.float64)
     a, _, _ = regression.coefficients(drawn, np.zeros(on.shape[0]))
-    spread = float(np.sqrt(np.mean(a**2)))
-    return (critical(level) + critical(2.0 * power - 1.0)) * spread
+    if a.shape[0] == 0:
+        return Unknown("no lot tells the arms apart from the seasons", "more blocks")
+    return float(np.sqrt(np.mean(a**2)))
 
 
 def regress(periods: Periods, place: Integers, blocks: int) -> Regression:

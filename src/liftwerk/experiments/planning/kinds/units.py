@@ -12,19 +12,17 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import ProjectError
 from liftwerk.experiments.compare import Question as Read
 from liftwerk.experiments.definition import ExperimentDefinition
+from liftwerk.experiments.planning.answer import planned
 from liftwerk.experiments.planning.ask import Asked
 from liftwerk.experiments.planning.history import History, history_of
-from liftwerk.experiments.planning.plan import Beside, Cost, Plan, finite, planned
+from liftwerk.experiments.planning.judged import money_metric
+from liftwerk.experiments.planning.plan import Beside, Cost, Plan, finite
 from liftwerk.experiments.planning.question import Question, days_needed
-from liftwerk.experiments.planning.simulate import RUNS, simulate
-from liftwerk.metrics.definition import GOAL, METRICS
-from liftwerk.metrics.kinds import earns_money, goal_metric
+from liftwerk.experiments.planning.simulate import RUNS, doubts, simulate
 from liftwerk.stats.power import Baseline, detectable, units_needed
 from liftwerk.store.stores import Stores
 
 DAY = timedelta(days=1)
-DOUBT = 0.1
-"""What simulations may fall short of the planned power before it is told."""
 
 
 def plan_units(project: Project, stores: Stores, asked: Asked) -> Plan:
@@ -84,7 +82,7 @@ def plan_units(project: Project, stores: Stores, asked: Asked) -> Plan:
         )
     return msgspec.structs.replace(
         plan,
-        notes=(*plan.notes, *_doubts(plan)),
+        notes=(*plan.notes, *doubts(plan)),
         cost=_cost(project, history, question, plan, days),
         beside=tuple(_beside(history, question, plan, experiment, days)),
     )
@@ -145,34 +143,19 @@ def _cost(
     Where the experiment is judged by another number, the goal is taken to move by the same part.
     """
     kept = question.arms[next(iter(question.arms))] * plan.entering
-    metrics = project.get(METRICS)
-    money = [one for one in history.questions if earns_money(project, metrics[one.metric])]
-    goal = project.find(GOAL)
-    counted = None
-    if goal is not None:
-        counted = goal_metric(project, goal.metric)
-    chosen = [one for one in money if one.metric == counted] or money
-    if not chosen or plan.effect == 0.0:
+    of = {one.metric: one for one in history.questions}
+    chosen = money_metric(project, list(of))
+    if chosen is None or plan.effect == 0.0:
         return None
-    value = history.baseline(chosen[0], days).value
+    value = history.baseline(of[chosen], days).value
     amount = abs(plan.effect * value) * kept
     if not math.isfinite(amount):
         return None
     words = (
-        f"{kept:,.0f} in control, each without {100 * abs(plan.effect):.3g}% of {chosen[0].metric},"
+        f"{kept:,.0f} in control, each without {100 * abs(plan.effect):.3g}% of {chosen},"
         f" {value:.4g} on average"
     )
     return Cost(amount, project.currency, words)
-
-
-def _doubts(plan: Plan) -> Iterable[str]:
-    """Say where simulation promises clearly less than the formula."""
-    for one in plan.simulated:
-        if plan.feasible and one.effect == plan.effect and one.power < plan.power - DOUBT:
-            yield (
-                f"Only {100 * one.power:.0f}% of the simulated experiments saw it: an effect that"
-                " is multiplied on makes values vary more than the formula takes for granted."
-            )
 
 
 def _notes(history: History, experiment: ExperimentDefinition, question: Question) -> Iterable[str]:

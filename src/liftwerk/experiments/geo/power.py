@@ -1,0 +1,150 @@
+"""How often the reading of a declared cell finds a lift, by placebo tests over a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liftwerk.experiments.geo.markets import Markets
+from liftwerk.experiments.geo.measured import HISTORY_DAYS
+from liftwerk.stats.synthetic_control import Panel, placebo
+from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
+from liftwerk.stats.synthetic_control.measure import FEWEST_BEFORE, LONGEST, WILD
+from liftwerk.stats.synthetic_control.power import detect, windows
+
+Floats: TypeAlias = NDArray[np.float64]
+
+WINDOWS = 30
+"""Placebo tests of a cell and a length, evenly spread over the history."""
+
+DRIFTS = 4
+"""Of these windows, those in which it is measured how far markets drift apart: others are near."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What placebo tests of a cell found.
+
+    Attributes
+    ----------
+    powers : (n,) float array
+        For each lift, how often it was found.
+    false_alarms : float
+        How often one was found where there was none.
+    windows : int
+    explained : float
+        The part of the cell's variance that the other markets explain, in the last window.
+    """
+
+    powers: Floats
+    false_alarms: float
+    windows: int
+    explained: float
+
+
+def has_room(markets: Markets, days: int) -> bool:
+    """Say whether the history has room for placebo tests of a length: two that do not overlap.
+
+    Parameters
+    ----------
+    markets : Markets
+    days : int
+    """
+    return len(markets.days) >= days_needed(days)
+
+
+def days_needed(days: int) -> int:
+    """Say how many days of history it takes to plan a test of some days.
+
+    Examples
+    --------
+    >>> days_needed(7), days_needed(28)
+    (39, 112)
+    """
+    return days_before(days) + 2 * days
+
+
+def days_before(days: int) -> int:
+    """Say how many days have to lie before a test.
+
+    Examples
+    --------
+    >>> days_before(7), days_before(28)
+    (25, 56)
+    """
+    return max(FEWEST_BEFORE, int(np.ceil(days / LONGEST)))
+
+
+class Tries:
+    """Placebo tests of one length, of any cells that are compared with the same other markets.
+
+    Each is read as a finished test is (`measure`): by the days before it that a reading has, by a
+    penalty of its own, with an interval that is as much wider as markets drift apart.
+
+    Parameters
+    ----------
+    markets : Markets
+        A history without a test, in which the length has room.
+    others : sequence of int
+        Markets that no cell has.
+    days : int
+    """
+
+    def __init__(self, markets: Markets, others: Sequence[int], days: int) -> None:
+        self._values = markets.values
+        self._others = list(others)
+        self._days = days
+        history = markets.days.shape[0]
+        self._ends = windows(history, days, days_before(days), WINDOWS)
+        few = np.unique(np.linspace(0, len(self._ends) - 1, DRIFTS).round().astype(np.int64))
+        measured = [self._ends[place] for place in few]
+        unrest = [placebo.unrest(self._panel([0], end)) for end in measured]
+        self._unrest = {
+            end: unrest[int(np.abs(np.array(measured) - end).argmin())] for end in self._ends
+        }
+
+    def of(self, columns: Sequence[int], lifts: Floats, level: float) -> Tried:
+        """Run them for a cell.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            The cell's markets.
+        lifts : (n,) float array
+            Growing, or falling where a decrease is looked for.
+        level : float
+
+        Returns
+        -------
+        Tried
+        """
+        least, alarms, explained = [], [], []
+        for end in self._ends:
+            panel = self._panel(columns, end)
+            penalty = choose_penalty(panel)
+            target, _ = panel.history()
+            own = target - target.mean()
+            gap = fit(panel, penalty).gap[: panel.before]
+            total = float(own @ own)
+            explained.append(1.0 - float(gap @ gap) / max(total, 1e-300))
+            unrest = self._unrest[end]
+            if explained[-1] <= 0.0 or unrest > WILD:
+                # Such a test is answered with `Unknown`.
+                least.append(lifts.shape[0])
+                alarms.append(False)
+                continue
+            inflation = placebo.inflation(unrest)
+            found = detect(panel, penalty, lifts, inflation=inflation, level=level)
+            least.append(found.least)
+            alarms.append(found.false_alarm)
+        powers = (np.array(least)[:, None] <= np.arange(lifts.shape[0])).mean(axis=0)
+        return Tried(powers, float(np.mean(alarms)), len(least), max(explained[0], 0.0))
+
+    def _panel(self, columns: Sequence[int], end: int) -> Panel:
+        first = max(end - self._days - HISTORY_DAYS, 0)
+        rows = self._values[first:end]
+        return Panel(rows[:, list(columns)], rows[:, self._others], end - self._days - first)

@@ -1,0 +1,51 @@
+"""What a plan has to know of its metrics, whatever the design."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftwerk.definitions.project import Project
+from liftwerk.experiments.definition import ExperimentDefinition
+from liftwerk.metrics.definition import GOAL, METRICS
+from liftwerk.metrics.kinds import earns_money, goal_metric
+
+
+def direction(project: Project, metric: str) -> float:
+    """Say in which direction a metric is better: 1 or -1."""
+    if project.get(METRICS)[metric].better == "higher":
+        return 1.0
+    return -1.0
+
+
+def others(experiment: ExperimentDefinition) -> list[tuple[str, str, float | None]]:
+    """List the metrics beside the first: name, role, and of a counter-metric its margin."""
+    judged = [(metric, "primary", None) for metric in experiment.metrics[1:]]
+    kept = [
+        (metric, "counter", margin.value) for metric, margin in experiment.counter_metrics.items()
+    ]
+    return [*judged, *kept]
+
+
+def money_metric(project: Project, names: Sequence[str]) -> str | None:
+    """Choose the metric by which a plan's cost is told: the goal's, or the first in money.
+
+    Parameters
+    ----------
+    project : Project
+    names : sequence of str
+        Metrics that are known.
+
+    Returns
+    -------
+    str or None
+        None where none of them is in money.
+    """
+    metrics = project.get(METRICS)
+    money = [name for name in names if earns_money(project, metrics[name])]
+    goal = project.find(GOAL)
+    counted = None
+    if goal is not None:
+        counted = goal_metric(project, goal.metric)
+    if counted in money:
+        return counted
+    return next(iter(money), None)
