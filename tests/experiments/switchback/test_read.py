@@ -13,7 +13,7 @@ from liftwerk.errors import Refused
 from liftwerk.experiments.definition import Arm, ExperimentDefinition, Switchback
 from liftwerk.experiments.draw import draw_of, slot
 from liftwerk.experiments.give import giver
-from liftwerk.experiments.switchback import plan_switchback, read_switchback, schedule
+from liftwerk.experiments.switchback import read_switchback, schedule
 from liftwerk.simulation import switching_shop
 from liftwerk.stats.estimate import Estimate, Unknown
 
@@ -157,37 +157,3 @@ def test_refusals():
     other = ExperimentDefinition("ab", "Fee", arms, ("margin",), "measurement")
     with pytest.raises(Refused, match="takes no turns"):
         read(other, table, 2)
-
-
-def test_a_plan_finds_what_it_takes_and_an_experiment_of_that_length_sees_it():
-    experiment = switchback(block="6h", effect=Share("5%"))
-    quiet = hours(experiment, 4, effect="nothing", seed=9)
-    plan = plan_switchback("fee", experiment, quiet, zone=BERLIN)
-    assert plan.weeks is not None
-    assert plan.nearest == ()
-    assert plan.mean == pytest.approx(100.0, rel=0.05)
-    by_weeks = {length.weeks: length.detectable for length in plan.lengths}
-    assert by_weeks[plan.weeks] <= 0.05
-    assert plan.weeks == min(by_weeks) or by_weeks[plan.weeks - 1] > 0.05
-    seen = []
-    for seed in range(15):
-        salted = switchback(block="6h", effect=Share("5%"), salt=f"salt {seed}")
-        table = hours(salted, plan.weeks, seed=seed)
-        (arm,) = read(salted, table, plan.weeks).arms
-        seen.append(arm.effect.p_value is not None and arm.effect.p_value <= 0.05)
-    assert np.mean(seen) >= 0.55
-
-
-def test_an_impossible_plan_names_the_nearest_possible_ones():
-    experiment = switchback(block="24h", effect=Share("1%"))
-    quiet = hours(experiment, 4, effect="nothing", seed=9, memory=0.9)
-    plan = plan_switchback("fee", experiment, quiet, zone=BERLIN)
-    assert plan.weeks is None
-    assert plan.nearest[0].endswith("is seen within 26 weeks")
-    easier = switchback(block="24h", effect=Share("2.5%"))
-    tried = plan_switchback("fee", easier, quiet, zone=BERLIN)
-    if tried.weeks is None:
-        assert any(words.startswith("blocks of 6h") for words in tried.nearest)
-    short = plan_switchback("fee", experiment, quiet.slice(0, 100), zone=BERLIN)
-    assert isinstance(short, Unknown)
-    assert short.needs == "two weeks of the metric"

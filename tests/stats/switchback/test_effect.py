@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from liftwerk.stats.estimate import Estimate, Unknown
-from liftwerk.stats.switchback import Periods, carry_over, detectable, effect, second_opinion
+from liftwerk.stats.switchback import (
+    Periods,
+    carry_over,
+    detectable,
+    effect,
+    p_values,
+    second_opinion,
+)
 from liftwerk.stats.switchback.newey_west import long_run
 from liftwerk.stats.switchback.randomisation import regress
 from tests.stats.switchback.cells import Cell
@@ -157,6 +164,18 @@ def test_a_plan_by_lots_finds_what_it_says_it_finds():
         periods = with_arms(history, history.value + size * on, on)
         seen.append(effect(periods, washout=0, share=0.5, rng=rng, lots=199).p_value <= 0.05)
     assert 0.68 <= np.mean(seen) <= 0.92
+
+
+def test_p_values_of_many_effects_are_those_of_each_reading():
+    periods = drawn(Cell("nothing", weeks=3, memory=0.6, share=0.4), 11)
+    added, times = np.where(periods.on, 3.0, 0.0), [0.0, 0.5, 1.0, -2.0]
+    told = {"washout": 1, "share": 0.4, "lots": 299}
+    found = p_values(periods, added, times, rng=np.random.default_rng(3), **told)
+    for one, many in zip(found, times, strict=True):
+        moved = with_arms(periods, periods.value + many * added, periods.on)
+        assert one == effect(moved, rng=np.random.default_rng(3), **told).p_value
+    few = with_arms(periods, periods.value, np.zeros_like(periods.on))
+    assert p_values(few, added, times, rng=np.random.default_rng(3), **told) is None
 
 
 def test_refusals():

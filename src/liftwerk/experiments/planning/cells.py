@@ -26,10 +26,10 @@ WEEKS = (1, 2, 3, 4, 6, 8, 10, 13)
 MORE = 2
 """Markets that are proposed beyond those that were declared, at most."""
 
-DRAWS = 200
+DRAWS = 120
 """Placebo tests by which other markets are screened."""
 
-CHECKED = 5
+CHECKED = 3
 """Proposals that are read as the declared cells are, until one holds."""
 
 

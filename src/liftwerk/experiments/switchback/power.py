@@ -20,7 +20,7 @@ from liftwerk.experiments.switchback.series import Series, lay_out, span
 from liftwerk.experiments.switchback.turns import TIME
 from liftwerk.stats.estimate import Unknown
 from liftwerk.stats.interval import critical
-from liftwerk.stats.switchback import Periods, effect, spread
+from liftwerk.stats.switchback import Periods, p_values, spread
 
 Bools = NDArray[np.bool_]
 
@@ -143,17 +143,17 @@ class Turns:
         seen = np.zeros(len(effects))
         for _ in range(runs):
             periods = self._drawn(days, rng)
-            for place, one in enumerate(effects):
-                treated = periods.value * np.where(periods.on, 1.0 + one, 1.0)
-                found = effect(
-                    _with_values(periods, treated),
-                    washout=self.series.washout,
-                    share=self.chance,
-                    rng=rng,
-                    level=self.level,
-                    lots=TRIED,
-                )
-                seen[place] += found.p_value is not None and found.p_value <= 1.0 - self.level
+            found = p_values(
+                periods,
+                np.where(periods.on, periods.value, 0.0),
+                effects,
+                washout=self.series.washout,
+                share=self.chance,
+                rng=rng,
+                lots=TRIED,
+            )
+            if found is not None:
+                seen += found <= 1.0 - self.level
         return [float(count / runs) for count in seen]
 
     def _spread(self, used: int) -> float:
@@ -289,10 +289,6 @@ def _from_a_whole_block(series: Series) -> Series:
         series.season[kept],
         series.washout,
     )
-
-
-def _with_values(periods: Periods, values: NDArray[np.float64]) -> Periods:
-    return Periods(values, periods.on, periods.block, periods.age, periods.weight, periods.season)
 
 
 def _written(microseconds: int) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from liftwerk.stats.switchback.carry_over import CarryOver, carry_over
 from liftwerk.stats.switchback.newey_west import second_opinion
 from liftwerk.stats.switchback.periods import Periods
-from liftwerk.stats.switchback.randomisation import Effect, detectable, effect, spread
+from liftwerk.stats.switchback.randomisation import Effect, detectable, effect, p_values, spread
 
 __all__ = [
     "CarryOver",
@@ -20,6 +20,7 @@ __all__ = [
     "carry_over",
     "detectable",
     "effect",
+    "p_values",
     "second_opinion",
     "spread",
 ]

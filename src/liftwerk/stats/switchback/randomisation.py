@@ -18,6 +18,7 @@ off these ends: they cannot contradict each other.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -228,14 +229,71 @@ def spread(
     return float(np.sqrt(np.mean(a**2)))
 
 
-def regress(periods: Periods, place: Integers, blocks: int) -> Regression:
-    """Take the seasons out, and add up by block."""
+def p_values(
+    periods: Periods,
+    added: Floats,
+    times: Sequence[float],
+    *,
+    washout: int,
+    share: float,
+    rng: np.random.Generator,
+    lots: int = LOTS,
+) -> Floats | None:
+    """Say which p-values `effect` would give, had the arm added some multiples of an amount.
+
+    Parameters
+    ----------
+    periods : Periods
+        All of them, with nothing added.
+    added : (n,) float array
+        To each period, once; 0 where the arm is not on.
+    times : sequence of float
+        How many times as much.
+    washout, share, rng, lots : as for `effect`
+
+    Returns
+    -------
+    (len(times),) float array or None
+        Of no effect: the part of the lots whose coefficient is as large, either way. None where the
+        lot cannot tell.
+    """
+    kept = periods.settled(washout)
+    place, on = kept.blocks
+    if too_few(on) is not None:
+        return None
+    basis = seasons_of(kept)
+    more = added[(periods.age >= washout) & (periods.weight > 0.0)]
+    parts = [regress(kept, place, on.shape[0], basis)]
+    moved = Periods(more, kept.on, kept.block, kept.age, kept.weight, kept.season)
+    parts.append(regress(moved, place, on.shape[0], basis))
+    really = on.astype(np.float64)
+    drawn = (rng.random((lots, on.shape[0])) < share).astype(np.float64)
+    tried = np.concatenate([really[None, :], drawn])
+    (usual, _, able), (once, _, _) = (part.coefficients(tried, really) for part in parts)
+    if not able[0] or usual.shape[0] == 1:
+        return None
+    found = np.abs(usual[:, None] + once[:, None] * np.asarray(times)[None, :])
+    as_large = found[1:] >= found[0] * (1.0 - CONSTANT)
+    return np.asarray((1 + as_large.sum(axis=0)) / found.shape[0], dtype=np.float64)
+
+
+def seasons_of(periods: Periods) -> Floats:
+    """Make the weighted seasons orthogonal, without those that others already say."""
     root = np.sqrt(periods.weight)
     # Pivoted: seasons that others already say (one weekday only, say) come last, with nothing left
     # on the diagonal.
     basis, triangle, _ = qr(periods.season * root[:, None], mode="economic", pivoting=True)
     left = np.abs(np.diag(triangle))
-    basis = basis[:, left > CONSTANT * left.max()]
+    return np.asarray(basis[:, left > CONSTANT * left.max()], dtype=np.float64)
+
+
+def regress(
+    periods: Periods, place: Integers, blocks: int, basis: Floats | None = None
+) -> Regression:
+    """Take the seasons out, and add up by block; the seasons may have been made before."""
+    root = np.sqrt(periods.weight)
+    if basis is None:
+        basis = seasons_of(periods)
     outcome = periods.value * root
     outcome = outcome - basis @ (basis.T @ outcome)
     seasons = np.zeros((blocks, basis.shape[1]))
