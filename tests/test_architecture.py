@@ -217,6 +217,21 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by(program).isdisjoint({*HEAVY, "msgspec"})
 
 
+def test_a_command_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
+    """Half of its time, otherwise, for modules of which few commands need any."""
+    (tmp_path / "liftwerk.toml").write_text('[project]\nname = "shop"\ncurrency = "EUR"\n')
+    program = f"""
+import sys
+from liftwerk.cli import main
+sys.argv = ["liftwerk", "effects", "--project", {str(tmp_path)!r}]
+try: main()
+except SystemExit as end: assert end.code in (0, None), end.code
+heavy = ("ibis", "lightgbm", "pandas", "scipy.linalg", "scipy.optimize", "scipy.stats")
+assert not [one for one in heavy if one in sys.modules], sys.modules.keys()
+"""
+    assert {"duckdb", "numpy", "pyarrow"} <= loaded_by(program)
+
+
 @pytest.mark.parametrize(
     "module",
     ["liftwerk", *sorted(f"liftwerk.{path.stem}" for path in PACKAGE.glob("[a-z]*.py"))],

@@ -19,9 +19,8 @@ tiles of length H can hold it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
@@ -41,6 +40,12 @@ from liftwerk.features.rows import (
     slot_of,
 )
 from liftwerk.features.steps import DIALECTS, Statement, Step
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = LazyModule("ibis")
 
 ROW = "_row"
 

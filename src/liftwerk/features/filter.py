@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import ibis
+from typing import TYPE_CHECKING, Any
 
 from liftwerk.features.condition import OPERATORS, Condition, Every, Node, Not, Some, Test
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = LazyModule("ibis")
 
 
 def condition_ibis(condition: Condition, table: ibis.Table) -> ibis.BooleanValue:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 from msgspec import Struct
 
 from liftwerk.events.definition import EventDefinition
@@ -30,7 +29,13 @@ from liftwerk.features.kinds.aggregate import (
 from liftwerk.features.kinds.decayed_sum import steps as decay_steps
 from liftwerk.features.kinds.sum import SUMMED
 from liftwerk.features.steps import DIALECTS, Step
+from liftwerk.lazy import LazyModule
 from liftwerk.money import exponent
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = LazyModule("ibis")
 
 DEFAULT_HOP = DAY
 """The step of a window's head where the feature names none, in microseconds."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import ibis
 from msgspec import Struct
 
+from liftwerk.lazy import LazyModule
 
-class _Spark(ibis.config.Config):  # type: ignore[misc]  # Ibis has no types
-    """Options that Ibis reads to write Spark's SQL, and that come with a client for Spark."""
+if TYPE_CHECKING:
+    import ibis
 
-    treat_nan_as_null: bool = False
-
-
-if ibis.options.pyspark is None:
-    ibis.options.pyspark = _Spark()
+    from liftwerk.features import written
+else:
+    ibis = LazyModule("ibis")
+    written = LazyModule("liftwerk.features.written")
 
 DIALECTS = ("duckdb", "pyspark")
 """The engines that a plan is written for, as Ibis names them."""
@@ -53,7 +52,7 @@ class Step(Struct, frozen=True):
         """Write the step alone."""
         if isinstance(self.made, Mapping):
             return str(self.made[dialect])
-        return str(ibis.to_sql(self.made, dialect=dialect))
+        return written.sql_of(self.made, dialect)
 
 
 class Statement(Struct, frozen=True):

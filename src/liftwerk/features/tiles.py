@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
@@ -22,6 +21,12 @@ from liftwerk.features.kinds.aggregate import DECAY_BITS
 from liftwerk.features.rows import Columns, Slot, Source, floor, read_steps, slot_of
 from liftwerk.features.states import UNTOUCHED, Grid, Reading, Row, Tiles
 from liftwerk.features.steps import Statement, Step
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = LazyModule("ibis")
 
 TILE, PENDING = "_tile", "_pending"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +26,7 @@ from liftwerk.features.finalise import Whole
 from liftwerk.features.join import check_currency, exact_states
 from liftwerk.features.kinds.aggregate import NUMBER_SCALE
 from liftwerk.features.rows import COLUMN_TYPES
+from liftwerk.lazy import LazyModule
 from liftwerk.metrics.compile import TRUSTED, Counted
 from liftwerk.metrics.definition import METRICS, MetricDefinition
 from liftwerk.metrics.formula import Sum
@@ -35,6 +36,14 @@ from liftwerk.metrics.reckon import dictionary, reckoned, states_of, weighted
 from liftwerk.money import exponent
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
+
+if TYPE_CHECKING:
+    import ibis
+
+    from liftwerk.features import written
+else:
+    ibis = LazyModule("ibis")
+    written = LazyModule("liftwerk.features.written")
 
 _TICK = timedelta(microseconds=1)
 _STAMP = pa.timestamp("us", "UTC")
@@ -240,4 +249,4 @@ def _narrowed(
     schema = {name: COLUMN_TYPES[one.type] for name, one in named.items()}
     table = ibis.table({**schema, "valid_from": "timestamp('UTC')"}, name=entity)
     holds = condition_ibis(parse_condition(where, named), table)
-    return str(ibis.to_sql(table.filter(holds), dialect="duckdb"))
+    return written.sql_of(table.filter(holds), "duckdb")

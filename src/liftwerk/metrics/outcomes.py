@@ -11,9 +11,7 @@ Steps that have nothing to do are left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import ibis
+from typing import TYPE_CHECKING, Any
 
 from liftwerk.events.definition import EventDefinition
 from liftwerk.events.engine import quoted, text
@@ -22,9 +20,18 @@ from liftwerk.features.condition import columns_of_event, parse_condition
 from liftwerk.features.filter import condition_ibis
 from liftwerk.features.kinds.aggregate import WEIGHT_SCALE, Operand
 from liftwerk.features.rows import COLUMN_TYPES, operand_of, text_of, whole
+from liftwerk.lazy import LazyModule
 from liftwerk.metrics.definition import MetricDefinition
 from liftwerk.metrics.value import MONEY, keys_said, parse_value, unit_of, value_types, worth
 from liftwerk.money import exponent
+
+if TYPE_CHECKING:
+    import ibis
+
+    from liftwerk.features import written
+else:
+    ibis = LazyModule("ibis")
+    written = LazyModule("liftwerk.features.written")
 
 
 def carried(name: str) -> str:
@@ -218,7 +225,7 @@ class Outcomes:
         for name, condition in self._conditions.items():
             holds = condition_ibis(condition, table)
             made[condition_column(name)] = ibis.coalesce(holds, ibis.literal(False))
-        sql = str(ibis.to_sql(table.select(**made), dialect="duckdb"))
+        sql = written.sql_of(table.select(**made), "duckdb")
         return "\n".join(f"  {line}" for line in sql.splitlines())
 
     def _operands(self) -> Iterator[tuple[str, Operand]]:

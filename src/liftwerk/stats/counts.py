@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import binom, poisson
+from scipy.special import bdtrc, pdtr, pdtrc
 
 from liftwerk.stats.estimate import Unknown
 
@@ -43,7 +43,7 @@ def is_share_above(hits: int, n: int, limit: float) -> bool | Unknown:
         return Unknown(f"{n:,} rows are too few to tell", f"{needs:,} rows")
     if hits <= limit * n:
         return False
-    if binom.sf(hits - 1, n, limit) < ALPHA:
+    if bdtrc(hits - 1, n, limit) < ALPHA:
         return True
     return Unknown(f"{hits:,} of {n:,} rows may be above it by chance", "more rows")
 
@@ -73,9 +73,9 @@ def is_unusual(count: int, usual: float, within: float) -> bool | Unknown:
     """
     if abs(count - usual) <= within * usual:
         return False
-    tail = poisson.cdf(count, usual)
+    tail = pdtr(count, usual)
     if count > usual:
-        tail = poisson.sf(count - 1, usual)
+        tail = pdtrc(count - 1, usual)
     if tail < ALPHA:
         return True
     return Unknown(f"{count:,} where {usual:g} are usual may be chance", "more events in a day")

@@ -17,15 +17,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtr, ndtri, stdtrit
 
+from liftwerk.lazy import LazyModule
 from liftwerk.stats.difference.methods import MethodName
 from liftwerk.stats.difference.methods.anytime import Anytime
+
+if TYPE_CHECKING:
+    from scipy import optimize
+else:
+    optimize = LazyModule("scipy.optimize")
 
 Floats: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["mean", "proportion", "ratio"]
@@ -383,4 +388,4 @@ def _freedom(baseline: Baseline, effect: float, units: float, split: Split) -> f
 def _root(lacking: Callable[[float], float], low: float, high: float) -> float:
     while lacking(high) < 0.0:
         low, high = high, 2.0 * high
-    return float(brentq(lacking, low, high, xtol=1e-12, rtol=1e-9))
+    return float(optimize.brentq(lacking, low, high, xtol=1e-12, rtol=1e-9))

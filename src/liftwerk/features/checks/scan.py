@@ -7,10 +7,9 @@ relation may be a table, a few customers' values or the events themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
@@ -21,6 +20,12 @@ from liftwerk.features.checks.definition import Severity
 from liftwerk.features.checks.finding import Finding
 from liftwerk.features.checks.kinds.check import Check
 from liftwerk.features.steps import Step
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import ibis
+else:
+    ibis = LazyModule("ibis")
 
 RELATION = "_checked"
 """What the statement reads."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from liftwerk.lazy import LazyModule
 from liftwerk.stats.adaptive.contributions import weighted
 from liftwerk.stats.adaptive.log import Floats, Log
 from liftwerk.stats.adaptive.refusal import refusal
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.interval import critical, hall_quantile, skew_of_mean, standard_error
 from liftwerk.stats.off_policy.scores import Scores
+
+if TYPE_CHECKING:
+    from scipy import optimize
+else:
+    optimize = LazyModule("scipy.optimize")
 
 METHOD = "scores weighted to equal variance"
 ASSUMPTIONS = (
@@ -150,7 +156,7 @@ def _p_value(first: Scores, second: Scores) -> float:
         return 1.0
     if beyond(FARTHEST) > 0.0:
         return 0.0
-    return float(2.0 * ndtr(-brentq(beyond, 0.0, FARTHEST)))
+    return float(2.0 * ndtr(-optimize.brentq(beyond, 0.0, FARTHEST)))
 
 
 def one_arm(log: Log, arm: str) -> Floats:

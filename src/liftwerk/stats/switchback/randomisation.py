@@ -19,14 +19,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
-from scipy.linalg import qr
 
+from liftwerk.lazy import LazyModule
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.interval import critical
 from liftwerk.stats.switchback.periods import Bools, Floats, Integers, Periods
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = LazyModule("scipy.linalg")
 
 LOTS = 4_999
 FEWEST_BLOCKS = 12
@@ -282,7 +288,7 @@ def seasons_of(periods: Periods) -> Floats:
     root = np.sqrt(periods.weight)
     # Pivoted: seasons that others already say (one weekday only, say) come last, with nothing left
     # on the diagonal.
-    basis, triangle, _ = qr(periods.season * root[:, None], mode="economic", pivoting=True)
+    basis, triangle, _ = linalg.qr(periods.season * root[:, None], mode="economic", pivoting=True)
     left = np.abs(np.diag(triangle))
     return np.asarray(basis[:, left > CONSTANT * left.max()], dtype=np.float64)
 

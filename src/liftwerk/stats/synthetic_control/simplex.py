@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+
+from liftwerk.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from scipy import optimize
+else:
+    optimize = LazyModule("scipy.optimize")
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -65,5 +71,5 @@ class Simplex:
         rows[-1] = 1.0
         goal = np.zeros(rows.shape[0])
         goal[-1] = 1.0
-        found, _ = nnls(rows, goal)
+        found, _ = optimize.nnls(rows, goal)
         return np.asarray(found / found.sum(), dtype=np.float64)

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
+from liftwerk.lazy import LazyModule
 from liftwerk.models.design import Column, Design, Floats, Ints, is_unknown
 from liftwerk.models.encode import RARE_ROWS, RARE_SHARE
 from liftwerk.models.kinds.uplift.learners.learner import Sample
 from liftwerk.models.kinds.uplift.trial import Trial
+
+if TYPE_CHECKING:
+    import lightgbm
+else:
+    lightgbm = LazyModule("lightgbm")
 
 BINS = 16
 TREES = 40
