@@ -66,11 +66,14 @@ class Played:
         Whether all intervals held the truth, those of all looks.
     width : float
         Of the last interval.
+    chance : float
+        Of missing that the interval promises at most.
     """
 
     answered: bool
     held: bool
     width: float
+    chance: float = 0.05
 
 
 Draw: TypeAlias = dict[str, Played]
@@ -92,8 +95,8 @@ class World:
         Whether its intervals have to be given; elsewhere they may be `Unknown`.
     play : callable
         One draw -> what each design made of it. A design whose name starts with ``anytime``,
-        ``holdout`` or ``bandit`` (corrected for skewness on the wide side) may cover more often
-        than it promises, ``naive`` ones are shown to fail.
+        ``holdout``, ``conformal`` or ``bandit`` (corrected for skewness on the wide side) may cover
+        more often than it promises, ``naive`` ones are shown to fail.
     draws : int
     """
 
@@ -115,6 +118,8 @@ class Cell:
         Draws; those with an interval; those of them whose interval missed the truth.
     width : float
         Median; None where nothing is answered.
+    chance : float
+        Of missing that the intervals promise at most.
     """
 
     table: str
@@ -126,6 +131,7 @@ class Cell:
     answered: int
     missed: int
     width: float | None
+    chance: float = 0.05
 
     @property
     def naive(self) -> bool:
@@ -145,12 +151,12 @@ class Cell:
         twenty.
         """
         alpha = FAMILY / cells / 2
-        if binom.sf(self.missed - 1, self.answered, 0.05) < alpha:
+        if binom.sf(self.missed - 1, self.answered, self.chance) < alpha:
             return "short"
         if self.mapped and self.answered < 0.95 * self.draws:
             return "silent"
-        one_sided = self.design.startswith(("anytime", "holdout", "bandit"))
-        if not one_sided and binom.cdf(self.missed, self.answered, 0.05) < alpha:
+        one_sided = self.design.startswith(("anytime", "holdout", "conformal", "bandit"))
+        if not one_sided and binom.cdf(self.missed, self.answered, self.chance) < alpha:
             return "long"
         return "holds"
 
@@ -191,6 +197,7 @@ def _count(world: World, design: str, played: list[Played]) -> Cell:
         max(len(answered), missed),
         missed,
         middle,
+        played[0].chance,
     )
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftwerk.simulation import bandit_log, email_trial, geo_trial, switching_shop
+from liftwerk.simulation import bandit_log, email_trial, geo_trial, geo_unseen, switching_shop
 from liftwerk.simulation.email_trial import WORLDS, world
 from liftwerk.simulation.geo_trial import WORLDS as GEO_WORLDS
 
 FROZEN = {
     email_trial: "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4",
     geo_trial: "dbca20f5a157b581ac41e1d6e31045c3e6ed0ab73a86b5771f1c8e75db4a6543",
+    geo_unseen: "49dcb69e0d973c292195c0cb75caee661c91c78c13dc50a4a23bcbabb3cf0589",
     bandit_log: "644fdf347b360f8b69bfb460da9bdef1394c702ad5a57455562ebb9a673cfbf0",
     switching_shop: "fcdda875834897ed3dab8bc32a4cb8eaaadcccbdd71e47a93e66cf409763a2aa",
 }
@@ -158,3 +159,21 @@ def test_geo_noise_remembers_as_it_says():
     apart -= apart.mean(axis=0)
     found = (apart[1:] * apart[:-1]).sum() / (apart * apart).sum()
     assert found == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("name", [*geo_unseen.FIRST, *geo_unseen.SECOND])
+def test_unseen_geo_worlds_add_what_they_say(name):
+    truth = (geo_unseen.FIRST | geo_unseen.SECOND)[name]
+    given = {"markets": 30, "treated": 3, "before": 120, "during": 60}
+    none, some = (truth.draw(np.random.default_rng(18), **given, lift=lift) for lift in (0.0, 0.2))
+    assert none.effect == 0.0
+    np.testing.assert_array_equal(none.untreated, some.untreated)
+    np.testing.assert_array_equal(some.outcome[:, ~some.treated], some.untreated[:, ~some.treated])
+    np.testing.assert_array_equal(some.outcome[:120], some.untreated[:120])
+    assert some.untreated.min() >= 0.0
+    without = some.untreated[120:, some.treated]
+    allowed = 0.05
+    if truth.counted:
+        allowed = 4.0 / np.sqrt(0.2 * without.sum()) + 0.02
+    assert some.effect == pytest.approx(0.2 * without.mean(), rel=allowed)
+    assert (some.outcome == np.rint(some.outcome)).all() == bool(truth.counted)
