@@ -69,12 +69,17 @@ def read(
         raise InputError("all markets are treated", markets.where, hint)
     names = tuple(markets.names[place] for place in others)
     readings = []
+    # All cells have the same other markets, which drift apart as they do.
+    unrest: float | None = None
     for cell, columns in places.items():
         panel = Panel(
             markets.values[: last + 1, columns], markets.values[: last + 1, others], first
         )
+        measured = measure(panel, level, unrest=unrest)
+        if np.isfinite(measured.unrest):
+            unrest = measured.unrest
         cost = _cost(markets, cell, columns, first, last, spend)
-        readings.append(_cell(cell, markets, columns, names, panel, cost, rng, level))
+        readings.append(_cell(cell, markets, columns, names, panel, measured, cost, rng, level))
     return GeoReading(markets.where, start, end, level, len(names), tuple(readings))
 
 
@@ -99,11 +104,11 @@ def _cell(
     columns: Sequence[int],
     others: Sequence[str],
     panel: Panel,
+    measured: Measured,
     cost: float | None,
     rng: np.random.Generator,
     level: float,
 ) -> CellReading:
-    measured = measure(panel, level)
     second = second_opinion.estimate(panel, rng, draws=PLACEBOS, level=level)
     gap = measured.fit.gap
     series = Series(

@@ -49,7 +49,8 @@ class Scores:
       finds none.
 
     The fit is the ridge-augmented synthetic control with unit fixed effects. The donors in use are
-    those of the fit on all periods; with these, leaving a block out is linear algebra.
+    those of the fit on all periods; with these, leaving a block out is linear algebra, made once
+    for all effects with which the same donors are in use.
 
     Parameters
     ----------
@@ -76,6 +77,7 @@ class Scores:
         self._series = series - series.mean(axis=0)
         self._kept = panel.periods - panel.during
         self._ridge: tuple[Floats, Floats] | None = None
+        self._made: dict[bytes, Floats] = {}
         if np.isfinite(penalty):
             levers = self._levers(penalty / self._scale**2)
             self._ridge = levers @ self._donors, levers @ self._series
@@ -112,22 +114,40 @@ class Scores:
         mixture = np.array([1.0, lift, -effect / self._scale])
         target = self._series @ mixture
         used = np.flatnonzero(self._simplex.weights(target) > IN_USE)
+        key = used.tobytes()
+        if key not in self._made:
+            self._made[key] = self._errors(used)
+        # The target less the first donor, whose weight is 1 less the others'.
+        errors = self._made[key] @ np.append(mixture, -1.0)
+        return np.asarray(np.abs(errors) * self._scale, dtype=np.float64)
+
+    def _errors(self, used: NDArray[np.int64]) -> Floats:
+        """Predict each block's mean from all other periods, with the donors in use.
+
+        Returns
+        -------
+        (periods, 4) float array
+            The error for each of the three series that a target is mixed of, and the first donor.
+        """
         first, others = used[0], used[1:]
-        # Weights that sum to one: the first donor's is 1 less the others'.
-        rest = target - self._donors[:, first]
+        goals = np.column_stack([self._series, self._donors[:, first]])
         shape = self._donors[:, others] - self._donors[:, [first]]
-        columns = np.column_stack([np.ones(rest.shape[0]), shape])
-        products = self._outside(columns[:, :, None] * columns[:, None, :])
-        products += SAME * np.eye(columns.shape[1])
-        goals = self._outside(columns * rest[:, None])
-        solved: Floats = np.linalg.solve(products, goals[:, :, None])[:, :, 0].astype(np.float64)
-        means = self._inside(columns) / self._length
-        errors = self._inside(rest) / self._length - (means * solved).sum(axis=1)
+        columns = np.column_stack([np.ones(goals.shape[0]), shape])
+        both = np.concatenate([columns, goals], axis=1)
+        width, n = columns.shape[1], both.shape[0]
+        crossed = (columns[:, :, None] * both[:, None, :]).reshape(n, -1)
+        inside = self._inside(np.concatenate([crossed, both], axis=1))
+        outside = (crossed.sum(axis=0) - inside[:, : crossed.shape[1]]).reshape(n, width, -1)
+        means = inside[:, crossed.shape[1] :] / self._length
+        products = outside[:, :, :width] + SAME * np.eye(width)
+        solved: Floats = np.linalg.solve(products, outside[:, :, width:]).astype(np.float64)
+        errors = means[:, width:] - (means[:, :width, None] * solved).sum(axis=1)
         if self._ridge is not None:
             donors, series = self._ridge
-            errors -= series @ mixture - donors[:, first]
-            errors += ((donors[:, others] - donors[:, [first]]) * solved[:, 1:]).sum(axis=1)
-        return np.asarray(np.abs(errors) * self._scale, dtype=np.float64)
+            errors -= np.column_stack([series, donors[:, first]])
+            shape = donors[:, others] - donors[:, [first]]
+            errors += (shape[:, :, None] * solved[:, 1:]).sum(axis=1)
+        return np.asarray(errors, dtype=np.float64)
 
     def p_value(self, effect: float) -> float:
         """Give the share of the blocks that look at least as odd as the test.
@@ -159,8 +179,11 @@ class Scores:
 
     def _inside(self, values: Floats) -> Floats:
         """Sum over each cyclic block."""
-        longer = np.concatenate([values, values[: self._length - 1]])
-        sums = np.concatenate([np.zeros_like(values[:1]), longer.cumsum(axis=0)])
+        periods = values.shape[0]
+        sums = np.empty((periods + self._length, *values.shape[1:]))
+        sums[0] = 0.0
+        np.cumsum(values, axis=0, out=sums[1 : periods + 1])
+        sums[periods + 1 :] = sums[periods] + sums[1 : self._length]
         return np.asarray(sums[self._length :] - sums[: -self._length])
 
     def _outside(self, values: Floats) -> Floats:

@@ -57,7 +57,7 @@ class Measured:
     misfit: float
 
 
-def measure(panel: Panel, level: float = 0.95) -> Measured:
+def measure(panel: Panel, level: float = 0.95, *, unrest: float | None = None) -> Measured:
     """Measure the effect of a finished test.
 
     Parameters
@@ -65,6 +65,9 @@ def measure(panel: Panel, level: float = 0.95) -> Measured:
     panel : Panel
     level : float
         Of the interval.
+    unrest : float, optional
+        That of these donors in this window (`placebo.unrest`), where it is known: the cells of a
+        test share it.
 
     Returns
     -------
@@ -95,7 +98,8 @@ def measure(panel: Panel, level: float = 0.95) -> Measured:
     short = _too_little(panel)
     if short is not None:
         return Measured(short, None, found, np.nan, imbalance, misfit)
-    unrest = placebo.unrest(panel)
+    if unrest is None:
+        unrest = placebo.unrest(panel)
     doubtful = _doubtful(misfit, unrest)
     if doubtful is not None:
         return Measured(doubtful, None, found, unrest, imbalance, misfit)
