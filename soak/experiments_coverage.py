@@ -4,20 +4,25 @@
 
 Every world is drawn 2,000 times (or as often as it says), once with nothing to be found and once
 with an effect, and read in all designs. Each is kept in `soak/experiments_coverage.json` when it is
-done, and all that is kept is written to `docs/concepts/coverage-map.md`; `--missing` plays only
-those that are not there. Prints one JSON document; exits 1 when a kept cell leaves its bounds, or
-when a naive design does not. With `--draws` nothing is kept.
+done, with its seed, day and the version of the code that was judged, and all that is kept is
+written to `docs/concepts/coverage-map.md`. Tables are `units`, `clusters`, `holdout`, `bandit`,
+`switchback` and `geo` (which names all that begin with it); `--missing` plays only what is not
+there, or was made by other code. Prints one JSON document; exits 1 when a kept cell leaves its
+bounds, or when a naive design does not. With `--draws` nothing is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
+import hashlib
 import json
 import sys
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,12 +30,22 @@ from tests.stats import coverage
 from tests.stats.adaptive import cells as bandit
 from tests.stats.coverage import Cell, World, play_many
 from tests.stats.switchback import cells as switchback
+from tests.stats.synthetic_control import cells as geo
 
 Kept: TypeAlias = dict[str, dict[str, Any]]
 
 KEPT = Path(__file__).parent / "experiments_coverage.json"
-PAGE = Path(__file__).parents[1] / "docs" / "concepts" / "coverage-map.md"
-WORLDS: tuple[World, ...] = (*coverage.WORLDS, *bandit.WORLDS, *switchback.WORLDS)
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "concepts" / "coverage-map.md"
+PACKAGE = ROOT / "src" / "liftwerk"
+WORLDS: tuple[World, ...] = (
+    *coverage.WORLDS,
+    *bandit.WORLDS,
+    *switchback.WORLDS,
+    *geo.KNOWN,
+    *geo.UNSEEN,
+    *geo.CONFIRMING,
+)
 """All worlds of the map."""
 INTRODUCTION = """# Where intervals were shown to cover
 
@@ -45,8 +60,10 @@ reads experiments. A cell has two figures:
 Both are shares of the draws that were answered. *answered* is the share of draws with an interval
 at the (last) look: the others are `Unknown`, since their tail has not been seen. A cell is marked
 with ! if it leaves the bounds that a right interval leaves by chance in one of twenty whole maps
-(for intervals that may be read at any time, which promise *at least* 95%, only the lower bound).
-Naive ones are there to be seen to fail.
+(for intervals that promise *at least* 95%, those that may be read at any time and conformal ones,
+only the lower bound). Naive ones are there to be seen to fail. A row is marked with † if it was
+made by another version of the code than the one that is here now; versions are hashes of what the
+table's intervals and worlds are computed by, without comments.
 
 Units come from four strata with different levels and different effects. `conversion` is 0 or 1, of
 that rate; `light` is positive, with a skewness of about 3; of `orders` 0.9% of customers have one,
@@ -59,8 +76,33 @@ TABLES = {
     "holdout": "Holdout: the same customers, read 16 weeks",
     "bandit": "A bandit's log: three arms, by its own probabilities",
     "switchback": "Switchback: arms take turns in blocks of hours",
+    "geo": "Geo lifts: worlds that were known when limits were set",
+    "geo unseen": "Geo lifts: worlds written down before their first result",
+    "geo confirming": "Geo lifts: worlds kept for the method that those changed",
 }
-"""Titles of the tables, in their order; a table without one has its own name."""
+"""Titles of the tables, in their order."""
+_COMPARED = ("stats/difference", "stats/moments.py", "stats/interval.py", "stats/tails.py")
+_GEO = tuple(
+    f"stats/synthetic_control/{name}.py"
+    for name in ("augmented", "conformal", "measure", "panel", "placebo", "simplex")
+)
+READ = {
+    "units": (*_COMPARED, "simulation/experiments.py"),
+    "clusters": (*_COMPARED, "simulation/experiments.py"),
+    "holdout": (*_COMPARED, "stats/holdout.py", "simulation/experiments.py"),
+    "bandit": (
+        "stats/adaptive",
+        "stats/off_policy/scores.py",
+        "stats/interval.py",
+        "stats/tails.py",
+        "simulation/bandit_log.py",
+    ),
+    "switchback": ("stats/switchback", "stats/multiplicity.py", "simulation/switching_shop.py"),
+    "geo": (*_GEO, "simulation/geo_trial.py"),
+    "geo unseen": (*_GEO, "simulation/geo_unseen.py"),
+    "geo confirming": (*_GEO, "simulation/geo_unseen.py"),
+}
+"""What the intervals and worlds of a table are computed by: files and folders of the package."""
 
 
 def main() -> int:
@@ -76,16 +118,23 @@ def main() -> int:
     worlds = [
         world
         for world in WORLDS
-        if arguments.only is None or world.table in arguments.only
-        if not (arguments.missing and _key(world.table, world.name, world.effect) in kept)
+        if arguments.only is None or _among(world.table, arguments.only)
+        if not (arguments.missing and _is_there(world, kept))
     ]
     began = time.monotonic()
+    # As they are now: files may be edited while hours pass.
+    versions = {table: version(table) for table in TABLES}
     for cells in play_many(worlds, arguments.seed, arguments.processes, arguments.draws):
         rows = [dataclasses.asdict(cell) for cell in cells]
         print(json.dumps(rows), file=sys.stderr, flush=True)
         key = _key(cells[0].table, cells[0].world, cells[0].effect)
         today = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
-        kept[key] = {"made": today, "seed": arguments.seed, "cells": rows}
+        kept[key] = {
+            "made": today,
+            "seed": arguments.seed,
+            "version": versions[cells[0].table],
+            "cells": rows,
+        }
         if arguments.draws is None:
             KEPT.write_text(json.dumps(kept, indent=1) + "\n")
             PAGE.write_text(page(kept))
@@ -99,6 +148,35 @@ def main() -> int:
     }
     print(json.dumps(summary, indent=1))
     return int(bool(wrong))
+
+
+@cache
+def version(table: str) -> str:
+    """Hash the code that a table's intervals and worlds are computed by, without comments."""
+    found = hashlib.sha256()
+    for name in READ[table]:
+        path = PACKAGE / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                body = getattr(node, "body", None)
+                if isinstance(body, list):
+                    node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+            found.update(ast.dump(tree).encode())
+    return found.hexdigest()[:10]
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _among(table: str, names: list[str]) -> bool:
+    return table in names or table.partition(" ")[0] in names
+
+
+def _is_there(world: World, kept: Kept) -> bool:
+    found = kept.get(_key(world.table, world.name, world.effect))
+    return found is not None and found["version"] == version(world.table)
 
 
 def _key(table: str, world: str, effect: float) -> str:
@@ -129,8 +207,7 @@ def page(kept: Kept) -> str:
     every = _cells(kept)
     size = sum(not cell.naive for cell in every)
     parts = [INTRODUCTION]
-    tables = {cell.table for cell in every}
-    for table in [*TABLES, *sorted(tables.difference(TABLES))]:
+    for table in TABLES:
         cells = [cell for cell in every if cell.table == table]
         if not cells:
             continue
@@ -138,13 +215,19 @@ def page(kept: Kept) -> str:
         draws = " or ".join(f"{count:,}" for count in sorted({cell.draws for cell in cells}))
         seeds = ", ".join(sorted({str(run["seed"]) for run in runs}))
         made = " and ".join(dict.fromkeys(run["made"] for run in runs))
-        parts.append(f"## {TABLES.get(table, table.capitalize())}\n")
+        codes = ", ".join(f"`{code}`" for code in dict.fromkeys(run["version"] for run in runs))
+        old = {
+            cell.world
+            for cell, run in zip(cells, runs, strict=True)
+            if run["version"] != version(table)
+        }
+        parts.append(f"## {TABLES[table]}\n")
         parts.append(
-            f"{draws} draws with and as many without an effect, seed {seeds}, on {made}: "
-            "covered / false alarms, in per cent.\n"
+            f"{draws} draws with and as many without an effect, seed {seeds}, on {made}, "
+            f"by code {codes}: covered / false alarms, in per cent.\n"
         )
         for group in _groups(cells):
-            parts += [*_table(cells, group, size), ""]
+            parts += [*_table(cells, group, size, old), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -156,7 +239,7 @@ def _groups(cells: list[Cell]) -> list[list[str]]:
     return [group for group in (once, often) if group]
 
 
-def _table(cells: list[Cell], designs: list[str], size: int) -> list[str]:
+def _table(cells: list[Cell], designs: list[str], size: int, old: set[str]) -> list[str]:
     lines = [
         f"| world | answered | {' | '.join(designs)} |",
         f"|---|---{'|---' * len(designs)}|",
@@ -171,7 +254,8 @@ def _table(cells: list[Cell], designs: list[str], size: int) -> list[str]:
             continue
         answered = min(cell.answered / cell.draws for cell in mine.values())
         texts = [_texts(mine, design, size) for design in designs]
-        lines.append(f"| {world} | {answered:.0%} | {' | '.join(texts)} |")
+        mark = " †" if world in old else ""
+        lines.append(f"| {world}{mark} | {answered:.0%} | {' | '.join(texts)} |")
     return lines
 
 

@@ -178,7 +178,8 @@ def play_many(
     """Play worlds on some cores; the result does not depend on how many."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        yield from pool.map(partial(play, seed=seed, draws=draws), worlds)
+        # A world with and without an effect is played by one process, which may remember.
+        yield from pool.map(partial(play, seed=seed, draws=draws), worlds, chunksize=2)
 
 
 def _count(world: World, design: str, played: list[Played]) -> Cell:

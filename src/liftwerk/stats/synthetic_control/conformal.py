@@ -132,22 +132,13 @@ class Scores:
         first, others = used[0], used[1:]
         goals = np.column_stack([self._series, self._donors[:, first]])
         shape = self._donors[:, others] - self._donors[:, [first]]
-        columns = np.column_stack([np.ones(goals.shape[0]), shape])
-        both = np.concatenate([columns, goals], axis=1)
-        width, n = columns.shape[1], both.shape[0]
-        crossed = (columns[:, :, None] * both[:, None, :]).reshape(n, -1)
-        inside = self._inside(np.concatenate([crossed, both], axis=1))
-        outside = (crossed.sum(axis=0) - inside[:, : crossed.shape[1]]).reshape(n, width, -1)
-        means = inside[:, crossed.shape[1] :] / self._length
-        products = outside[:, :, :width] + SAME * np.eye(width)
-        solved: Floats = np.linalg.solve(products, outside[:, :, width:]).astype(np.float64)
-        errors = means[:, width:] - (means[:, :width, None] * solved).sum(axis=1)
+        errors, solved = left_out(shape, goals, self._length)
         if self._ridge is not None:
             donors, series = self._ridge
             errors -= np.column_stack([series, donors[:, first]])
             shape = donors[:, others] - donors[:, [first]]
-            errors += (shape[:, :, None] * solved[:, 1:]).sum(axis=1)
-        return np.asarray(errors, dtype=np.float64)
+            errors += (shape[:, :, None] * solved).sum(axis=1)
+        return errors
 
     def p_value(self, effect: float) -> float:
         """Give the share of the blocks that look at least as odd as the test.
@@ -177,19 +168,6 @@ class Scores:
         """
         return float((scores >= scores[self._before] * (1.0 - SAME)).mean())
 
-    def _inside(self, values: Floats) -> Floats:
-        """Sum over each cyclic block."""
-        periods = values.shape[0]
-        sums = np.empty((periods + self._length, *values.shape[1:]))
-        sums[0] = 0.0
-        np.cumsum(values, axis=0, out=sums[1 : periods + 1])
-        sums[periods + 1 :] = sums[periods] + sums[1 : self._length]
-        return np.asarray(sums[self._length :] - sums[: -self._length])
-
-    def _outside(self, values: Floats) -> Floats:
-        """Sum over the periods that are not in each block."""
-        return np.asarray(values.sum(axis=0) - self._inside(values))
-
     def _levers(self, penalty: float) -> Floats:
         """Say how ridge on the periods outside a block predicts the block's mean.
 
@@ -199,16 +177,65 @@ class Scores:
             A row a block: what a rest of 1 in each period adds; 0 for those inside.
         """
         columns = centred(self._donors)
-        means = self._outside(columns) / self._kept
-        products = self._outside(columns[:, :, None] * columns[:, None, :])
+        inside = in_blocks(columns, self._length)
+        means = (columns.sum(axis=0) - inside) / self._kept
+        crossed = columns[:, :, None] * columns[:, None, :]
+        products = crossed.sum(axis=0) - in_blocks(crossed, self._length)
         products -= self._kept * means[:, :, None] * means[:, None, :]
         products += penalty * self._kept * np.eye(columns.shape[1])
-        apart = self._inside(columns) / self._length - means
+        apart = inside / self._length - means
         solved = np.linalg.solve(products, apart[:, :, None])[:, :, 0]
         levers = solved @ columns.T - (solved * means).sum(axis=1, keepdims=True)
         periods = np.arange(columns.shape[0])
-        inside = (periods[None, :] - periods[:, None]) % periods.shape[0] < self._length
-        return np.asarray(np.where(inside, 0.0, levers), dtype=np.float64)
+        within = (periods[None, :] - periods[:, None]) % periods.shape[0] < self._length
+        return np.asarray(np.where(within, 0.0, levers), dtype=np.float64)
+
+
+def left_out(shape: Floats, goals: Floats, length: int) -> tuple[Floats, Floats]:
+    """Predict each cyclic block's mean by least squares, with an intercept, on all other periods.
+
+    Parameters
+    ----------
+    shape : (periods, columns) float array
+        What is regressed on.
+    goals : (periods, goals) float array
+    length : int
+        Periods of a block.
+
+    Returns
+    -------
+    errors : (periods, goals) float array
+        Mean of the block less its prediction, by the block's first period.
+    solved : (periods, columns, goals) float array
+        Coefficients with the block left out.
+    """
+    columns = np.column_stack([np.ones(goals.shape[0]), shape])
+    both = np.concatenate([columns, goals], axis=1)
+    width, n = columns.shape[1], both.shape[0]
+    crossed = (columns[:, :, None] * both[:, None, :]).reshape(n, -1)
+    inside = in_blocks(np.concatenate([crossed, both], axis=1), length)
+    outside = (crossed.sum(axis=0) - inside[:, : crossed.shape[1]]).reshape(n, width, -1)
+    means = inside[:, crossed.shape[1] :] / length
+    products = outside[:, :, :width] + SAME * np.eye(width)
+    solved = np.linalg.solve(products, outside[:, :, width:])
+    errors = means[:, width:] - (means[:, :width, None] * solved).sum(axis=1)
+    return np.asarray(errors, dtype=np.float64), np.asarray(solved[:, 1:], dtype=np.float64)
+
+
+def in_blocks(values: Floats, length: int) -> Floats:
+    """Sum over each cyclic block of periods, by its first.
+
+    Examples
+    --------
+    >>> in_blocks(np.array([1.0, 2.0, 4.0, 8.0]), 2)
+    array([ 3.,  6., 12.,  9.])
+    """
+    periods = values.shape[0]
+    sums = np.empty((periods + length, *values.shape[1:]))
+    sums[0] = 0.0
+    np.cumsum(values, axis=0, out=sums[1 : periods + 1])
+    sums[periods + 1 :] = sums[periods] + sums[1:length]
+    return np.asarray(sums[length:] - sums[:-length])
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from liftwerk.stats.synthetic_control.conformal import Scores
+from liftwerk.stats.synthetic_control.conformal import IN_USE, left_out
 from liftwerk.stats.synthetic_control.panel import Panel
+from liftwerk.stats.synthetic_control.simplex import Simplex
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -70,11 +71,22 @@ def in_space(donors: Floats, before: int) -> Floats:
     (donors,) float array
         The square of each one's score over the mean square of its blocks.
     """
-    found = np.empty(donors.shape[1])
+    length = donors.shape[0] - before
+    centred = donors - donors.mean(axis=0)
+    size = float(np.sqrt((centred**2).mean()))
+    if size == 0.0:
+        return np.zeros(donors.shape[1])
+    centred = centred / size
+    # Products between markets are all that weights depend on: one factorisation for all of them.
+    factor = np.linalg.qr(centred, mode="r")
+    found = np.zeros(donors.shape[1])
     for place in range(donors.shape[1]):
-        others = np.delete(donors, place, axis=1)
-        squares = Scores(Panel(donors[:, [place]], others, before)).at(0.0) ** 2
-        found[place] = 0.0
+        others = np.delete(np.arange(donors.shape[1]), place)
+        weights = Simplex(factor[:, others]).weights(factor[:, place])
+        used = others[weights > IN_USE]
+        shape = centred[:, used[1:]] - centred[:, used[:1]]
+        rest = centred[:, [place]] - centred[:, used[:1]]
+        squares = left_out(shape, rest, length)[0][:, 0] ** 2
         if squares.any():
             found[place] = squares[before] / squares.mean()
     return found
