@@ -42,6 +42,7 @@ WORLDS: tuple[World, ...] = (
     *coverage.WORLDS,
     *bandit.WORLDS,
     *switchback.WORLDS,
+    *switchback.UNSEEN,
     *geo.KNOWN,
     *geo.UNSEEN,
     *geo.CONFIRMING,
@@ -72,10 +73,12 @@ worth what customers of a published trial spent (skewness about 20); `lognormal`
 """
 TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",
+    "days": "Days that differ, effects that wear off: read daily, written down before any result",
     "clusters": "Clusters are assigned: shops, teams, regions; read over 28 days",
     "holdout": "Holdout: the same customers, read 16 weeks",
     "bandit": "A bandit's log: three arms, by its own probabilities",
     "switchback": "Switchback: arms take turns in blocks of hours",
+    "switchback unseen": "Switchback: worlds written down before their first result",
     "geo": "Geo lifts: worlds that were known when limits were set",
     "geo unseen": "Geo lifts: worlds written down before their first result",
     "geo confirming": "Geo lifts: worlds kept for the method that those changed",
@@ -89,6 +92,7 @@ _GEO = tuple(
 READ = {
     "units": (*_COMPARED, "simulation/experiments.py"),
     "clusters": (*_COMPARED, "simulation/experiments.py"),
+    "days": (*_COMPARED, "simulation/switching_unseen.py"),
     "holdout": (*_COMPARED, "stats/holdout.py", "simulation/experiments.py"),
     "bandit": (
         "stats/adaptive",
@@ -98,6 +102,11 @@ READ = {
         "simulation/bandit_log.py",
     ),
     "switchback": ("stats/switchback", "stats/multiplicity.py", "simulation/switching_shop.py"),
+    "switchback unseen": (
+        "stats/switchback",
+        "stats/multiplicity.py",
+        "simulation/switching_unseen.py",
+    ),
     "geo": (*_GEO, "simulation/geo_trial.py"),
     "geo unseen": (*_GEO, "simulation/geo_unseen.py"),
     "geo confirming": (*_GEO, "simulation/geo_unseen.py"),

@@ -30,6 +30,7 @@ from liftwerk.simulation.experiments import (
     truth,
 )
 from liftwerk.simulation.hillstrom import read
+from liftwerk.simulation.switching_unseen import DAYS
 from liftwerk.stats.difference import Difference, difference
 from liftwerk.stats.difference.arms import Arms
 from liftwerk.stats.difference.bulk import differences
@@ -392,5 +393,29 @@ def _holdouts() -> Iterator[World]:
             yield World("holdout", name, effect, True, playing)
 
 
-WORLDS = (*_clusters(), *_holdouts(), *_units())
+def days(name: str, rng: np.random.Generator) -> Draw:
+    """Read units every day for four weeks, in days that differ."""
+    given = DAYS[name]
+    day, treated, outcome, truth = given.draw(rng, LOOKS)
+    looks = []
+    for last in range(LOOKS):
+        so_far = day <= last
+        looks.append([Moments.of([outcome[so_far & (treated == arm)]]) for arm in (False, True)])
+    metric = {"conversion": "proportion", "spend": "mean"}[given.kind]
+    found = differences(metric, Arms.of(looks), tuned_for=given.units * LOOKS)
+    naive = differences(metric, Arms.of(looks), method="fixed")
+    return {
+        "anytime": judge_many(found.absolute, truth[1]),
+        "anytime, relative": judge_many(found.relative, truth[1] / truth[0]),
+        "naive t, daily": judge_many(naive.absolute, truth[1]),
+    }
+
+
+def _unlike_days() -> Iterator[World]:
+    for name, given in DAYS.items():
+        effect = given.lasting + given.novelty
+        yield World("days", name, effect, True, partial(days, name))
+
+
+WORLDS = (*_clusters(), *_holdouts(), *_units(), *_unlike_days())
 """The worlds in which arms are compared from moments."""

@@ -9,13 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liftwerk.simulation import bandit_log, email_trial, geo_trial, geo_unseen, switching_shop
+from liftwerk.simulation import (
+    bandit_log,
+    email_trial,
+    geo_trial,
+    geo_unseen,
+    switching_shop,
+    switching_unseen,
+)
 from liftwerk.simulation.email_trial import WORLDS, world
 from liftwerk.simulation.geo_trial import WORLDS as GEO_WORLDS
+from liftwerk.simulation.switching_unseen import Days
 
 FROZEN = {
     email_trial: "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4",
     geo_trial: "dbca20f5a157b581ac41e1d6e31045c3e6ed0ab73a86b5771f1c8e75db4a6543",
+    switching_unseen: "de3cc7c83acfb5421545e1c6e5f314c8050c434f23ae22f9ae0389d91f9e7664",
     geo_unseen: "49dcb69e0d973c292195c0cb75caee661c91c78c13dc50a4a23bcbabb3cf0589",
     bandit_log: "644fdf347b360f8b69bfb460da9bdef1394c702ad5a57455562ebb9a673cfbf0",
     switching_shop: "fcdda875834897ed3dab8bc32a4cb8eaaadcccbdd71e47a93e66cf409763a2aa",
@@ -177,3 +186,21 @@ def test_unseen_geo_worlds_add_what_they_say(name):
         allowed = 4.0 / np.sqrt(0.2 * without.sum()) + 0.02
     assert some.effect == pytest.approx(0.2 * without.mean(), rel=allowed)
     assert (some.outcome == np.rint(some.outcome)).all() == bool(truth.counted)
+
+
+def test_unseen_days_add_what_they_say():
+    given = Days("conversion", 60_000, lasting=0.5, novelty=0.5)
+    day, treated, outcome, truth = given.draw(np.random.default_rng(19), 14)
+    for last in (0, 6, 13):
+        so_far = day <= last
+        arms = [outcome[so_far & (treated == arm)] for arm in (False, True)]
+        error = np.sqrt(sum(arm.var() / arm.size for arm in arms))
+        assert abs(arms[1].mean() - arms[0].mean() - truth[1, last]) < 4.0 * error
+
+
+@pytest.mark.parametrize("name", switching_unseen.HOURS)
+def test_unseen_hours_add_the_lift_where_the_arm_is_always_on(name):
+    hours = switching_unseen.HOURS[name]
+    never, always = np.zeros(500, dtype=bool), np.ones(500, dtype=bool)
+    draws = [hours.draw(np.random.default_rng(20), on, 0.1) for on in (never, always)]
+    np.testing.assert_allclose((draws[1] - draws[0])[100:], 10.0, rtol=1e-3)

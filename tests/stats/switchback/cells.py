@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from liftwerk.simulation import switching_shop
+from liftwerk.simulation.switching_unseen import HOURS
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.switchback import Periods, carry_over, effect, second_opinion
 from liftwerk.stats.switchback.periods import hourly_season
@@ -125,4 +126,69 @@ def _worlds() -> Iterator[World]:
             yield World("switchback", name, relative, True, partial(play, here), draws=400)
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """A world and a design that were written down before their first result."""
+
+    hours: str
+    weeks: int
+    block: int
+    washout: int
+
+    @property
+    def words(self) -> str:
+        return f"{self.hours}, {self.weeks} weeks of {self.block} h, washout {self.washout} h"
+
+
+UNSEEN_CELLS = (
+    *(Unseen(hours, 3, 4, 0) for hours in ("calm", "sticky", "wandering")),
+    *(Unseen(hours, 6, 12, 2) for hours in ("calm", "sticky", "wandering")),
+    Unseen("half gone in 40 minutes", 4, 6, 4),
+    Unseen("half gone in 40 minutes", 4, 4, 0),
+    Unseen("half gone in 2 hours", 4, 4, 0),
+    Unseen("half gone in 2 hours", 4, 6, 2),
+    Unseen("half gone in 2 hours", 8, 12, 2),
+    Unseen("half gone in 6 hours", 4, 6, 2),
+    Unseen("half gone in 6 hours", 8, 12, 4),
+    Unseen("taken back", 4, 4, 0),
+    Unseen("taken back", 4, 6, 3),
+    Unseen("taken back", 8, 12, 1),
+)
+LIFTS = (0.0, 0.04, 0.15)
+
+
+def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
+    """Read one experiment by its lot: plainly, and where no carry-over is found after the washout.
+
+    What is not answered by the second is flagged, or `Unknown`.
+    """
+    time = np.arange(cell.weeks * switching_shop.WEEK)
+    block = time // cell.block
+    on = (rng.random(block[-1] + 1) < 0.5)[block]
+    value = HOURS[cell.hours].draw(rng, on, lift)
+    season = hourly_season(time % 24, time // 24 % 7)
+    periods = Periods(value, on, block, time % cell.block, np.ones(time.size), season)
+    found = effect(periods, washout=cell.washout, share=0.5, rng=rng, lots=LOTS).estimate
+    if isinstance(found, Unknown):
+        nothing = Played(False, True, float("nan"))
+        return {"lot, flagged ones too": nothing, "lot, unless flagged": nothing}
+    held = found.low <= 100.0 * lift <= found.high
+    every = Played(True, held, found.high - found.low)
+    remembered = carry_over(periods)
+    flagged = not isinstance(remembered, Unknown) and remembered.length > cell.washout
+    kept = every
+    if flagged:
+        kept = Played(False, True, float("nan"))
+    return {"lot, flagged ones too": every, "lot, unless flagged": kept}
+
+
+def _unseen() -> Iterator[World]:
+    for cell in UNSEEN_CELLS:
+        for lift in LIFTS:
+            playing = partial(play_unseen, cell, lift)
+            name = f"{cell.words}, effect {lift:.0%}"
+            yield World("switchback unseen", name, lift, False, playing, draws=400)
+
+
+UNSEEN = tuple(_unseen())
 WORLDS = tuple(_worlds())
