@@ -123,7 +123,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    kept: Kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kept = _kept()
     worlds = [
         world
         for world in WORLDS
@@ -137,16 +137,16 @@ def main() -> int:
         rows = [dataclasses.asdict(cell) for cell in cells]
         print(json.dumps(rows), file=sys.stderr, flush=True)
         key = _key(cells[0].table, cells[0].world, cells[0].effect)
-        today = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
-        kept[key] = {
-            "made": today,
-            "seed": arguments.seed,
-            "version": versions[cells[0].table],
-            "cells": rows,
-        }
+        made = f"{datetime.now(UTC):%d %B %Y}".lstrip("0")
+        found = {"made": made, "seed": arguments.seed, "version": versions[cells[0].table]}
         if arguments.draws is None:
+            # Read again: another run may have kept other tables meanwhile.
+            kept = _kept()
+            kept[key] = {**found, "cells": rows}
             KEPT.write_text(json.dumps(kept, indent=1) + "\n")
             PAGE.write_text(page(kept))
+        else:
+            kept[key] = {**found, "cells": rows}
     played = _cells(kept)
     wrong = failures(played)
     summary = {
@@ -177,6 +177,13 @@ def version(table: str) -> str:
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _kept() -> Kept:
+    if not KEPT.exists():
+        return {}
+    found: Kept = json.loads(KEPT.read_text())
+    return found
 
 
 def _among(table: str, names: list[str]) -> bool:

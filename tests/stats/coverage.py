@@ -11,7 +11,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -43,12 +43,18 @@ LOOKS = 28
 WEEKS = 16
 EFFECT = 0.2
 SMALL, MIDDLE, LARGE = (2_500, 2_500), (5_000, 5_000), (10_000, 10_000)
+FEWEST, FEW = (50, 50), (200, 200)
+SELDOM = 0.02
+"""Part of the units that order at all, where orders are seldom."""
 SIZES = {
+    "conversion 0.2": (FEWEST, FEW, MIDDLE),
+    "light": (FEWEST, FEW, MIDDLE),
+    "per seldom order": (SMALL, LARGE),
     "conversion 0.005": (SMALL, MIDDLE, (5_000, 20_000), LARGE),
     "orders": (SMALL, MIDDLE, LARGE, (10_000, 40_000)),
     "lognormal 1": (MIDDLE, LARGE),
     "lognormal 1.6": (SMALL, MIDDLE, LARGE),
-    "per order": (SMALL, MIDDLE, LARGE),
+    "per order": (FEWEST, FEW, SMALL, MIDDLE, LARGE),
 }
 """Units of the smaller arm and of the larger one, which is the treated one, by metric."""
 FAMILY = 0.05
@@ -234,7 +240,13 @@ def units(
     metric: str, n: int, share: float, daily: bool, effect: float, rng: np.random.Generator
 ) -> Draw:
     """Read one experiment on units in all designs."""
+    seldom = metric == "per seldom order"
+    if seldom:
+        metric = "per order"
     drawn = draw_units(metric, n, rng, effect=effect, orders=orders(), share=share)
+    if seldom:
+        some = rng.random(n) < SELDOM
+        drawn = replace(drawn, outcome=drawn.outcome * some, before=drawn.before * some)
     control, treated = truth(metric, effect, orders())
     found = _once(metric, drawn, treated - control, treated / control - 1.0)
     if daily:
@@ -265,7 +277,9 @@ def _once(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
 
 def _daily(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
     """Read every day for four weeks, at any time, and naively."""
-    n, both = len(drawn.treated), _days(drawn)
+    n = len(drawn.treated)
+    day = np.arange(n) * LOOKS // n
+    both = up_to_days(np.vstack([drawn.outcome, drawn.before]), day, drawn.treated)
     bare = _without_last(both)
     plain = differences(kind(metric), bare, tuned_for=n)
     adjusted = differences(kind(metric), both, tuned_for=n)
@@ -274,18 +288,18 @@ def _daily(metric: str, drawn: Units, apart: float, ratio: float) -> Draw:
         "anytime": judge_many(plain.absolute, np.full(LOOKS, apart)),
         "anytime, relative": judge_many(plain.relative, np.full(LOOKS, ratio)),
         "anytime CUPED": judge_many(adjusted.absolute, np.full(LOOKS, apart)),
+        "anytime CUPED, relative": judge_many(adjusted.relative, np.full(LOOKS, ratio)),
         "naive t, daily": judge_many(naive.absolute, np.full(LOOKS, apart)),
     }
 
 
-def _days(drawn: Units) -> Arms:
-    """Give the moments of both arms up to each day, of outcomes and then of the covariate."""
-    values = np.vstack([drawn.outcome, drawn.before])
+def up_to_days(values: np.ndarray, day: np.ndarray, treated: np.ndarray) -> Arms:
+    """Give the moments of both arms up to each day, of columns of units (k, n)."""
     # Columns are moved by their mean, so that no digits are lost.
     moved = values.mean(axis=1)
     values = values - moved[:, None]
     k, n = values.shape
-    place = (np.arange(n) * LOOKS // n) * 2 + drawn.treated
+    place = day * 2 + treated
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(2 * LOOKS))
     values = values[:, order]
@@ -328,6 +342,7 @@ def clusters(
         "cluster": judge([once], [apart]),
         "cluster, relative": judge([once], [effect], "relative"),
         "anytime cluster": judge_many(daily.absolute, np.full(LOOKS, apart)),
+        "anytime cluster, relative": judge_many(daily.relative, np.full(LOOKS, effect)),
     }
 
 
@@ -355,7 +370,7 @@ def held_out(customers: int, joiners: float, effect: float, rng: np.random.Gener
 
 
 def _units() -> Iterator[World]:
-    for metric in METRICS:
+    for metric in (*METRICS, "per seldom order"):
         for smaller, larger in SIZES.get(metric, (MIDDLE,)):
             n = smaller + larger
             daily = smaller > 2_500
@@ -372,7 +387,7 @@ def _in_region(metric: str, smaller: int) -> bool:
     """Tell where the map promises an answer."""
     if metric in ("orders", "lognormal 1"):
         return smaller >= 10_000
-    if metric == "lognormal 1.6":
+    if metric in ("lognormal 1.6", "per seldom order"):
         return False
     return smaller >= 5_000
 
@@ -397,13 +412,10 @@ def days(name: str, rng: np.random.Generator) -> Draw:
     """Read units every day for four weeks, in days that differ."""
     given = DAYS[name]
     day, treated, outcome, truth = given.draw(rng, LOOKS)
-    looks = []
-    for last in range(LOOKS):
-        so_far = day <= last
-        looks.append([Moments.of([outcome[so_far & (treated == arm)]]) for arm in (False, True)])
+    looks = up_to_days(outcome[None], day, treated)
     metric = {"conversion": "proportion", "spend": "mean"}[given.kind]
-    found = differences(metric, Arms.of(looks), tuned_for=given.units * LOOKS)
-    naive = differences(metric, Arms.of(looks), method="fixed")
+    found = differences(metric, looks, tuned_for=given.units * LOOKS)
+    naive = differences(metric, looks, method="fixed")
     return {
         "anytime": judge_many(found.absolute, truth[1]),
         "anytime, relative": judge_many(found.relative, truth[1] / truth[0]),

@@ -64,9 +64,10 @@ def test_a_cell_that_answers_seldom_is_seen():
 def test_moments_up_to_a_day_are_those_of_its_units(metric):
     rng = np.random.default_rng(0)
     drawn = draw_units(metric, 5000, rng, effect=0.2, orders=np.ones(1))
-    days = coverage._days(drawn)
+    came = np.arange(5000) * coverage.LOOKS // 5000
+    days = coverage.up_to_days(np.vstack([drawn.outcome, drawn.before]), came, drawn.treated)
     for day in (0, 12, coverage.LOOKS - 1):
-        come = np.arange(5000) * coverage.LOOKS // 5000 <= day
+        come = came <= day
         for arm in (0, 1):
             rows = come & (drawn.treated == arm)
             plain = Moments.of(np.vstack([drawn.outcome, drawn.before])[:, rows])
