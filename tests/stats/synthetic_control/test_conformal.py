@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from liftwerk.simulation.geo_trial import WORLDS
+from liftwerk.simulation.geo_unseen import FIRST
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.synthetic_control import Panel, measure
 from liftwerk.stats.synthetic_control.augmented import centred, choose_penalty, fit
 from liftwerk.stats.synthetic_control.conformal import Scores, infer
 from liftwerk.stats.synthetic_control.placebo import unrest
 from liftwerk.stats.synthetic_control.simplex import Simplex
+from tests.stats.synthetic_control.cells import FEW
 
 
 def drawn(world, seed, *, markets=20, treated=2, before=60, during=14):
@@ -107,6 +109,17 @@ def test_interval_and_p_value_never_contradict_each_other(seed, world, inflation
             assert found.low <= left <= found.high
             inside = found.low <= 0.0 <= found.high
             assert inside == (found.p_value > 0.05)
+
+
+def test_no_effect_is_asked_for_also_behind_effects_that_are_rejected():
+    """A seed of the soak: p = 0.48 stood beside a 90% interval from -589 to -231."""
+    trial = FIRST["promotions"].draw(np.random.default_rng([0, 55]), **vars(FEW), lift=0.0)
+    panel = Panel(trial.outcome[:, trial.treated], trial.outcome[:, ~trial.treated], trial.before)
+    penalty = choose_penalty(panel)
+    effect = fit(panel, penalty).effect(panel.before)
+    found = infer(panel, penalty, effect, inflation=1.6, level=0.9)
+    assert found.p_value == pytest.approx(20 / 42)
+    assert found.low < 0.0 < found.high
 
 
 def test_the_interval_moves_with_the_effect():

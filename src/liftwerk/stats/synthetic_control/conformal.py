@@ -317,8 +317,10 @@ def _end(
     scores: Scores, effect: float, spread: float, alpha: float, tried: dict[float, float]
 ) -> float:
     """Find the furthest effect on one side that is not rejected."""
-    nodes = effect + spread * STEPS
-    nodes = np.append(nodes, [value for value in tried if (value - effect) * spread > 0.0])
+    known = [value for value in tried if (value - effect) * spread > 0.0]
+    # What was asked for the p-value may be accepted beyond others that are not: walk up to it.
+    least = max((abs(value - effect) for value in known), default=0.0)
+    nodes = np.append(effect + spread * STEPS, known)
     nodes = nodes[np.argsort(np.abs(nodes - effect))]
     inner = outer = effect
     rejected = 0
@@ -331,7 +333,7 @@ def _end(
         if rejected == 0:
             outer = node
         rejected += 1
-        if rejected == ENOUGH:
+        if rejected >= ENOUGH and abs(node - effect) >= least:
             break
     if rejected == 0:
         return float(np.copysign(np.inf, spread))
