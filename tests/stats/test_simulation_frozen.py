@@ -24,7 +24,7 @@ from liftwerk.simulation.switching_unseen import Days
 FROZEN = {
     email_trial: "20c57eaeaf0220178a47ea3757087045914983053133b005267f2addf4dbeab4",
     geo_trial: "dbca20f5a157b581ac41e1d6e31045c3e6ed0ab73a86b5771f1c8e75db4a6543",
-    switching_unseen: "de3cc7c83acfb5421545e1c6e5f314c8050c434f23ae22f9ae0389d91f9e7664",
+    switching_unseen: "22053a8b1f47c348ac457a9fc30492b3354d9dab97aee749f75e3621b153a755",
     geo_unseen: "49dcb69e0d973c292195c0cb75caee661c91c78c13dc50a4a23bcbabb3cf0589",
     bandit_log: "644fdf347b360f8b69bfb460da9bdef1394c702ad5a57455562ebb9a673cfbf0",
     switching_shop: "fcdda875834897ed3dab8bc32a4cb8eaaadcccbdd71e47a93e66cf409763a2aa",

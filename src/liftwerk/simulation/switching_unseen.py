@@ -85,7 +85,7 @@ class Hours:
             shocks /= np.sqrt(self.freedom / (self.freedom - 2.0))
         scale = np.sqrt(1.0 - self.memory**2)
         noise = lfilter([scale], [1.0, -self.memory], shocks)[100:]
-        level = usual + self.wander * rng.normal(size=hours).cumsum()
+        level = usual + self.wander * np.cumsum(rng.normal(size=hours))
         return np.asarray(LEVEL * (level + self.noise * usual * noise + lift * self._strength(on)))
 
     def _strength(self, on: NDArray[np.bool_]) -> Floats:

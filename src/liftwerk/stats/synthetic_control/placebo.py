@@ -78,7 +78,7 @@ def in_space(donors: Floats, before: int) -> Floats:
         return np.zeros(donors.shape[1])
     centred = centred / size
     # Products between markets are all that weights depend on: one factorisation for all of them.
-    factor = np.linalg.qr(centred, mode="r")
+    _, factor = np.linalg.qr(centred)
     found = np.zeros(donors.shape[1])
     for place in range(donors.shape[1]):
         others = np.delete(np.arange(donors.shape[1]), place)
@@ -86,7 +86,8 @@ def in_space(donors: Floats, before: int) -> Floats:
         used = others[weights > IN_USE]
         shape = centred[:, used[1:]] - centred[:, used[:1]]
         rest = centred[:, [place]] - centred[:, used[:1]]
-        squares = left_out(shape, rest, length)[0][:, 0] ** 2
+        errors, _ = left_out(shape, rest, length)
+        squares = errors[:, 0] ** 2
         if squares.any():
             found[place] = squares[before] / squares.mean()
     return found
