@@ -64,6 +64,16 @@ def test_metrics_are_listed_and_shown(tmp_path: Path) -> None:
     assert len(statements) == 2
 
 
+def test_amounts_are_in_the_currency_though_nobody_says_so(tmp_path: Path) -> None:
+    said = {name: {**one, "unit": ""} for name, one in METRICS.items()}
+    with open_stores(Home.open(tmp_path / "home", create=True)) as stores:
+        rows = Metrics(business(metrics=said), stores, CLOCK).list()
+    units = {row["metric"]: row["unit"] for row in rows}
+    amounts = {"profit", "margin", "incremental_profit", "spend", "basket", "cac"}
+    assert {units[name] for name in amounts} == {"EUR"}
+    assert {units[name] for name in ("orders", "churn", "incremental_roas", "return_rate")} == {""}
+
+
 def test_what_a_metric_is_made_of_is_told() -> None:
     project = business()
     made = {name: dict(sources_of(project, name)) for name in METRICS}

@@ -20,7 +20,7 @@ from liftwerk.experiments.ring import ACTION
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import state_of
 from liftwerk.experiments.stop import stop
-from liftwerk.project.holdout import purpose_of
+from liftwerk.project.holdout import purpose_of, read_holdout
 from liftwerk.project.reading import arm_costs, conclude_stopped, read_experiment
 from liftwerk.project.upkeep import upkeep
 from liftwerk.server.measured import Measured
@@ -123,3 +123,9 @@ def test_an_arm_costs_what_its_action_does() -> None:
     # Four purposes are declared, and nothing says which of them it is.
     with pytest.raises(Refused, match="for which purpose"):
         purpose_of(project)
+
+
+def test_who_holds_nobody_out_is_told_that_first(stores: Stores) -> None:
+    # That nothing says what would be read matters only after it.
+    with pytest.raises(Refused, match="nobody is held out"):
+        read_holdout(shops.shop(), stores, FixedClock(START))

@@ -33,7 +33,7 @@ from liftwerk.experiments.weeks import (
     whole_weeks,
 )
 from liftwerk.identity.resolve import relations
-from liftwerk.metrics.definition import GOAL
+from liftwerk.metrics.definition import GOAL, Goal
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.stats.difference import difference
 from liftwerk.stats.estimate import Estimate, Unknown
@@ -187,10 +187,7 @@ def weekly(
     Refused
         If nobody is held out, or the goal is no sum of what customers do.
     """
-    goal = project.find(GOAL)
-    if goal is None or goal.holdout.exact == 0:
-        hint = 'add [goal] with holdout = "5%" and a salt'
-        raise Refused("nobody is held out, so nothing says what the programme adds", "goal", hint)
+    goal = goal_held_out(project)
     as_of = AsOf(now, offset)
     earned = Earned(project, stores, goal, purpose, as_of)
     with relations(project, stores, purpose, as_of) as connection:
@@ -216,6 +213,21 @@ def weekly(
         subjects=subjects,
         mixed=people.mixed,
     )
+
+
+def goal_held_out(project: Project) -> Goal:
+    """Return the goal, which says who is held out.
+
+    Raises
+    ------
+    Refused
+        If nobody is.
+    """
+    goal = project.find(GOAL)
+    if goal is None or goal.holdout.exact == 0:
+        hint = 'add [goal] with holdout = "5%" and a salt'
+        raise Refused("nobody is held out, so nothing says what the programme adds", "goal", hint)
+    return goal
 
 
 def _subject(earned: Earned, asked: Asked, weeks: Sequence[Week], spent_on: pa.Table) -> Subject:

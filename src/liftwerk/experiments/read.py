@@ -37,7 +37,7 @@ from liftwerk.experiments.units import (
 )
 from liftwerk.experiments.verdict import Asked, judge
 from liftwerk.metrics.definition import METRICS
-from liftwerk.metrics.kinds import earns_money, kind_of
+from liftwerk.metrics.kinds import is_in_money, kind_of
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -197,12 +197,11 @@ def questions_of(
 
 def unit_of(project: Project, name: str) -> str:
     """Say what a metric's figures are counted in: ``share``, a currency, or its declared unit."""
-    metric = project.get(METRICS)[name]
     if kind_of(project, name) == "proportion":
         return "share"
-    if earns_money(project, metric):
+    if is_in_money(project, name):
         return project.currency
-    return metric.unit
+    return project.get(METRICS)[name].unit
 
 
 def how_of(

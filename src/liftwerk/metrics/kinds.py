@@ -132,6 +132,19 @@ def earns_money(project: Project, metric: MetricDefinition) -> bool:
     return operand_type(project, metric) == MONEY
 
 
+def is_in_money(project: Project, name: str) -> bool:
+    """Say whether a metric's figures are amounts: it sums money, or divides it by what is none."""
+    metrics = project.get(METRICS)
+    metric = metrics[name]
+    if metric.formula is None:
+        return earns_money(project, metric)
+    found = formula_of(metrics, name)
+    if isinstance(found, Sum):
+        return earns_money(project, metric)
+    divides_money = is_in_money(project, found.denominator)
+    return is_in_money(project, found.numerator) and not divides_money
+
+
 def _is_sum_of_money(project: Project, metric: MetricDefinition) -> bool:
     metrics = {**project.get(METRICS), "": metric}
     try:

@@ -10,7 +10,14 @@ from liftwerk.decisions.definition import ACTIONS, POLICIES
 from liftwerk.definitions import Project
 from liftwerk.errors import Refused
 from liftwerk.experiments.effects import PROGRAMME
-from liftwerk.experiments.holdout import Holdout, Subject, calibration_age, register_weeks, weekly
+from liftwerk.experiments.holdout import (
+    Holdout,
+    Subject,
+    calibration_age,
+    goal_held_out,
+    register_weeks,
+    weekly,
+)
 from liftwerk.experiments.reading import plain
 from liftwerk.metrics.definition import GOAL
 from liftwerk.models.definition import MODELS
@@ -40,6 +47,7 @@ def read_holdout(project: Project, stores: Stores, clock: Clock) -> Holdout:
     Refused
         If nobody is held out, or nothing says what may be read for it.
     """
+    goal_held_out(project)
     policies = {name: one.placement for name, one in project.get(POLICIES).items()}
     costs = {name: action.cost for name, action in project.get(ACTIONS).items()}
     purpose = purpose_of(project)
@@ -70,7 +78,7 @@ def purpose_of(project: Project) -> str:
         said = set(project.get(PURPOSES))
     if len(said) != 1:
         what = "nothing says for which purpose the holdout is read"
-        raise Refused(what, "goal.purpose", 'add purpose = "…", one of [purposes]')
+        raise Refused(what, "goal.purpose", 'add purpose = "…" to [goal], one of [purposes]')
     return said.pop()
 
 

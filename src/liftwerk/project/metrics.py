@@ -15,7 +15,7 @@ from liftwerk.experiments.effects import PROGRAMME, latest
 from liftwerk.metrics.catalogue import in_words, sources_of
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.metrics.formula import formula_of
-from liftwerk.metrics.kinds import columns_of, goal_metric, kind_of, level_of
+from liftwerk.metrics.kinds import columns_of, goal_metric, is_in_money, kind_of, level_of
 from liftwerk.metrics.period import Added, Period, Told, Value, Window, value_in, windows
 from liftwerk.metrics.read import plans_of
 from liftwerk.metrics.units import counted_by
@@ -165,7 +165,7 @@ class Metrics:
             "level": level_of(metric),
             "kind": _kind(self._project, name),
             "is_goal": goal is not None and goal.metric == name,
-            "unit": metric.unit,
+            "unit": self._unit(name),
             "better": metric.better,
             "target": plain["target"],
             "threshold": plain["threshold"],
@@ -173,6 +173,12 @@ class Metrics:
             "owner": metric.owner,
             "surrogate": plain["surrogate"],
         }
+
+    def _unit(self, name: str) -> str:
+        unit = self._project.get(METRICS)[name].unit
+        if not unit and is_in_money(self._project, name):
+            return self._project.currency
+        return unit
 
     def _added(self, name: str) -> Added | None:
         found = latest(self._stores.ledger, PROGRAMME, goal_metric(self._project, name))
