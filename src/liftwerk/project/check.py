@@ -117,4 +117,5 @@ def _detects(project: Project, clock: Clock) -> str:
         return detect.detects(project, clock)
     except LiftwerkError as error:
         # A check is of definitions: that nothing can be said of the holdout is no fault of theirs.
-        return f"what the holdout can detect is not known: {error}"
+        why = ": ".join(part for part in (error.what, error.hint) if part)
+        return f"what the holdout can detect is not known: {why}"
