@@ -129,3 +129,29 @@ def ranged(value: float, low: float, high: float, unit: str) -> str:
         digits, scale = 2, 100.0
     ends = [number(end * scale, digits, sign=True) for end in (low, high)]
     return f"{quantity(value, unit, digits)} ({ends[0]} to {ends[1]})"
+
+
+def whose(kind: str, unit: str) -> str:
+    """Say whose an arm's own figure is, to stand after it: a mean has one for each unit.
+
+    Examples
+    --------
+    >>> whose("mean", "customer"), whose("proportion", "visitor"), whose("ratio", "session")
+    ('a customer', 'of visitors', '')
+    """
+    if kind == "proportion":
+        return f"of {unit}s"
+    return whose_difference(kind, unit)
+
+
+def whose_difference(kind: str, unit: str) -> str:
+    """Say whose a difference is: of shares and of ratios it is nobody's.
+
+    Examples
+    --------
+    >>> whose_difference("mean", "session"), whose_difference("proportion", "visitor")
+    ('a session', '')
+    """
+    if kind == "mean":
+        return f"a {unit}"
+    return ""

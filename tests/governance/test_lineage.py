@@ -76,3 +76,54 @@ def test_edges_go_one_way() -> None:
     graph = lineage(declared())
     for node in graph.nodes:
         assert ids(graph.up(node.id)) & ids(graph.down(node.id)) == {node.id}
+
+
+EXPERIMENT = {
+    "design": "ab",
+    "description": "Ten off",
+    "placement": "mail",
+    "arms": {"none": {}, "ten": {"action": "ten"}},
+    "metrics": ["margin"],
+    "counter_metrics": {"orders": "5%"},
+    "covariates": ["spend"],
+    "segments": ["local_share"],
+    "purpose": "personalisation",
+    "exposure": "visit",
+}
+ORDERS = {"description": "x", "from": "order", "aggregate": "count", "within": "14d"}
+TWICE = {"description": "x", "formula": "2 * margin"}
+POSTERS = {
+    "design": "geo",
+    "description": "Posters",
+    "geo": "city",
+    "arms": {"none": {}, "large": {"geos": ["Graz"]}},
+    "metrics": ["twice"],
+    "purpose": "personalisation",
+}
+
+
+def test_whoever_changes_a_property_sees_which_experiments_it_would_spoil() -> None:
+    graph = lineage(
+        declared(
+            experiments={"discount": EXPERIMENT, "posters": POSTERS},
+            metrics__orders=ORDERS,
+            metrics__twice=TWICE,
+        )
+    )
+    assert {"metrics.margin", "experiments.discount", "experiments.posters"} <= ids(
+        graph.down("events.order.revenue")
+    )
+    assert "experiments.discount" in ids(graph.down("events.visit"))
+    why = {(one.source, one.target): one.why for one in graph.edges}
+    told = {source: words for (source, target), words in why.items() if "discount" in target}
+    assert told == {
+        "metrics.margin": "is judged by it",
+        "metrics.orders": "must not make it worse",
+        "features.spend": "takes out what it explains",
+        "features.local_share": "is broken down by it",
+        "events.visit": "takes from it who met an arm",
+    }
+    assert why["experiments.discount", "placements.mail"] == "shows its arms"
+    # The region is a property of the events behind the metric of a metric.
+    assert why["events.order.city", "experiments.posters"] == "takes the region from it"
+    assert graph.find("posters").privacy == "personal"

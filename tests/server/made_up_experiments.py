@@ -6,7 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
+from liftwerk.experiments.geo.results import CellReading, GeoReading
+from liftwerk.experiments.geo.results import Series as GeoSeries
 from liftwerk.experiments.reading import (
     Check,
     Comparison,
@@ -18,12 +21,16 @@ from liftwerk.experiments.reading import (
     Verdict,
     plain,
 )
+from liftwerk.experiments.switchback.read import ArmReading, Turn
+from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.stats.estimate import Estimate, Unknown
+from liftwerk.stats.switchback import CarryOver, Effect
 
 Json = dict[str, Any]
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 METHOD = "asymptotic confidence sequence, CUPED"
 FEW = Unknown("only 4 units of the arm bought", "some 40 of them")
+ONCE = ("radio", "turns")
 SQL = "SELECT _row, count(*)\nFROM _spine\nGROUP BY _row"
 
 
@@ -40,6 +47,8 @@ def compared(
     if value + half < 0:
         answer = "worse"
     told: Json = {"role": "primary", "up": True, "p_value": 0.012, "adjusted": 0.024, **more}
+    if unit == "share":
+        told["kind"] = "proportion"
     return Comparison(
         metric,
         arm,
@@ -162,6 +171,114 @@ def reading(trusted: bool = True) -> Reading:
     )
 
 
+def cell() -> CellReading:
+    """Build two cities with a radio campaign, against what they would have been."""
+    rng = np.random.default_rng(10)
+    would = 2_700 + 300 * np.sin(np.arange(75) / 7 * 2 * np.pi) + rng.normal(0, 60, 75)
+    treated = would + rng.normal(0, 90, 75) + 150 * (np.arange(75) >= 60)
+    days = tuple(date(2026, 7, 1) + timedelta(days=place) for place in range(75))
+    return CellReading(
+        cell="radio",
+        markets=("chicago", "portland"),
+        effect=estimate(155.6, 138.0),
+        incremental=estimate(4_667.0, 4_140.0),
+        lift=estimate(0.054, 0.048),
+        p_value=0.048,
+        spend=5_000.0,
+        roas=estimate(0.93, 0.83),
+        second=estimate(171.2, 150.0),
+        weights={"cincinnati": 0.227, "miami": 0.2, "baton rouge": 0.134},
+        imbalance=0.6,
+        misfit=0.31,
+        checks=(),
+        series=GeoSeries(days, tuple(treated.tolist()), tuple(would.tolist()), 60),
+    )
+
+
+def blocks() -> SwitchbackReading:
+    """Build four weeks of turns between two arms."""
+    rng = np.random.default_rng(11)
+    turns = []
+    for block in range(112):
+        begins = START + timedelta(hours=6 * block)
+        arm = ["usual", "dearer"][int(rng.integers(2))]
+        value = float(
+            110 + 5 * (arm == "dearer") + 20 * np.sin(block * np.pi / 2) + rng.normal(0, 6)
+        )
+        ends = begins + timedelta(hours=6)
+        turns.append(Turn(begins, begins + timedelta(hours=1), ends, arm, value))
+    carried = CarryOver(1, (4.1, 0.3, -0.2, 0.1, 0.4, -0.6), (0.002, 0.8, 0.9, 1.0, 0.7, 0.6), 3.2)
+    arm = ArmReading(
+        "dearer",
+        57,
+        55,
+        110.2,
+        114.9,
+        Effect(estimate(4.7, 3.1), 0.004),
+        estimate(4.9, 2.9),
+        carried,
+        None,
+    )
+    return SwitchbackReading("blocks", (arm,), 672, 1, tuple(turns))
+
+
+def once(name: str) -> tuple[Reading, Json]:
+    """Build the reading of a geo test (``radio``) or a switchback (``turns``)."""
+    seen = cell()
+    if name == "radio":
+        radio = GeoReading("sales by city", date(2026, 8, 30), date(2026, 9, 13), 0.95, 38, (seen,))
+        one = compared("sales", "radio", "units", 155.6, 138.0, 2_742.0)
+        told: Json = {"design": "geo", "unit": "market and day"}
+        arms = {"quiet": ("No radio", 38), "radio": ("Radio", 2)}
+        by_metric: Json = {"sales": radio}
+        words = "Before the test the gap is 31% of what the treated markets themselves moved."
+        checks = (Check("fit", "ok", words),)
+    else:
+        one = compared("margin", "dearer", "EUR", 4.7, 3.1, 110.2)
+        told = {"design": "switchback", "unit": "period of 1h"}
+        arms = {"usual": ("2.90", 55), "dearer": ("3.90", 57)}
+        by_metric = {"margin": blocks()}
+        checks = (Check("carry-over", "alarm", "margin of dearer: remembered longer."),)
+    counted = tuple(
+        Counted(arm, label, 0.5, many, many, many) for arm, (label, many) in arms.items()
+    )
+    verdict = Verdict("ship", "Ship it: sales +155.6 (+17.6 to +293.6).", "It would change.", "b")
+    changed = structs.replace(
+        reading(),
+        **told,
+        experiment=name,
+        method="fixed",
+        arms=counted,
+        comparisons=(one,),
+        exposed=(),
+        segments=(),
+        looks=(),
+        checks=checks,
+        verdict=verdict,
+        sql={f"{one.metric}: order_completed": SQL},
+    )
+    return changed, by_metric
+
+
+def kept(name: str, reading: Reading) -> list[Json]:
+    """Build what the effect register holds of an experiment."""
+    (one,) = reading.comparisons
+    return [
+        {
+            "subject": f"experiment:{name}",
+            "metric": one.metric,
+            "start": START.isoformat(),
+            "end": (START + timedelta(days=28)).isoformat(),
+            "estimate": plain(one.absolute),
+            "unit": one.unit,
+            "method": "augmented synthetic control, conformal",
+            "source": f"experiment:{name}",
+            "at": START.isoformat(),
+            "age_seconds": 400_000.0,
+        }
+    ]
+
+
 def rows() -> list[Json]:
     """List experiments in several states."""
     alarm = "Of control there are 1,012 units too many."
@@ -189,6 +306,20 @@ def rows() -> list[Json]:
             "alarms": [],
             "verdict": None,
         },
+        *(
+            {
+                "name": name,
+                "description": "Whatever cannot be given to one and kept from the next",
+                "design": once(name)[0].design,
+                "stage": "stopped",
+                "changed": False,
+                "since": START.isoformat(),
+                "metrics": list(once(name)[1]),
+                "alarms": [],
+                "verdict": plain(once(name)[0].verdict),
+            }
+            for name in ONCE
+        ),
     ]
 
 
@@ -203,9 +334,23 @@ def experiment(name: str, trusted: bool = True) -> Json:
         "registered": None,
         "changes": [],
         "log": [],
+        "plan": [],
+        "effects": [],
+        "by_metric": None,
     }
     if name == "blocks":
         return {**told, "reading": None, "why": "It has not started: nobody was assigned yet."}
+    if name in ONCE:
+        found, by_metric = once(name)
+        return {
+            **told,
+            "registered": START.isoformat(),
+            "plan": ["Planned for 28 days.", "An effect of 4.0% would be seen."],
+            "effects": kept(name, found),
+            "reading": plain(found),
+            "by_metric": by_metric,
+            "why": "",
+        }
     change = {"key": "experiment.metrics", "then": ["margin_30d"], "now": ["margin_30d", "ordered"]}
     log = [
         {"action": action, "at": START.isoformat(), "words": words}

@@ -24,7 +24,7 @@ def test_columns_go_from_what_happened_to_where_it_is_shown() -> None:
         "Of features",
         "Views and metrics",
         "Models",
-        "Policies",
+        "Policies and experiments",
         "Placements and goal",
     ]
     x = {node["id"]: node["x"] for node in found["nodes"]}

@@ -33,6 +33,8 @@ PATHS = (
     "experiments",
     "experiments/autumn_mail",
     "experiments/blocks",
+    "experiments/radio",
+    "experiments/turns",
     "definitions",
     "holdout",
     "features",

@@ -153,7 +153,7 @@ def test_a_declared_one_is_read_from_the_log(tmp_path: Path) -> None:
     refused = call("experiment", "read", "radio", "--fixed", cwd=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     found = json.loads(call("experiment", "read", "radio", "--json", cwd=tmp_path).stdout)
-    (cell,) = found["sales"]["cells"]
+    (cell,) = found["by_metric"]["sales"]["cells"]
     assert cell["effect"]["value"] == pytest.approx(155.556, abs=0.01)
     (kept,) = json.loads(call("effects", "--json", cwd=tmp_path).stdout)
     assert kept["estimate"]["value"] == cell["incremental"]["value"]

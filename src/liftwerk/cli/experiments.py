@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from liftwerk.cli import geo, progress, show, switchback
 from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
-from liftwerk.cli.reading import reading, weeks
+from liftwerk.cli.reading import checks, reading, verdict, weeks
 from liftwerk.errors import ProjectError
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
@@ -18,7 +18,7 @@ from liftwerk.server.experiment_tables import tables
 
 if TYPE_CHECKING:
     from liftwerk.experiments import reading as shapes
-    from liftwerk.project import experiments as door
+    from liftwerk.experiments.once import Once
     from liftwerk.project import holdout as kept
 else:
     shapes = LazyModule("liftwerk.experiments.reading")
@@ -198,13 +198,19 @@ def read(
             if fixed or csv is not None:
                 hint = "leave --fixed and --csv out: --json has all, and it is read once anyway"
                 raise ProjectError(f"it is of the design {design}", f"experiment {name}", hint)
-            told, render = READ_OTHERWISE[design](project.experiments, name)
-            emit(common, told, render)
-            return 0
+            once = project.experiments.read_once(name)
+            by_metric = shapes.plain(once.by_metric)
+            found = {**shapes.plain(once.reading), "by_metric": by_metric}
+            emit(common, found, lambda: _read_once(found, once))
+            return _code(found)
         found = shapes.plain(project.experiments.read(name, fixed))
     if csv is not None:
         csv.write_text(tables(found)["metrics"].csv(), encoding="utf-8", newline="")
     emit(common, found, lambda: reading(found))
+    return _code(found)
+
+
+def _code(found: dict[str, Any]) -> int:
     if found["verdict"]["advice"] == "do not trust":
         return 1
     return 0
@@ -218,25 +224,25 @@ def holdout(*, common: Common = DEFAULTS) -> None:
     emit(common, found, lambda: weeks(found))
 
 
-def _turns(experiments: door.Experiments, name: str) -> tuple[Any, Callable[[], None]]:
-    found = experiments.read_switchback(name)
-    return found, lambda: switchback.show_readings(found)
+def _read_once(found: dict[str, Any], once: Once) -> None:
+    """Print a reading of a design that gives no arms to units: the verdict, then its figures."""
+    verdict(found)
+    READ_OTHERWISE[found["design"]](once.by_metric)
+    if found["design"] == "switchback":
+        out.print()
+        checks(found)
 
 
-def _markets(experiments: door.Experiments, name: str) -> tuple[Any, Callable[[], None]]:
-    found = experiments.read_geo(name)
-
-    def render() -> None:
-        for one in found.values():
-            geo.show_reading(one)
-
-    return found, render
+def _markets(by_metric: Mapping[str, Any]) -> None:
+    for one in by_metric.values():
+        geo.show_reading(one)
 
 
-Read = Callable[["door.Experiments", str], tuple[Any, Callable[[], None]]]
-
-READ_OTHERWISE: Mapping[str, Read] = {"switchback": _turns, "geo": _markets}
-"""Design -> what reads it and shows it, where no arms are given to units."""
+READ_OTHERWISE: Mapping[str, Callable[[Any], None]] = {
+    "switchback": switchback.show_readings,
+    "geo": _markets,
+}
+"""Design -> what shows its figures, where no arms are given to units."""
 
 
 @app.command(group="Measurement")

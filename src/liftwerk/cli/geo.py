@@ -258,7 +258,7 @@ def show_reading(found: results.GeoReading) -> None:
         named = ", ".join(f"{name} {fmt.share(weight)}" for name, weight in heaviest)
         out.print(f"made of {len(one.weights)} of {found.others} markets: {named} …", markup=False)
         rows = [
-            [check.name, show.verdict(_WORDS[check.verdict]), check.words] for check in one.checks
+            [check.name, show.verdict(_WORDS[check.state]), check.words] for check in one.checks
         ]
         show.table("Checks", ["", "", ""], rows)
 

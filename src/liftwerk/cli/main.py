@@ -38,7 +38,6 @@ from liftwerk.cli import (
     privacy,
     releases,
     server,
-    switchback,
     synthetic,
     training,
 )
@@ -63,7 +62,6 @@ COMMAND_FILES = (
     metrics,
     experiments,
     geo,
-    switchback,
     planning,
     releases,
     governance,

@@ -24,15 +24,9 @@ def reading(found: Json) -> None:
     found : mapping
         A `liftwerk.experiments.reading.Reading`, as plain values.
     """
-    verdict = found["verdict"]
-    said = Text()
-    said.append(show.verdict(verdict["advice"]))
-    said.append(f"  {verdict['words']}", style="bold")
-    out.print(said)
-    out.print(verdict["change"], markup=False)
-    out.print()
+    verdict(found)
     labels = {arm["arm"]: arm["label"] for arm in found["arms"]}
-    title = f"Differences a {found['unit']} ({_how(found)})"
+    title = f"Differences to control, by {found['unit']} ({_how(found)})"
     _comparisons(title, found["comparisons"], labels)
     if found["exposed"]:
         out.print()
@@ -53,10 +47,26 @@ def reading(found: Json) -> None:
     ]
     show.table("Units", ["arm", "part#", "assigned#", "matured#", "met it#"], cells)
     out.print()
-    rows = [[show.verdict(one["state"]), one["name"], one["words"]] for one in found["checks"]]
-    show.table("Can it be trusted?", ["", "check", ""], rows)
+    checks(found)
     for note in found["notes"]:
         out.print(note, markup=False)
+
+
+def verdict(found: Json) -> None:
+    """Print what is to be done."""
+    advised = found["verdict"]
+    said = Text()
+    said.append(show.verdict(advised["advice"]))
+    said.append(f"  {advised['words']}", style="bold")
+    out.print(said)
+    out.print(advised["change"], markup=False)
+    out.print()
+
+
+def checks(found: Json) -> None:
+    """Print whether the figures can be trusted."""
+    rows = [[show.verdict(one["state"]), one["name"], one["words"]] for one in found["checks"]]
+    show.table("Can it be trusted?", ["", "check", ""], rows)
 
 
 def weeks(found: Json) -> None:

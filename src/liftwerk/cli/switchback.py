@@ -1,13 +1,12 @@
-"""`switchback`: arms that take turns in time, read by their lot."""
+"""How a switchback looks in a terminal: what each arm added, and the second opinion beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-
 from liftwerk.cli import show
-from liftwerk.cli.app import DEFAULTS, Common, app, emit, open_project, out
+from liftwerk.cli.app import out
 from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 from liftwerk.server import words
@@ -18,30 +17,8 @@ if TYPE_CHECKING:
 else:
     estimate = LazyModule("liftwerk.stats.estimate")
 
-switchback = App(
-    name="switchback",
-    help="Arms that take turns in time, read by their lot.",
-    help_format="plaintext",
-    group="Measurement",
-)
-app.command(switchback)
 
-
-@switchback.command(name="read")
-def read_(name: str, /, *, common: Common = DEFAULTS) -> None:
-    """Read what a switchback shows: once, when it has run.
-
-    Parameters
-    ----------
-    name
-        An experiment whose design is switchback, running or stopped.
-    """
-    with open_project(common) as project:
-        found = project.experiments.read_switchback(name)
-    emit(common, found, lambda: show_readings(found))
-
-
-def show_readings(found: dict[str, reading.Reading]) -> None:
+def show_readings(found: Mapping[str, reading.Reading]) -> None:
     """Print readings for people, a metric each."""
     for metric, one in found.items():
         rows = []
@@ -50,9 +27,6 @@ def show_readings(found: dict[str, reading.Reading]) -> None:
             rows.append(["", "", *_figure(arm.second_opinion)[:2], "second opinion", ""])
         title = f"{metric}: added to a period, of {one.periods}"
         show.table(title, ["arm", "blocks#", "value#", "interval", "", "p#"], rows)
-        for arm in one.arms:
-            if arm.warning is not None:
-                out.print(f"{arm.arm}: {arm.warning}", markup=False)
     out.print("intervals are for one reading, when it has run")
 
 

@@ -217,7 +217,7 @@ def _comparison(
         values = (each.control, each.treated)
     harmless = None
     if question.margin is not None:
-        harmless = _harmless(answer.relative, question.margin, question.up)
+        harmless = harmless_within(answer.relative, question.margin, question.up)
     return Comparison(
         metric=question.metric,
         arm=arm,
@@ -230,13 +230,15 @@ def _comparison(
         relative=answer.relative,
         p_value=p_value,
         adjusted=answer.p_value,
-        answer=_answer(answer.absolute, question.up),
+        answer=answer_of(answer.absolute, question.up),
         margin=question.margin,
         harmless=harmless,
+        kind=question.kind,
     )
 
 
-def _answer(figure: Estimate | Unknown, up: bool) -> Answer:
+def answer_of(figure: Estimate | Unknown, up: bool) -> Answer:
+    """Say what the interval of a difference means; `up` where more is better."""
     if isinstance(figure, Unknown):
         return "unknown"
     if figure.low > 0:
@@ -246,7 +248,7 @@ def _answer(figure: Estimate | Unknown, up: bool) -> Answer:
     return "unclear"
 
 
-def _harmless(relative: Estimate | Unknown, margin: float, up: bool) -> bool | None:
+def harmless_within(relative: Estimate | Unknown, margin: float, up: bool) -> bool | None:
     """Say whether a metric gets worse by less than the margin; None where that is open."""
     if isinstance(relative, Unknown):
         return None
@@ -279,8 +281,8 @@ def _times_until(
             return False
         read = each.read(level)
         if question.margin is not None:
-            return _harmless(read.relative, question.margin, question.up) is not None
-        clear = _answer(read.absolute, question.up) in ("better", "worse")
+            return harmless_within(read.relative, question.margin, question.up) is not None
+        clear = answer_of(read.absolute, question.up) in ("better", "worse")
         return clear or too_small(read.relative, how.effect)
 
     if not is_decided(FARTHEST):

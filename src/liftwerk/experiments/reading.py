@@ -13,7 +13,7 @@ from liftwerk.stats.estimate import Estimate, Unknown, to_json
 Role: TypeAlias = Literal["primary", "counter"]
 Answer: TypeAlias = Literal["better", "worse", "unclear", "unknown"]
 State: TypeAlias = Literal["ok", "alarm", "unknown"]
-Advice: TypeAlias = Literal["ship", "stop", "keep running", "do not trust", "unknown"]
+Advice: TypeAlias = Literal["ship", "stop", "keep running", "do not trust", "unclear", "unknown"]
 
 
 class Counted(Struct, frozen=True):
@@ -68,6 +68,8 @@ class Comparison(Struct, frozen=True):
     more : int or None
         Further units of all arms after which the question would be decided if what is seen stays;
         None where it is decided, or no reasonable number would do.
+    kind : str
+        ``mean``, ``proportion`` or ``ratio``: `liftwerk.amounts.whose` it is.
     """
 
     metric: str
@@ -85,6 +87,7 @@ class Comparison(Struct, frozen=True):
     margin: float | None = None
     harmless: bool | None = None
     more: int | None = None
+    kind: str = "mean"
 
 
 class Seen(Struct, frozen=True):

@@ -10,13 +10,24 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from liftwerk.amounts import number, ranged, share
+from liftwerk.amounts import number, ranged, share, whose_difference
 from liftwerk.experiments.compare import too_small
 from liftwerk.experiments.reading import Check, Comparison, Counted, Verdict
 from liftwerk.stats.estimate import Estimate, Unknown
 
-SPOILS = ("sample ratio", "empty arm", "A/A on history", "carry-over", "registration")
+SPOILS = (
+    "sample ratio",
+    "empty arm",
+    "A/A on history",
+    "carry-over",
+    "registration",
+    "placebo in time",
+    "placebo in space",
+)
 """Checks whose alarm means that the figures are not about the arms."""
+
+
+ANOTHER = "A new one, longer or larger, may decide it: plan it first."
 
 
 class Asked(Struct, frozen=True):
@@ -34,6 +45,10 @@ class Asked(Struct, frozen=True):
         Units of all arms that were planned for; None where nothing was planned.
     first : str or None
         The day on which the first units will have had their whole time.
+    wait : str
+        Until when a reading that is to be made once has to wait; empty where it need not.
+    over : bool
+        Whether nothing more comes in: what is undecided stays so.
     """
 
     unit: str
@@ -41,6 +56,8 @@ class Asked(Struct, frozen=True):
     fixed: bool
     planned: int | None = None
     first: str | None = None
+    wait: str = ""
+    over: bool = False
 
 
 def judge(
@@ -80,6 +97,8 @@ def judge(
     matured = sum(arm.matured for arm in arms)
     if matured == 0:
         return _nothing_yet(asked)
+    if asked.wait:
+        return Verdict("keep running", f"Keep running: {asked.wait}.", "Its intervals hold once.")
     if asked.fixed and asked.planned is not None and matured < asked.planned:
         return _incomplete(matured, asked.planned)
     labels = {arm.arm: arm.label for arm in arms}
@@ -87,7 +106,7 @@ def judge(
         arm.arm: _of_arm(arm.label, [one for one in comparisons if one.arm == arm.arm], asked)
         for arm in arms[1:]
     }
-    for advice in ("ship", "keep running", "unknown"):
+    for advice in ("ship", "keep running", "unclear", "unknown"):
         told = {arm: verdict for arm, verdict in found.items() if verdict.advice == advice}
         if told:
             best = max(told, key=lambda arm: _gain(_first(comparisons, arm)))
@@ -139,7 +158,10 @@ def _of_arm(label: str, comparisons: Sequence[Comparison], asked: Asked) -> Verd
         change = f"Only if the interval of {judged.metric} came to include 0."
         return Verdict("stop", f"Stop {label}: {told}.", change)
     if judged.answer == "better" and open_:
-        words = f"Keep running {label}: {told}, but it is not yet sure that {_margins(open_)}."
+        unsure = f"{told}, but it is not yet sure that {_margins(open_)}"
+        if asked.over:
+            return Verdict("unclear", f"Not decided for {label}: {unsure}.", ANOTHER)
+        words = f"Keep running {label}: {unsure}."
         return Verdict("keep running", words, _after(open_))
     if judged.answer == "better":
         change = f"It would change if the interval of {judged.metric} came to include 0."
@@ -149,6 +171,8 @@ def _of_arm(label: str, comparisons: Sequence[Comparison], asked: Asked) -> Verd
         words = f"Stop {label}: {small} would matter: {told}."
         change = "It would change if a smaller effect were worth acting on."
         return Verdict("stop", words, change)
+    if asked.over:
+        return Verdict("unclear", f"Not decided for {label}: {told}.", ANOTHER)
     return Verdict("keep running", f"Keep running {label}: {told}.", _after([judged]))
 
 
@@ -156,7 +180,7 @@ def _told(one: Comparison, asked: Asked) -> str:
     assert isinstance(one.absolute, Estimate)  # an unknown one was told before
     found = one.absolute
     amount = ranged(found.value, found.low, found.high, one.unit)
-    return f"{one.metric} {amount} a {asked.unit}"
+    return f"{one.metric} {amount} {whose_difference(one.kind, asked.unit)}".rstrip()
 
 
 def _margins(open_: Sequence[Comparison]) -> str:

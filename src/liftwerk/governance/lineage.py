@@ -2,7 +2,8 @@
 
     event, property -> feature -> view
                        feature -> model -> policy -> placement
-             metric -> model, policy
+             metric -> model, policy, experiment
+                       feature -> experiment -> placement
 
 It is drawn from the definitions alone: nothing has to have run. That a model learns from what its
 placement decided before is no edge of it, or everything would come from everything.
@@ -21,6 +22,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import UnknownName, did_you_mean
 from liftwerk.events.definition import known_events
 from liftwerk.events.entities.definition import ENTITIES
+from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.features.catalogue import in_words, reads_of
 from liftwerk.features.definition import FEATURES, features_read, parsed
 from liftwerk.features.views import FEATURE_VIEWS
@@ -38,6 +40,7 @@ Kind = Literal[
     "metric",
     "model",
     "policy",
+    "experiment",
     "placement",
     "goal",
 ]
@@ -52,6 +55,7 @@ SECTIONS: Mapping[Kind, str] = {
     "metric": "metrics",
     "model": "models",
     "policy": "policies",
+    "experiment": "experiments",
     "placement": "placements",
     "goal": "goal",
 }
@@ -218,9 +222,45 @@ def _edges(project: Project) -> Iterator[Edge]:
         yield Edge(f"models.{policy.model}", target, "asks it")
         yield Edge(f"metrics.{policy.reward}", target, "increases it: its reward")
         yield Edge(target, f"placements.{policy.placement}", "is decided by it")
+    for name, experiment in project.get(EXPERIMENTS).items():
+        for source, why in _read_by(project, experiment):
+            yield Edge(source, f"experiments.{name}", why)
+        if experiment.placement is not None:
+            placement = f"placements.{experiment.placement}"
+            yield Edge(f"experiments.{name}", placement, "shows its arms")
     goal = project.find(GOAL)
     if goal is not None:
         yield Edge(f"metrics.{goal.metric}", "goal", "is it")
+
+
+def _read_by(project: Project, experiment: ExperimentDefinition) -> Iterator[tuple[str, str]]:
+    """Say what an experiment is read from, and what it does with it."""
+    for metric in experiment.metrics:
+        yield f"metrics.{metric}", "is judged by it"
+    for metric in experiment.counter_metrics:
+        yield f"metrics.{metric}", "must not make it worse"
+    for feature in experiment.strata:
+        yield f"features.{feature}", "compares within it"
+    for feature in experiment.covariates:
+        yield f"features.{feature}", "takes out what it explains"
+    for feature in experiment.segments:
+        yield f"features.{feature}", "is broken down by it"
+    if experiment.exposure is not None:
+        yield f"events.{experiment.exposure}", "takes from it who met an arm"
+    if experiment.geo is not None:
+        asked = [*experiment.metrics, *experiment.counter_metrics]
+        for event in sorted({event for metric in asked for event in _events_of(project, metric)}):
+            yield f"{event}.{experiment.geo}", "takes the region from it"
+
+
+def _events_of(project: Project, metric: str) -> Iterator[str]:
+    """List the events that a metric counts, through the metrics that it is made of."""
+    for source, _ in sources_of(project, metric):
+        section, name, *_ = source.split(".")
+        if section == "metrics":
+            yield from _events_of(project, name)
+        elif section == "events":
+            yield f"events.{name}"
 
 
 def _nodes(project: Project) -> Iterator[Node]:
@@ -251,6 +291,9 @@ def _nodes(project: Project) -> Iterator[Node]:
     for name, policy in project.get(POLICIES).items():
         owner, says = policy.owner, policy.description
         yield Node(f"policies.{name}", "policy", name, "none", owner, says)
+    for name, experiment in project.get(EXPERIMENTS).items():
+        owner, says = experiment.owner, experiment.description
+        yield Node(f"experiments.{name}", "experiment", name, "none", owner, says)
     for name, place in project.get(PLACEMENTS).items():
         says = place.description or place.channel
         yield Node(f"placements.{name}", "placement", name, says=says)

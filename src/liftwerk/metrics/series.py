@@ -158,6 +158,31 @@ def per_region(
     return pa.table({"region": spine["_region"], "start": at, "value": value})
 
 
+def statements(
+    project: Project, metric: str, length: Duration, region: str | None = None
+) -> dict[str, str]:
+    """Return what is asked of each event for `per_period`, or with `region` for `per_region`.
+
+    Parameters
+    ----------
+    project : Project
+    metric : str
+    length : Duration
+    region : str, optional
+
+    Returns
+    -------
+    dict of str to str
+        Event -> SQL.
+    """
+    counted = _added_up(project, columns_of(project, metric), length)
+    if region is None:
+        plans = plans_of(project, counted, "periods")
+    else:
+        plans = plans_of(project, counted, "regions", region)
+    return {plan.event: plan.sql for plan in plans}
+
+
 def _added_up(
     project: Project, columns: Mapping[str, Sum], length: Duration
 ) -> dict[str, MetricDefinition]:

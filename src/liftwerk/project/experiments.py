@@ -28,8 +28,8 @@ from liftwerk.experiments.definition import (
 from liftwerk.experiments.draw import twin
 from liftwerk.experiments.effects import history, latest
 from liftwerk.experiments.enter import enter
-from liftwerk.experiments.geo.results import GeoReading
 from liftwerk.experiments.holdout import Holdout
+from liftwerk.experiments.once import Once
 from liftwerk.experiments.planning import plan_experiment
 from liftwerk.experiments.planning.ask import Asked, Tell, silent
 from liftwerk.experiments.planning.goal import goal_holdout, room_in
@@ -40,12 +40,10 @@ from liftwerk.experiments.register import UNPLANNED, register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.stop import stop
-from liftwerk.experiments.switchback.measured import read_measured
-from liftwerk.experiments.switchback.read import Reading as SwitchbackReading
 from liftwerk.identity.resolve import names_of
 from liftwerk.metrics.definition import GOAL
-from liftwerk.project.geo import read_geo
 from liftwerk.project.holdout import keep_holdout
+from liftwerk.project.once import keep_once
 from liftwerk.project.reading import arm_costs, read_experiment
 from liftwerk.store.stores import Stores
 
@@ -235,13 +233,9 @@ class Experiments:
         told = (self._project, self._stores, self._clock, self._actor, name)
         return read_experiment(*told, "fixed" if fixed else None)
 
-    def read_switchback(self, name: str) -> dict[str, SwitchbackReading]:
-        """Read every metric of a switchback as far as it has run."""
-        return read_measured(self._project, self._stores, name, now=self._clock.now())
-
-    def read_geo(self, name: str) -> dict[str, GeoReading]:
-        """Read every metric of a geo test; what one shows that was stopped is its conclusion."""
-        return read_geo(self._project, self._stores, self._clock, self._actor, name)
+    def read_once(self, name: str) -> Once:
+        """Read a geo test or a switchback; what one shows that was stopped is its conclusion."""
+        return keep_once(self._project, self._stores, self._clock, self._actor, name)
 
     def holdout(self) -> Holdout:
         """Read what the programme and each policy added; each week goes to the effect register."""

@@ -12,18 +12,21 @@ from liftwerk.amounts import share
 from liftwerk.clock import Clock
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS
 from liftwerk.definitions import Project
-from liftwerk.errors import UnknownName, did_you_mean
+from liftwerk.errors import InputError, Refused, UnknownName, did_you_mean
 from liftwerk.experiments.changed import REMOVED
 from liftwerk.experiments.conclude import conclude
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
-from liftwerk.experiments.effects import Effect
+from liftwerk.experiments.effects import latest
+from liftwerk.experiments.once import Once, planned_days
 from liftwerk.experiments.read import READ_HERE, read
-from liftwerk.experiments.reading import Comparison, Reading, of_role, plain
+from liftwerk.experiments.reading import Reading, plain
+from liftwerk.experiments.register import UNPLANNED
 from liftwerk.experiments.ring import alarms
 from liftwerk.experiments.state import State, state_of, states
 from liftwerk.experiments.units import whole_time
 from liftwerk.experiments.version import body_of
-from liftwerk.stats.estimate import Estimate, Unknown
+from liftwerk.project.conclusions import conclusions
+from liftwerk.project.once import keep_once
 from liftwerk.store.stores import Stores
 
 Json = dict[str, Any]
@@ -59,13 +62,27 @@ def conclude_stopped(project: Project, stores: Stores, clock: Clock, actor: str)
     now, many = clock.now(), 0
     for name, state in states(stores.ledger).items():
         experiment = project.get(EXPERIMENTS).get(name)
-        if state.stopped is None or experiment is None or experiment.design not in READ_HERE:
+        if state.stopped is None or experiment is None:
             continue
-        matured = state.stopped + whole_time(project, experiment)
+        matured = state.stopped
+        if experiment.design in READ_HERE:
+            matured += whole_time(project, experiment)
         if not state.conclusions or now <= matured + LATE:
-            read_experiment(project, stores, clock, actor, name)
-            many += 1
+            many += _concluded(project, stores, clock, actor, name, experiment.design)
     return many
+
+
+def _concluded(
+    project: Project, stores: Stores, clock: Clock, actor: str, name: str, design: str
+) -> bool:
+    if design in READ_HERE:
+        read_experiment(project, stores, clock, actor, name)
+        return True
+    try:
+        keep_once(project, stores, clock, actor, name)
+    except (Refused, InputError):  # there is nothing to read: it was stopped before a day was over
+        return False
+    return True
 
 
 def read_experiment(
@@ -98,38 +115,6 @@ def read_experiment(
         effects = conclusions(found, state, clock)
         conclude(stores, clock, actor, name, effects, plain(found.verdict))
     return found
-
-
-def conclusions(found: Reading, state: State, clock: Clock) -> list[Effect]:
-    """Write what a reading shows as the effect register keeps it.
-
-    What cannot be trusted is no effect: it is kept as unknown, with why.
-    """
-    assert found.started is not None
-    assert state.stopped is not None
-    many = len(found.arms) > 2
-    made = []
-    for one in of_role(found.comparisons, "primary"):
-        subject = f"experiment:{found.experiment}"
-        if many:
-            subject = f"{subject}/{one.arm}"
-        figure = one.absolute
-        if found.verdict.advice == "do not trust":
-            figure = Unknown(found.verdict.words, "a new experiment")
-        made.append(
-            Effect(
-                subject=subject,
-                metric=one.metric,
-                start=found.started,
-                end=max(state.stopped, found.started),
-                estimate=figure,
-                unit=_unit(one, found.unit),
-                method=_method(figure),
-                source=f"experiment:{found.experiment}",
-                at=clock.now(),
-            )
-        )
-    return made
 
 
 def arm_costs(project: Project, experiment: ExperimentDefinition) -> dict[str, Decimal]:
@@ -174,21 +159,38 @@ def rows(project: Project, stores: Stores, listed: list[Json], verdicts: Mapping
     return made
 
 
-def document(project: Project, stores: Stores, shown: Json, found: Reading | None) -> Json:
+def document(
+    project: Project,
+    stores: Stores,
+    clock: Clock,
+    shown: Json,
+    found: Reading | Once | None,
+    why: str = "",
+) -> Json:
     """Lay out one experiment: what was registered and what is declared, and what it shows.
 
     Parameters
     ----------
     project : Project
     stores : Stores
+    clock : Clock
     shown : dict
         From `liftwerk.project.experiments.Experiments.show`.
-    found : Reading or None
+    found : Reading, Once or None
+    why : str
+        Why there is none, where that is known.
+
+    Returns
+    -------
+    dict
+        Plain values; but ``by_metric`` holds what `Once` has, as it is: it is drawn from.
     """
     name = shown["experiment"]
     state = state_of(stores.ledger, name)
-    reading = None
-    if found is not None and found.started is not None:
+    reading, by_metric = None, None
+    if isinstance(found, Once):
+        reading, by_metric = plain(found.reading), found.by_metric
+    elif found is not None and found.started is not None:
         reading = plain(found)
     return {
         **_named(project, shown),
@@ -198,9 +200,37 @@ def document(project: Project, stores: Stores, shown: Json, found: Reading | Non
         "log": [
             {"action": one["action"], "at": one["at"], "words": _words(one)} for one in shown["log"]
         ],
+        "plan": _plan(state.plan),
+        "effects": _effects(stores, clock, name),
         "reading": reading,
-        "why": _why_not(shown),
+        "by_metric": by_metric,
+        "why": why or _why_not(shown),
     }
+
+
+def _effects(stores: Stores, clock: Clock, name: str) -> list[Json]:
+    """Return what the effect register holds of an experiment, and how old that is."""
+    subject = f"experiment:{name}"
+    return [
+        {**plain(one), "age_seconds": one.age(clock.now()).total_seconds()}
+        for one in latest(stores.ledger)
+        if one.subject.partition("/")[0] == subject
+    ]
+
+
+def _plan(plan: Json) -> list[str]:
+    """Say what was planned, a sentence each."""
+    if not plan:
+        return []
+    if UNPLANNED in plan:
+        return [f"It was started without a plan: {plan[UNPLANNED]}."]
+    said = []
+    days = planned_days(plan)
+    if days is not None:
+        said.append(f"Planned for {days} days.")
+    if isinstance(plan.get("detectable"), float):
+        said.append(f"An effect of {share(plan['detectable'])} would be seen.")
+    return said
 
 
 def demand_declared(project: Project, name: str) -> None:
@@ -228,9 +258,6 @@ def _named(project: Project, row: Json) -> Json:
 
 def _why_not(shown: Json) -> str:
     """Say why there is no reading."""
-    if shown["design"] not in READ_HERE:
-        command = f"liftwerk experiment read {shown['experiment']}"
-        return f"It gives no arms to units, and is read otherwise: {command}."
     if shown["stage"] in ("declared", "registered"):
         return "It has not started: nobody was assigned yet."
     return "Nobody was assigned yet."
@@ -266,13 +293,3 @@ def _words(entry: Json) -> str:
     if "reason" in said:
         words.append(said["reason"])
     return ", ".join(words)
-
-
-def _unit(one: Comparison, unit: str) -> str:
-    return f"{one.unit} a {unit}".strip()
-
-
-def _method(figure: Estimate | Unknown) -> str:
-    if isinstance(figure, Unknown):
-        return "none"
-    return figure.method

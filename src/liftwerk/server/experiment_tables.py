@@ -10,9 +10,6 @@ from liftwerk.server.figures import Column, Table
 
 Json = Mapping[str, Any]
 
-PER = {"customer": "a customer", "visitor": "a visitor", "session": "a session"}
-"""What one unit's figure is called."""
-
 
 def tables(reading: Json) -> dict[str, Table]:
     """Make all tables of a reading, by name.
@@ -102,6 +99,32 @@ def looks(reading: Json) -> list[Table]:
             title = f"{one['metric']} of {one['arm']}, day by day"
             made.append(Table(f"looks-{one['metric']}-{one['arm']}", title, columns, rows))
     return made
+
+
+def kept(effects: Iterable[Json]) -> Table:
+    """Make the table of what the effect register holds of an experiment."""
+    columns = (
+        Column("subject", "Of", str, numeric=False),
+        Column("metric", "Metric", str, numeric=False),
+        Column("value", "Adds", _bare),
+        Column("low", "Low", _bare),
+        Column("high", "High", _bare),
+        Column("unit", "Unit", str, numeric=False),
+        Column("start", "From", fmt.moment, numeric=False),
+        Column("end", "Until", fmt.moment, numeric=False),
+        Column("age_seconds", "Age", fmt.delay),
+        Column("method", "Method", str, numeric=False),
+    )
+    rows = tuple(
+        (
+            one["subject"],
+            one["metric"],
+            *numbers(one["estimate"]),
+            *(one[key] for key in ("unit", "start", "end", "age_seconds", "method")),
+        )
+        for one in effects
+    )
+    return Table("effects", "Kept in the effect register", columns, rows)
 
 
 def points(reading: Json, metric: str, arm: str) -> list[dict[str, Any]]:

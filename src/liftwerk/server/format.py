@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from liftwerk.amounts import MINUS, decimals, money, number, points, quantity, share
+from liftwerk.amounts import (
+    MINUS,
+    decimals,
+    money,
+    number,
+    points,
+    quantity,
+    share,
+    whose,
+    whose_difference,
+)
 
 __all__ = [
     "MINUS",
@@ -30,6 +40,8 @@ __all__ = [
     "short",
     "span",
     "unknown_words",
+    "whose",
+    "whose_difference",
 ]
 
 THIN = "\u202f"

@@ -13,11 +13,15 @@ from liftwerk.server import drawings, figures
 from liftwerk.server import format as fmt
 from liftwerk.stats import Unknown
 
-WIDTH = 760
+WIDE, NARROW = 760, 340
+"""Widths of a picture: for a page, and for a phone, where letters must not shrink."""
+
 LEFT = 70
 RIGHT = 12
+HEIGHT = 464
 STYLE = Path(__file__).parent / "static" / "geo.css"
 TICKS = 5
+FEW_TICKS = 2
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,16 @@ class Frame:
     low: float
     high: float
     days: int
+    width: int = WIDE
+
+    @property
+    def right(self) -> int:
+        """Where it ends."""
+        return self.width - RIGHT
 
     def x(self, place: float) -> float:
         """Place a day."""
-        return LEFT + (WIDTH - LEFT - RIGHT) * place / max(self.days - 1, 1)
+        return LEFT + (self.right - LEFT) * place / max(self.days - 1, 1)
 
     def y(self, value: float) -> float:
         """Place a value."""
@@ -46,12 +56,13 @@ class Frame:
         return f'<polyline class="{kind}" points="{points}"/>'
 
 
-def picture(cell: CellReading) -> str:
+def picture(cell: CellReading, width: int = WIDE) -> str:
     """Draw a cell of a geo test as one SVG, to stand in a page that has ``geo.css``.
 
     Parameters
     ----------
     cell : CellReading
+    width : int
 
     Returns
     -------
@@ -61,28 +72,32 @@ def picture(cell: CellReading) -> str:
     series = cell.series
     gap = gaps(cell)
     seen = [*series.treated, *series.counterfactual]
-    upper = _frame(24, 200, seen, len(series.days))
+    upper = _frame(24, 200, seen, len(series.days), width)
     around = [0.0, *gap]
     if not isinstance(cell.effect, Unknown):
         around += [cell.effect.low, cell.effect.high]
-    lower = _frame(282, 150, around, len(series.days))
+    lower = _frame(282, 150, around, len(series.days), width)
+    above = f"{_named(cell)}: mean of a market, seen and (dashed) as it would have been"
+    below = "Gap between the two, and the average effect with its interval"
+    if width < WIDE:
+        above, below = "A market: seen, and (dashed) would be", "The gap, and the average effect"
     parts = [
-        _title(f"{_named(cell)}: mean of a market, seen and (dashed) as it would have been", 14),
+        _title(above, 14),
         *_ground(upper, seen, series.before),
         upper.line(series.counterfactual, "would"),
         upper.line(series.treated, "seen"),
-        _title("Gap between the two, and the average effect with its interval", 272),
+        _title(below, 272),
         *_ground(lower, around, series.before),
         *_effect(lower, cell),
-        f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" {_level(lower, 0.0)}/>',
+        f'<line class="zero" x1="{LEFT}" x2="{lower.right}" {_level(lower, 0.0)}/>',
         lower.line(gap, "gap"),
-        *_days(series.days, 454),
+        *_days(series.days, 454, width),
     ]
     label = escape(words(cell), quote=True)
     body = "\n".join(parts)
     return (
-        f'<svg class="geo" viewBox="0 0 {WIDTH} 464" width="{WIDTH}" height="464" role="img" '
-        f'aria-label="{label}">\n{body}\n</svg>'
+        f'<svg class="geo" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
+        f'role="img" aria-label="{label}">\n{body}\n</svg>'
     )
 
 
@@ -97,7 +112,7 @@ def alone(cell: CellReading) -> str:
     head, rest = drawn.split(">\n", 1)
     head = head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     style = STYLE.read_text(encoding="utf-8")
-    ground = f'<rect width="{WIDTH}" height="464" fill="#ffffff"/>'
+    ground = f'<rect width="{WIDE}" height="{HEIGHT}" fill="#ffffff"/>'
     return f"{head}>\n<style>{style}</style>\n{ground}\n{rest}\n"
 
 
@@ -133,6 +148,21 @@ def table(cell: CellReading) -> figures.Table:
     return figures.Table(f"geo-{cell.cell}", f"Geo test: {_named(cell)}", columns, tuple(rows))
 
 
+def donors(cell: CellReading) -> figures.Table:
+    """Make the table of the markets that what would have been is made of.
+
+    Parameters
+    ----------
+    cell : CellReading
+    """
+    columns = (
+        figures.Column("market", "Market", str, numeric=False),
+        figures.Column("weight", "Weight", fmt.share),
+    )
+    title = f"What {_named(cell)} would have been is made of"
+    return figures.Table(f"donors-{cell.cell}", title, columns, tuple(cell.weights.items()))
+
+
 def gaps(cell: CellReading) -> list[float]:
     """Take what would have been from what was seen."""
     series = cell.series
@@ -158,9 +188,9 @@ def _named(cell: CellReading) -> str:
     return ", ".join(cell.markets)
 
 
-def _frame(top: float, height: float, values: Sequence[float], days: int) -> Frame:
+def _frame(top: float, height: float, values: Sequence[float], days: int, width: int) -> Frame:
     low, high = drawings.scale(values, "")["range"]
-    return Frame(top, height, low, high, days)
+    return Frame(top, height, low, high, days, width)
 
 
 def _ground(frame: Frame, values: Sequence[float], before: int) -> list[str]:
@@ -168,12 +198,12 @@ def _ground(frame: Frame, values: Sequence[float], before: int) -> list[str]:
     left = frame.x(before - 0.5)
     shade = (
         f'<rect class="test" x="{left:.1f}" y="{frame.top:.1f}" '
-        f'width="{WIDTH - RIGHT - left:.1f}" height="{frame.height:.1f}"/>'
+        f'width="{frame.right - left:.1f}" height="{frame.height:.1f}"/>'
     )
     parts = [shade]
     for tick in drawings.scale(values, "")["axis"]:
         parts.append(
-            f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" {_level(frame, tick["at"])}/>'
+            f'<line class="rule" x1="{LEFT}" x2="{frame.right}" {_level(frame, tick["at"])}/>'
         )
         parts.append(
             f'<text x="{LEFT - 8}" y="{frame.y(tick["at"]) + 4:.1f}" text-anchor="end">'
@@ -185,7 +215,7 @@ def _ground(frame: Frame, values: Sequence[float], before: int) -> list[str]:
 def _effect(frame: Frame, cell: CellReading) -> list[str]:
     if isinstance(cell.effect, Unknown):
         return []
-    left, right = frame.x(cell.series.before - 0.5), WIDTH - RIGHT
+    left, right = frame.x(cell.series.before - 0.5), frame.right
     top, bottom = frame.y(cell.effect.high), frame.y(cell.effect.low)
     return [
         f'<rect class="band" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
@@ -203,10 +233,10 @@ def _title(text: str, y: float) -> str:
     return f'<text class="title" x="{LEFT}" y="{y}">{escape(text)}</text>'
 
 
-def _days(days: Sequence[date], y: float) -> list[str]:
+def _days(days: Sequence[date], y: float, width: int) -> list[str]:
     """Write some of the days below."""
-    frame = Frame(0.0, 1.0, 0.0, 1.0, len(days))
-    count = min(TICKS, len(days))
+    frame = Frame(0.0, 1.0, 0.0, 1.0, len(days), width)
+    count = min(TICKS if width == WIDE else FEW_TICKS, len(days))
     places = sorted({round(index * (len(days) - 1) / max(count - 1, 1)) for index in range(count)})
     parts = []
     for place in places:

@@ -17,7 +17,7 @@ COLUMNS = (
     ("Features", ("feature",)),
     ("Views and metrics", ("view", "metric")),
     ("Models", ("model",)),
-    ("Policies", ("policy",)),
+    ("Policies and experiments", ("policy", "experiment")),
     ("Placements and goal", ("placement", "goal")),
 )
 """Headings, and the kinds of nodes below each."""

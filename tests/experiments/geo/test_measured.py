@@ -112,13 +112,13 @@ def test_a_stopped_one_is_concluded(ran: tuple[Project, Stores, datetime]) -> No
     clock = FixedClock(over)
     stop(stores, clock, "jane", "radio", "it has run")
     door = Experiments(definitions, stores, clock, "jane")
-    found = door.read_geo("radio")
+    found = door.read_once("radio")
     (row,) = door.effects("experiment:radio")
-    (cell,) = found["sales"].cells
+    (cell,) = found.by_metric["sales"].cells
     assert isinstance(cell.incremental, Estimate)
     assert row["estimate"]["value"] == cell.incremental.value
     assert (row["metric"], row["unit"]) == ("sales", definitions.currency)
-    assert door.read_geo("radio") == found
+    assert door.read_once("radio") == found
     assert len(door.effects("experiment:radio", every=True)) == 1
 
 

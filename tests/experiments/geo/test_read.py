@@ -58,7 +58,7 @@ def test_a_reading_goes_through_json_whole(walkthrough):
 
 def test_checks_are_made_and_the_second_opinion_is_beside(walkthrough):
     (cell,) = walkthrough.cells
-    assert {check.name: check.verdict for check in cell.checks} == {
+    assert {check.name: check.state for check in cell.checks} == {
         "fit": "ok",
         "drift": "ok",
         "placebo in time": "ok",
@@ -127,7 +127,7 @@ def test_something_that_hit_everybody_is_an_alarm(draw):
     days = markets.days.tolist()
     given = replace(markets, values=values)
     found = read(given, {"ads": treated}, days[60], days[-1], rng=np.random.default_rng(0))
-    alarms = {check.name for check in found.cells[0].checks if check.verdict == "alarm"}
+    alarms = {check.name for check in found.cells[0].checks if check.state == "alarm"}
     assert alarms & {"drift", "placebo in space"}
 
 
@@ -139,7 +139,7 @@ def test_an_earlier_effect_is_an_alarm_in_time(draw):
     days = markets.days.tolist()
     given = replace(markets, values=values)
     found = read(given, {"ads": treated}, days[60], days[-1], rng=np.random.default_rng(0))
-    verdicts = {check.name: check.verdict for check in found.cells[0].checks}
+    verdicts = {check.name: check.state for check in found.cells[0].checks}
     assert verdicts["placebo in time"] == "alarm"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from liftwerk.experiments.geo.results import Check
+from liftwerk.amounts import ranged
+from liftwerk.experiments.reading import Check
 from liftwerk.stats import Estimate, Unknown
 from liftwerk.stats.synthetic_control import Measured, Panel, placebo
 from liftwerk.stats.synthetic_control.conformal import Scores
@@ -102,7 +103,8 @@ def _second(measured: Measured, second: Estimate | Unknown) -> Check:
     if isinstance(measured.answer, Unknown):
         return Check("second opinion", "unknown", "there is no first one")
     inside = measured.answer.low <= second.value <= measured.answer.high
-    words = f"synthetic difference-in-differences says {second}"
+    ends = ranged(second.value, second.low, second.high, "")
+    words = f"synthetic difference-in-differences says {ends}"
     if inside:
         return Check("second opinion", "ok", words)
     return Check("second opinion", "alarm", f"{words}: outside the interval")

@@ -12,13 +12,16 @@ import pyarrow.compute as pc
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
-from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
+from liftwerk.experiments.begun import begun
+from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.geo.cells import of_arms
 from liftwerk.experiments.geo.markets import Markets, from_table
 from liftwerk.experiments.geo.read import read
-from liftwerk.experiments.geo.results import GeoReading
+from liftwerk.experiments.geo.results import CellReading, GeoReading
+from liftwerk.experiments.once import Once, Seen, lay_out
+from liftwerk.experiments.reading import Check
 from liftwerk.experiments.state import state_of
-from liftwerk.metrics.series import per_region
+from liftwerk.metrics.series import per_region, statements
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -67,22 +70,12 @@ def read_measured(
     InputError
         If a metric is not added up over time, or its event names no region.
     """
-    declared = project.lookup(EXPERIMENTS, name)
-    where = f"experiment {name}"
-    if declared.design != "geo":
-        hint = f"liftwerk experiment read {name}"
-        raise Refused(f"it is no geo test but a {declared.design}", where, hint)
-    state = state_of(stores.ledger, name)
-    if state.started is None:
-        hint = f"liftwerk experiment start {name}"
-        raise Refused("it was not started", where, hint)
+    state, started, until = begun(project, stores, name, "geo", now)
     experiment = state.definition
-    over = now
-    if state.stopped is not None:
-        over = min(now, state.stopped)
-    start, end = _day(state.started), _day(over) - DAY
+    start, end = _day(started), _day(until) - DAY
     if end < start:
-        raise Refused("no day of it is over", where, "wait for the first whole day after the start")
+        hint = "wait for the first whole day after the start"
+        raise Refused("no day of it is over", f"experiment {name}", hint)
     as_of = AsOf(now, offset)
     readings = {}
     for metric in (*experiment.metrics, *experiment.counter_metrics):
@@ -94,6 +87,61 @@ def read_measured(
             level=experiment.level.value,
         )  # fmt: skip
     return readings
+
+
+def read_geo(
+    project: Project, stores: Stores, name: str, *, now: datetime, offset: int | None = None
+) -> Once:
+    """Read a geo test, with what is to be done about it.
+
+    Parameters
+    ----------
+    project, stores, name, now, offset : as for `read_measured`
+
+    Returns
+    -------
+    Once
+    """
+    found = read_measured(project, stores, name, now=now, offset=offset)
+    state = state_of(stores.ledger, name)
+    experiment = state.definition
+    first = next(iter(found.values()))
+    cells = [(metric, cell) for metric, one in found.items() for cell in one.cells]
+    several = len(cells) > 1
+    units = {cell.cell: len(cell.markets) for cell in first.cells}
+    sql = {
+        f"{metric}: {event}": text
+        for metric in found
+        for event, text in statements(project, metric, Duration("1d"), experiment.geo).items()
+    }
+    reading = lay_out(
+        project,
+        state,
+        [_seen(metric, cell) for metric, cell in cells],
+        [_told(check, metric, cell, several) for metric, cell in cells for check in cell.checks],
+        unit="market and day",
+        units={experiment.control: first.others, **units},
+        start=_midnight(first.start),
+        notes=(f"Days are of UTC, {first.start} to {first.end}.",),
+        sql=sql,
+        now=now,
+    )
+    return Once(reading, found, _midnight(first.end) + DAY)
+
+
+def _seen(metric: str, cell: CellReading) -> Seen:
+    during = slice(cell.series.before, None)
+    control = float(np.mean(cell.series.counterfactual[during]))
+    treated = float(np.mean(cell.series.treated[during]))
+    return Seen(metric, cell.cell, control, treated, cell.effect, cell.lift, cell.p_value)
+
+
+def _told(check: Check, metric: str, cell: CellReading, several: bool) -> Check:
+    """Say of what a check is, where that could be asked, as a sentence."""
+    words = f"{check.words[:1].upper()}{check.words[1:]}."
+    if several:
+        words = f"{metric} of {cell.cell}: {check.words}."
+    return Check(check.name, check.state, words)
 
 
 def markets_of(

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
 
 from msgspec import Struct
 
+from liftwerk.experiments.reading import Check
 from liftwerk.stats import Estimate, Unknown
-
-
-class Check(Struct, frozen=True):
-    """Something that would speak against a reading.
-
-    Attributes
-    ----------
-    name : str
-    verdict : str
-        ``ok``, ``alarm`` or ``unknown``.
-    words : str
-        What was found.
-    """
-
-    name: str
-    verdict: Literal["ok", "alarm", "unknown"]
-    words: str
 
 
 class Series(Struct, frozen=True):

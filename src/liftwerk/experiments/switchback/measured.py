@@ -10,12 +10,16 @@ import pyarrow as pa
 from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
-from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition, Switchback
+from liftwerk.experiments.begun import begun
+from liftwerk.experiments.definition import ExperimentDefinition, Switchback
+from liftwerk.experiments.once import Once, Seen, lay_out
 from liftwerk.experiments.state import state_of
 from liftwerk.experiments.switchback.blocks import blocks_between
-from liftwerk.experiments.switchback.read import Reading, read_switchback
+from liftwerk.experiments.switchback.checks import checks_of
+from liftwerk.experiments.switchback.read import ArmReading, Reading, read_switchback
 from liftwerk.experiments.switchback.turns import turns_of
-from liftwerk.metrics.series import per_period
+from liftwerk.metrics.series import per_period, statements
+from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.store.stores import Stores
 
 HOUR = 3_600_000_000
@@ -54,16 +58,8 @@ def read_measured(
     InputError
         If a metric is not added up over time.
     """
-    declared = project.lookup(EXPERIMENTS, name)
-    turns_of(name, declared)
-    state = state_of(stores.ledger, name)
-    if state.started is None:
-        hint = f"liftwerk experiment start {name}"
-        raise Refused("it was not started", f"experiment {name}", hint)
-    experiment, zone = state.definition, project.timezone
-    start, end = state.ramps[-1].at, now
-    if state.stopped is not None:
-        end = min(now, state.stopped)
+    state, _, end = begun(project, stores, name, "switchback", now)
+    experiment, zone, start = state.definition, project.timezone, state.ramps[-1].at
     readings = {}
     for metric in (*experiment.metrics, *experiment.counter_metrics):
         periods = _periods(turns_of(name, experiment), start, end, zone)
@@ -75,6 +71,86 @@ def read_measured(
             name, experiment, table, start=start, end=end, zone=zone, share=state.share
         )
     return readings
+
+
+def read_turns(
+    project: Project, stores: Stores, name: str, *, now: datetime, offset: int | None = None
+) -> Once:
+    """Read a switchback, with what is to be done about it.
+
+    Parameters
+    ----------
+    project, stores, name, now, offset : as for `read_measured`
+
+    Returns
+    -------
+    Once
+    """
+    found = read_measured(project, stores, name, now=now, offset=offset)
+    state = state_of(stores.ledger, name)
+    experiment = state.definition
+    turns = turns_of(name, experiment)
+    length = period_length(turns)
+    first = next(iter(found.values()))
+    arms = [(metric, arm) for metric, one in found.items() for arm in one.arms]
+    units = {arm.arm: arm.blocks for arm in first.arms}
+    sql = {
+        f"{metric}: {event}": text
+        for metric in found
+        for event, text in statements(project, metric, length).items()
+    }
+    notes = f"Blocks of {turns.block}, of which the first {turns.washout} are not counted."
+    reading = lay_out(
+        project,
+        state,
+        [_seen(metric, arm) for metric, arm in arms],
+        [
+            check
+            for metric, arm in arms
+            for check in checks_of(arm, first.washout, f"{metric} of {arm.arm}")
+        ],
+        unit=f"period of {_spelt(length)}",
+        units={experiment.control: first.arms[0].control_blocks, **units},
+        start=first.turns[0].begins,
+        notes=(notes,),
+        sql=sql,
+        now=now,
+    )
+    return Once(reading, found, first.turns[-1].ends)
+
+
+def _seen(metric: str, arm: ArmReading) -> Seen:
+    absolute = arm.effect.estimate
+    relative = part_of(absolute, arm.control)
+    told = (arm.control, arm.treated, absolute, relative, arm.effect.p_value)
+    return Seen(metric, arm.arm, *told)
+
+
+def part_of(absolute: Estimate | Unknown, control: float | None) -> Estimate | Unknown:
+    """Read an effect as a part of control's mean, which is taken as it is.
+
+    Parameters
+    ----------
+    absolute : Estimate or Unknown
+    control : float or None
+
+    Returns
+    -------
+    Estimate or Unknown
+
+    Examples
+    --------
+    >>> print(part_of(Estimate(1.0, 0.5, 1.5, 0.2, 80, "m"), 10.0))
+    0.1 (0.05 to 0.15)
+    """
+    if isinstance(absolute, Unknown):
+        return absolute
+    if control is None or control <= 0.0:
+        return Unknown("control has a mean of 0", "a metric that is above 0")
+    ends = (absolute.value, absolute.low, absolute.high, absolute.standard_error)
+    value, low, high, error = (end / control for end in ends)
+    given = (absolute.n, absolute.method, absolute.assumptions, absolute.level)
+    return Estimate(value, low, high, error, *given)
 
 
 def history_of(
@@ -127,6 +203,13 @@ def period_length(turns: Switchback) -> Duration:
     if shared % 60_000_000:
         return Duration(f"{shared}us")
     return Duration(f"{shared // 60_000_000}min")
+
+
+def _spelt(length: Duration) -> Duration:
+    """Write whole hours as hours."""
+    if length.microseconds % HOUR:
+        return length
+    return Duration(f"{length.microseconds // HOUR}h")
 
 
 def _periods(turns: Switchback, start: datetime, end: datetime, zone: tzinfo) -> list[datetime]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from liftwerk.experiments.definition import ExperimentDefinition, salt_of
+from liftwerk.experiments.definition import ExperimentDefinition, Switchback, salt_of
 from liftwerk.experiments.switchback.series import Series, lay_out
 from liftwerk.experiments.switchback.turns import schedule, turns_of
 from liftwerk.stats.estimate import Estimate, Unknown
@@ -32,8 +32,8 @@ class ArmReading(Struct, frozen=True):
     ----------
     arm : str
     blocks, control_blocks : int
-    control : float or None
-        Control's mean in its settled periods; None where it has none.
+    control, treated : float or None
+        The arms' means in their settled periods; None where one has none.
     effect : Effect
         What the arm adds to a settled period.
     second_opinion : Estimate or Unknown
@@ -48,10 +48,31 @@ class ArmReading(Struct, frozen=True):
     blocks: int
     control_blocks: int
     control: float | None
+    treated: float | None
     effect: Effect
     second_opinion: Estimate | Unknown
     carry_over: CarryOver | Unknown
     warning: str | None
+
+
+class Turn(Struct, frozen=True):
+    """One block of a switchback.
+
+    Attributes
+    ----------
+    begins, counted, ends : datetime
+        Its first part, until it is `counted`, is washout.
+    arm : str or None
+        None where the block is not in the experiment.
+    value : float or None
+        The mean of its settled periods; None where none has a value.
+    """
+
+    begins: datetime
+    counted: datetime
+    ends: datetime
+    arm: str | None
+    value: float | None
 
 
 class Reading(Struct, frozen=True):
@@ -66,12 +87,15 @@ class Reading(Struct, frozen=True):
         That lie in blocks of the experiment.
     washout : int
         Periods of a block that are not counted.
+    turns : tuple of Turn
+        Its blocks, in the order of time.
     """
 
     experiment: str
     arms: tuple[ArmReading, ...]
     periods: int
     washout: int
+    turns: tuple[Turn, ...]
 
 
 def read_switchback(
@@ -131,7 +155,8 @@ def read_switchback(
                 arm=arm,
                 blocks=int(np.unique(periods.block[periods.on]).shape[0]),
                 control_blocks=int(np.unique(periods.block[~periods.on]).shape[0]),
-                control=_control_mean(periods.settled(series.washout)),
+                control=_mean(periods, series.washout, on=False),
+                treated=_mean(periods, series.washout, on=True),
                 effect=effect(
                     periods,
                     washout=series.washout,
@@ -147,7 +172,8 @@ def read_switchback(
             )
         )
     inside = int((arms[series.row] != "").sum())
-    return Reading(name, tuple(readings), inside, series.washout)
+    shown = _turns(series, blocks, turns)
+    return Reading(name, tuple(readings), inside, series.washout, shown)
 
 
 def _periods(series: Series, blocks: pa.Table, arms: np.ndarray, arm: str, control: str) -> Periods:
@@ -165,11 +191,28 @@ def _periods(series: Series, blocks: pa.Table, arms: np.ndarray, arm: str, contr
     )
 
 
-def _control_mean(settled: Periods) -> float | None:
-    weight = settled.weight[~settled.on]
-    if weight.shape[0] == 0:
+def _mean(periods: Periods, washout: int, on: bool) -> float | None:
+    settled = periods.settled(washout)
+    own = settled.on == on
+    weight = settled.weight[own]
+    if not weight.sum():
         return None
-    return float(weight @ settled.value[~settled.on] / weight.sum())
+    return float(weight @ settled.value[own] / weight.sum())
+
+
+def _turns(series: Series, blocks: pa.Table, turns: Switchback) -> tuple[Turn, ...]:
+    """List the blocks with their means."""
+    settled = series.age >= series.washout
+    row, weight = series.row[settled], series.weight[settled]
+    many = blocks.num_rows
+    weights = np.bincount(row, weight, many)
+    sums = np.bincount(row, weight * series.value[settled], many)
+    made = []
+    for block, total, weighs in zip(blocks.to_pylist(), sums, weights, strict=True):
+        value = float(total / weighs) if weighs else None
+        counted = block["begins"] + turns.washout.timedelta
+        made.append(Turn(block["begins"], counted, block["ends"], block["arm"], value))
+    return tuple(made)
 
 
 def _seed(name: str, experiment: ExperimentDefinition, arm: str) -> int:

@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from liftwerk.errors import UnknownName, did_you_mean
-from liftwerk.server import experiment_tables, intervals
+from liftwerk.experiments.verdict import SPOILS
+from liftwerk.server import experiment_tables, intervals, once
 from liftwerk.server import format as fmt
 from liftwerk.server.figures import Table
 from liftwerk.server.reading import Reader
@@ -27,6 +28,23 @@ DESIGNS = {
 }
 """What the designs are called."""
 
+_UNITS = (
+    "All units as they were assigned, whether they met their arm or not; p and answer are "
+    "corrected for the number of questions (Holm)."
+)
+_QUESTIONS = (
+    "Each interval is of its own question; p and answer are corrected for the number of questions "
+    "(Holm)."
+)
+
+ABOUT = {
+    "ab": _UNITS,
+    "holdout": _UNITS,
+    "switchback": f"Settled periods with the arm beside those with control. {_QUESTIONS}",
+    "geo": f"What was seen, beside what the other markets say would have been. {_QUESTIONS}",
+}
+"""Design -> what is compared."""
+
 
 @get("/experiments", include_in_schema=False)
 async def experiments_page(reader: NamedDependency[Reader]) -> Response[str]:
@@ -40,15 +58,20 @@ async def experiment_page(reader: NamedDependency[Reader], name: FromPath[str]) 
     """Show one experiment: the verdict first, then what it rests on."""
     found = await reader.ask(lambda source: source.experiment(name))
     reading = found["reading"]
-    shown: Json = {}
+    shown: Json = {"parts": []}
     if reading is not None:
-        shown = view(reading)
+        shown |= view(reading)
+    if found["by_metric"] is not None:
+        shown["parts"] = once.parts(reading, found["by_metric"])
+        shown["tables"] |= once.tables(reading, found["by_metric"])
     return page(
         "experiment.html",
         here="/experiments",
         found=found,
         reading=reading,
         design=DESIGNS[found["design"]],
+        kept=experiment_tables.kept(found["effects"]),
+        ABOUT=ABOUT,
         probability=experiment_tables.probability,
         **shown,
     )
@@ -71,6 +94,10 @@ async def experiment_figure(
     made: dict[str, Table] = {}
     if found["reading"] is not None:
         made = experiment_tables.tables(found["reading"])
+    if found["by_metric"] is not None:
+        made |= once.tables(found["reading"], found["by_metric"])
+    if found["effects"]:
+        made["effects"] = experiment_tables.kept(found["effects"])
     return _csv(made, figure, name)
 
 
@@ -94,15 +121,26 @@ def view(reading: Mapping[str, Any]) -> Json:
     made = experiment_tables.tables(reading)
     return {
         "labels": labels,
-        "metrics": _by_metric(reading["comparisons"], labels),
-        "exposed": _by_metric(reading["exposed"], labels),
-        "segments": _by_feature(reading["segments"], labels),
+        "metrics": _by_metric(reading["comparisons"], labels, reading["unit"]),
+        "exposed": _by_metric(reading["exposed"], labels, reading["unit"]),
+        "segments": _by_feature(reading["segments"], labels, reading["unit"]),
         "sequences": _sequences(reading, labels, made),
         "tables": made,
+        "checks": [_check(check) for check in reading["checks"]],
     }
 
 
-def _by_metric(found: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> list[Json]:
+def _check(check: Mapping[str, Any]) -> Json:
+    """Tell an alarm that does not spoil the answer as a warning."""
+    shown = check["state"]
+    if shown == "alarm" and check["name"] not in SPOILS:
+        shown = "warning"
+    return {**check, "shown": shown}
+
+
+def _by_metric(
+    found: Iterable[Mapping[str, Any]], labels: Mapping[str, str], unit: str
+) -> list[Json]:
     """Group comparisons by their metric; each group has an axis of its own."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for one in found:
@@ -112,13 +150,23 @@ def _by_metric(found: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) ->
         axis = _axis(ones)
         first = ones[0]
         rows = [_compared(one, axis, labels[one["arm"]]) for one in ones]
-        told = {"metric": metric, "role": first["role"], "unit": first["unit"]}
+        told = {"metric": metric, "role": first["role"], **_whose(first, unit)}
         control = _mean(first["control"], first["unit"])
         made.append({**told, "control": control, "axis": axis, "zero": axis.x(0.0), "rows": rows})
     return made
 
 
-def _by_feature(found: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> list[Json]:
+def _whose(one: Mapping[str, Any], unit: str) -> Json:
+    """Say whose an arm's figure is, and whose a difference."""
+    return {
+        "whose": fmt.whose(one["kind"], unit),
+        "whose_difference": fmt.whose_difference(one["kind"], unit),
+    }
+
+
+def _by_feature(
+    found: Iterable[Mapping[str, Any]], labels: Mapping[str, str], unit: str
+) -> list[Json]:
     groups: dict[tuple[str, str], list[tuple[Mapping[str, Any], Mapping[str, Any]]]] = {}
     for part in found:
         for one in part["comparisons"]:
@@ -130,7 +178,7 @@ def _by_feature(found: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -
             {**_compared(one, axis, labels[one["arm"]]), "value": part["value"], "n": part["units"]}
             for part, one in pairs
         ]
-        told = {"feature": feature, "metric": metric, "unit": pairs[0][1]["unit"]}
+        told = {"feature": feature, "metric": metric, **_whose(pairs[0][1], unit)}
         made.append({**told, "axis": axis, "zero": axis.x(0.0), "rows": rows})
     return made
 
@@ -152,6 +200,7 @@ def _compared(one: Mapping[str, Any], axis: intervals.Axis, label: str) -> Json:
     shown: Json = {**one, "label": label, "bar": axis.bar(_scaled(one["absolute"], one["unit"]))}
     shown["unknown"], shown["part"] = None, None
     shown["mean"] = _mean(one["treated"], one["unit"])
+    shown["beside"] = _mean(one["control"], one["unit"])
     if fmt.is_unknown(one["absolute"]):
         shown["unknown"] = fmt.because(one["absolute"])
         return shown

@@ -24,6 +24,7 @@ KINDS = {
     "metric": "Metric",
     "model": "Model",
     "policy": "Policy",
+    "experiment": "Experiment",
     "placement": "Placement",
     "goal": "Goal",
 }
