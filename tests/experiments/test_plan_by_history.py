@@ -19,7 +19,7 @@ from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.experiments.planning import PLANNERS
 from liftwerk.experiments.planning.history import WINDOW, History, history_of
 from liftwerk.experiments.planning.question import Question, power_by
-from liftwerk.experiments.planning.simulate import simulate
+from liftwerk.experiments.planning.simulate import MOST_ROWS, _Pool, simulate
 from liftwerk.project.detect import detects, sentence
 from liftwerk.project.door import Project
 from tests.experiments.past import NOW, START, Past
@@ -126,6 +126,59 @@ def test_simulated_power_is_what_the_formula_promises(
     assert nothing.power <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
     seen = [share for _, share in whole.by_day]
     assert seen == sorted(seen)
+
+
+def test_plans_of_many_units_are_simulated_too(shop: Project) -> None:
+    found = history(shop, "tea")
+    times, read, days, runs = 200, found.questions[0], 60, 25
+    units = found.units
+    arm, values = np.tile(units.arm, times), np.tile(units.values, times)
+    many = replace(
+        found, units=replace(units, arm=arm, values=values), day=np.tile(found.day, times)
+    )
+    assert len(many.units) > MOST_ROWS
+    arms = {"control": 0.5, "new": 0.5}
+    asked = Question(found.baseline(read, days), 0.03, arms, method="fixed")
+    nothing, _, whole, _ = simulate(many, read, asked, days, np.random.default_rng(5), runs)
+    promised = power_by(_varying_more(asked), many.intake, days)
+    assert many.intake.by(days) > MOST_ROWS
+    assert 0.3 < promised < 0.95
+    assert abs(whole.power - promised) < 3.3 * math.sqrt(0.25 / runs)
+    assert nothing.power <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_units_that_are_drawn_are_those_that_come(shop: Project) -> None:
+    """The slow twin: each unit by itself, on the day of its own or on one like the last ones."""
+    found, rng = history(shop, "plain"), np.random.default_rng(8)
+    read, days = found.questions[0], found.days + 20
+    pool = _Pool.of(found, read, np.array([30, days]), rng)
+    drawn = [[one.n for one in pool.drawn(0.5, rng).sums()] for _ in range(200)]
+    expected = [0.5 * found.intake.by(30), 0.5 * found.intake.by(days)]
+    for many, wanted in zip(np.mean(drawn, axis=0), expected, strict=True):
+        assert abs(many - wanted) < 4.0 * math.sqrt(wanted / 200)
+    value = found.units.values[read.columns[0]]
+    late = found.day >= found.days * 3 // 4
+    of_day = [
+        value[found.day == day].mean() for day in range(found.days) if late[found.day == day].any()
+    ]
+    early = value[found.day < 30].sum() / 2.0
+    means = [[one.means[0] * one.n for one in pool.drawn(0.5, rng).sums()] for _ in range(200)]
+    first, whole = np.mean(means, axis=0)
+    more = (found.intake.by(days) - found.intake.by(found.days)) / 2.0
+    assert abs(first - early) < 4.0 * math.sqrt(early / 200)
+    later = value.sum() / 2.0 + more * np.mean(of_day)
+    assert abs(whole - later) < 4.0 * math.sqrt(later / 200)
+
+
+@pytest.mark.parametrize("effect", [0.5, -0.5])
+def test_of_a_share_more_or_fewer_do_it(shop: Project, effect: float) -> None:
+    found, rng = history(shop, "plain"), np.random.default_rng(8)
+    pool = _Pool.of(found, found.questions[0], np.array([found.days]), rng)
+    drawn = [pool.drawn(1.0, rng).sums(effect, pool.share, rng)[-1] for _ in range(100)]
+    mean = np.mean([one.means[0] for one in drawn])
+    assert mean == pytest.approx((1.0 + effect) * pool.share, rel=0.05)
+    first = drawn[0]
+    assert first.products[0, 0] == pytest.approx(first.n * first.means[0] * (1.0 - first.means[0]))
 
 
 def _varying_more(asked: Question) -> Question:

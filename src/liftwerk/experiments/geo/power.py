@@ -14,7 +14,7 @@ from liftwerk.experiments.geo.measured import HISTORY_DAYS
 from liftwerk.stats.synthetic_control import Panel, placebo
 from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
 from liftwerk.stats.synthetic_control.measure import FEWEST_BEFORE, LONGEST, WILD
-from liftwerk.stats.synthetic_control.power import detect, windows
+from liftwerk.stats.synthetic_control.power import Found, detect, windows
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -82,8 +82,10 @@ def days_before(days: int) -> int:
 class Tries:
     """Placebo tests of one length, of any cells that are compared with the same other markets.
 
-    Each is read as a finished test is (`measure`): by the days before it that a reading has, by a
-    penalty of its own, with an interval that is as much wider as markets drift apart.
+    Each is read as a finished test is (`measure`): by as many days before it as the reading will
+    have, by a penalty of its own, with an interval that is as much wider as markets drift apart.
+    The history is taken for a circle: before its first days come its last. Without that, early
+    windows would have less before them than the test will have, and promise too little.
 
     Parameters
     ----------
@@ -99,10 +101,13 @@ class Tries:
         self._others = list(others)
         self._days = days
         history = markets.days.shape[0]
-        self._ends = windows(history, days, days_before(days), WINDOWS)
-        few = np.unique(np.linspace(0, len(self._ends) - 1, DRIFTS).round().astype(np.int64))
-        measured = [self._ends[place] for place in few]
-        unrest = [placebo.unrest(self._panel([0], end)) for end in measured]
+        self._before = min(HISTORY_DAYS, history - days)
+        self._ends = windows(history, days, 0, WINDOWS)
+        # How far markets drift apart is of the order of days: without the circle, where much lies
+        # before.
+        much = max(days_before(days), 2 * (history - days) // 3)
+        measured = windows(history, days, much, DRIFTS)
+        unrest = [placebo.unrest(self._panel([0], end, end - days)) for end in measured]
         self._unrest = {
             end: unrest[int(np.abs(np.array(measured) - end).argmin())] for end in self._ends
         }
@@ -122,29 +127,31 @@ class Tries:
         -------
         Tried
         """
-        least, alarms, explained = [], [], []
-        for end in self._ends:
-            panel = self._panel(columns, end)
-            penalty = choose_penalty(panel)
-            target, _ = panel.history()
-            own = target - target.mean()
-            gap = fit(panel, penalty).gap[: panel.before]
-            total = float(own @ own)
-            explained.append(1.0 - float(gap @ gap) / max(total, 1e-300))
-            unrest = self._unrest[end]
-            if explained[-1] <= 0.0 or unrest > WILD:
-                # Such a test is answered with `Unknown`.
-                least.append(lifts.shape[0])
-                alarms.append(False)
-                continue
-            inflation = placebo.inflation(unrest)
-            found = detect(panel, penalty, lifts, inflation=inflation, level=level)
-            least.append(found.least)
-            alarms.append(found.false_alarm)
-        powers = (np.array(least)[:, None] <= np.arange(lifts.shape[0])).mean(axis=0)
-        return Tried(powers, float(np.mean(alarms)), len(least), max(explained[0], 0.0))
+        read = [self._read(columns, end, lifts, level) for end in self._ends]
+        least = np.array([found.least for found, _ in read])
+        powers = (least[:, None] <= np.arange(lifts.shape[0])).mean(axis=0)
+        alarms = float(np.mean([found.false_alarm for found, _ in read]))
+        return Tried(powers, alarms, len(read), max(read[0][1], 0.0))
 
-    def _panel(self, columns: Sequence[int], end: int) -> Panel:
-        first = max(end - self._days - HISTORY_DAYS, 0)
-        rows = self._values[first:end]
-        return Panel(rows[:, list(columns)], rows[:, self._others], end - self._days - first)
+    def _read(
+        self, columns: Sequence[int], end: int, lifts: Floats, level: float
+    ) -> tuple[Found, float]:
+        """Read one window: what is found, and the part of the variance that others explain."""
+        panel = self._panel(columns, end, self._before)
+        penalty = choose_penalty(panel)
+        target, _ = panel.history()
+        own = target - target.mean()
+        gap = fit(panel, penalty).gap[: panel.before]
+        explained = 1.0 - float(gap @ gap) / max(float(own @ own), 1e-300)
+        unrest = self._unrest[end]
+        if explained <= 0.0 or unrest > WILD:
+            # Such a test is answered with `Unknown`.
+            return Found(lifts.shape[0], False), explained
+        inflation = placebo.inflation(unrest)
+        return detect(panel, penalty, lifts, inflation=inflation, level=level), explained
+
+    def _panel(self, columns: Sequence[int], end: int, before: int) -> Panel:
+        before = min(before, HISTORY_DAYS)
+        rows = np.arange(end - self._days - before, end) % self._values.shape[0]
+        taken = self._values[rows]
+        return Panel(taken[:, list(columns)], taken[:, self._others], before)

@@ -3,11 +3,16 @@
 Units are drawn with replacement, with the day on which they entered, and dealt to two arms; the
 treated get the effect. What was seen is looked at after every day, by the same arithmetic as a
 reading. It holds what a formula takes for granted: tails, covariates, and days of unequal size.
+
+No unit is drawn by itself: if the units of a day come at random, how often each of the history's is
+drawn into an arm is a Poisson number of its own, and only these numbers are drawn. So a plan of
+fifty million units is simulated in the time of one of a hundred thousand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -24,8 +29,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
 RUNS = 200
-MOST_UNITS = 100_000
-"""Experiments with more units are not simulated: by then means are normal, as formulas say."""
+MOST_ROWS = 100_000
+"""Units of the history that are drawn from; of more, as many are chosen by lot."""
 
 MOST_LOOKS = 8
 """Days that are looked at, evenly spread, the last one among them."""
@@ -83,20 +88,19 @@ def simulate(
     Returns
     -------
     tuple of Simulated
-        By effect; nothing where there would be too many units.
+        By effect.
     """
     control, treated = question.split.control, question.split.treated
     units = question.share * (control + treated) * history.intake.by(days)
-    if units > MOST_UNITS:
-        return ()
     looks = np.unique(np.linspace(1, days, min(days, MOST_LOOKS)).round().astype(np.int64))
     levels = [question.effect * times for times in TIMES]
+    pool = _Pool.of(history, read, looks, rng)
     seen = np.zeros((len(levels), len(looks)), dtype=np.int64)
     for _ in range(runs):
-        rows, day, arm = _drawn(history, question, days, rng)
+        usual = pool.drawn(question.share * control, rng)
+        others = pool.drawn(question.share * treated, rng)
         for place, effect in enumerate(levels):
-            values = _with_effect(history, read, effect, rows, arm, rng)
-            arms = [_sums(values[:, arm == one], day[arm == one], looks) for one in (0, 1)]
+            arms = [usual.sums(), others.sums(effect, pool.share, rng)]
             seen[place] += _seen(read, question, arms, units)
     return tuple(
         Simulated(
@@ -109,60 +113,109 @@ def simulate(
     )
 
 
-def _drawn(
-    history: History, question: Question, days: int, rng: np.random.Generator
-) -> tuple[Ints, Ints, Ints]:
-    """Draw units of the two arms: their rows, the day they enter (from 1) and the arm."""
-    control, treated = question.split.control, question.split.treated
-    expected = np.diff(history.intake.units[:days], prepend=0.0)
-    many = rng.poisson(question.share * (control + treated) * expected)
-    day = np.repeat(np.arange(1, days + 1), many)
-    order = np.argsort(history.day, kind="stable")
-    starts = np.searchsorted(history.day[order], np.arange(history.days + 1))
-    # A day beyond the history has units like those of the days that were seen last.
-    of = np.minimum(day - 1, history.days - 1)
-    late = day > history.days
-    of[late] = rng.integers(max(history.days * 3 // 4, 0), history.days, int(late.sum()))
-    low, high = starts[of], starts[of + 1]
-    empty = high <= low
-    low[empty], high[empty] = 0, len(order)
-    rows = order[low + (rng.random(len(day)) * (high - low)).astype(np.int64)]
-    arm = (rng.random(len(day)) < treated / (control + treated)).astype(np.int64)
-    return rows, day, arm
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Which of the history's units an arm has, and how often, between each two looks."""
+
+    values: Floats
+    rows: list[Ints]
+    counts: list[Ints]
+    is_share: bool
+
+    def sums(
+        self, effect: float = 0.0, share: float = 0.0, rng: np.random.Generator | None = None
+    ) -> list[Moments]:
+        """Take the moments of what entered by each look, with an effect; stretches add up."""
+        found, so_far = [], Moments.none(len(self.values))
+        for rows, counts in zip(self.rows, self.counts, strict=True):
+            values = self.values[:, rows]
+            if self.is_share and effect != 0.0 and rng is not None:
+                values, counts = _turned(values, counts, effect, share, rng)
+            so_far = so_far + _moments(values, counts)
+            found.append(so_far)
+        if self.is_share:
+            return found
+        return [_times(one, 1.0 + effect) for one in found]
 
 
-def _with_effect(
-    history: History,
-    read: Read,
-    effect: float,
-    rows: Ints,
-    arm: Ints,
-    rng: np.random.Generator,
-) -> Floats:
-    """Give the treated what the effect adds: of a share more ones, of a sum so much more of it."""
-    values = history.units.values[list(read.columns)][:, rows].copy()
-    first = values[0]
-    if read.kind != "proportion":
-        first[arm == 1] *= 1.0 + effect
-        return values
-    share = float(history.units.values[read.columns[0]].mean())
-    if effect >= 0.0:
-        turned = rng.random(len(rows)) < effect * share / (1.0 - share)
-        first[(arm == 1) & turned] = 1.0
-    else:
-        first[(arm == 1) & (rng.random(len(rows)) < -effect)] = 0.0
-    return values
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """Units to draw from, and how many of each are expected between two looks."""
+
+    values: Floats
+    rates: list[Floats]
+    is_share: bool
+    share: float
+
+    @classmethod
+    def of(cls, history: History, read: Read, looks: Ints, rng: np.random.Generator) -> _Pool:
+        """Say how often each unit is expected, were all that come to enter."""
+        values, day = history.units.values[list(read.columns)], history.day
+        share = float(values[0].mean())
+        if len(day) > MOST_ROWS:
+            kept = rng.choice(len(day), MOST_ROWS, replace=False)
+            values, day = values[:, kept], day[kept]
+        there = np.bincount(day, minlength=history.days)[: history.days]
+        expected = np.diff(history.intake.units[: looks[-1]], prepend=0.0)
+        # A day beyond the history has units like those of the days that were seen last.
+        last = slice(history.days * 3 // 4, history.days)
+        rates, begin = [], 0
+        for end in looks:
+            of = np.zeros(history.days)
+            inside = expected[begin : min(end, history.days)]
+            of[begin : begin + len(inside)] = inside
+            of[last] += expected[max(begin, history.days) : end].sum() / (last.stop - last.start)
+            # Of a day that has none, units of all days are taken.
+            anywhere = of[there == 0].sum() / len(day)
+            rates.append(of[day] / np.maximum(there[day], 1) + anywhere)
+            begin = int(end)
+        return cls(values, rates, read.kind == "proportion", share)
+
+    def drawn(self, part: float, rng: np.random.Generator) -> _Drawn:
+        """Draw an arm that gets some part of all units."""
+        rows, counts = [], []
+        for rate in self.rates:
+            able = np.flatnonzero(rate)
+            many = rng.poisson(part * rate[able])
+            rows.append(able[many > 0])
+            counts.append(many[many > 0])
+        return _Drawn(self.values, rows, counts, self.is_share)
 
 
-def _sums(values: Floats, day: Ints, looks: Ints) -> list[Moments]:
-    """Take the moments of what entered by each look; days add up."""
-    edges = np.searchsorted(day, looks, side="right")
-    found, so_far, begin = [], Moments.none(len(values)), 0
-    for end in edges:
-        so_far = so_far + Moments.of(values[:, begin:end])
-        found.append(so_far)
-        begin = end
-    return found
+def _turned(
+    values: Floats, counts: Ints, effect: float, share: float, rng: np.random.Generator
+) -> tuple[Floats, Ints]:
+    """Let an effect make more do it, or fewer: of each unit that does not, or does, some copies."""
+    could, become, chance = values[0] == 0.0, 1.0, effect * share / (1.0 - share)
+    if effect < 0.0:
+        could, become, chance = values[0] == 1.0, 0.0, -effect
+    many = np.zeros_like(counts)
+    many[could] = rng.binomial(counts[could], min(chance, 1.0))
+    copies = values[:, many > 0].copy()
+    copies[0] = become
+    return np.hstack([values, copies]), np.concatenate([counts - many, many[many > 0]])
+
+
+def _moments(values: Floats, counts: Ints) -> Moments:
+    """Take the moments of units that are there several times."""
+    n = int(counts.sum())
+    if n == 0:
+        return Moments.none(len(values))
+    means = values @ counts / n
+    centred = values - means[:, None]
+    weighted = centred * counts
+    return Moments(n, means, weighted @ centred.T, (weighted * centred * centred).sum(axis=1))
+
+
+def _times(moments: Moments, factor: float) -> Moments:
+    """Multiply the first column."""
+    scale = np.ones(len(moments.means))
+    scale[0] = factor
+    cubes = moments.cubes
+    if cubes is not None:
+        cubes = cubes * scale**3
+    products = moments.products * np.outer(scale, scale)
+    return Moments(moments.n, moments.means * scale, products, cubes)
 
 
 def _seen(

@@ -335,8 +335,8 @@ def _notes(test: GeoTest, found: list[Found], asked: Asked) -> Iterable[str]:
     shown = keenest(found)
     yield (
         f"Read in {shown.windows} windows of {history} days of history ({test.markets.days[0]} to"
-        f" {test.markets.days[-1]}) in which nothing was done, with effects put in. Windows"
-        " overlap: a power is known to a few of them."
+        f" {test.markets.days[-1]}) in which nothing was done, with effects put in; they are worth"
+        f" {min(history // shown.days, shown.windows)} that do not overlap."
     )
     longest = lengths(test.markets, HORIZON)[-1]
     if asked.within > longest and shown.power < test.wanted:

@@ -18,7 +18,7 @@ from liftwerk.experiments.planning.history import History, history_of
 from liftwerk.experiments.planning.judged import money_metric
 from liftwerk.experiments.planning.plan import Beside, Cost, Plan, finite
 from liftwerk.experiments.planning.question import Question, days_needed
-from liftwerk.experiments.planning.simulate import RUNS, doubts, simulate
+from liftwerk.experiments.planning.simulate import MOST_ROWS, RUNS, doubts, simulate
 from liftwerk.stats.power import Baseline, detectable, units_needed
 from liftwerk.store.stores import Stores
 
@@ -164,6 +164,8 @@ def _notes(history: History, experiment: ExperimentDefinition, question: Questio
         f"{len(history.units):,} units entered on {history.days} days from"
         f" {history.since.date().isoformat()}, as they were first seen by {events}."
     )
+    if len(history.units) > MOST_ROWS:
+        yield f"Simulations draw from {MOST_ROWS:,} of them, chosen by lot."
     if question.baseline.reduction > 0.0:
         yield (
             f"Covariates and strata take {100 * question.baseline.reduction:.2g}% of the variance"
