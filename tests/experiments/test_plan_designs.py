@@ -180,15 +180,15 @@ TWO = {"quiet": {}, "tv": {"geos": ["city01", "city02"]}, "radio": {"geos": ["ci
 
 
 def test_every_change_that_is_proposed_for_cells_works(stores: Stores) -> None:
-    asked, within = {**RADIO, "effect": "4%", "arms": TWO}, 14
+    asked, within = {**RADIO, "effect": "3.5%", "arms": TWO}, 7
     found = plan(stores, asked, within=within)
     assert not found.feasible
-    assert (found.days, found.known_in) == (14, None)
+    assert (found.days, found.known_in) == (7, None)
     assert {one.what for one in found.nearest} == {"effect", "days", "arms", "markets"}
     for change in found.nearest:
         longest, told = changed_cells(asked, change, within)
         assert plan(stores, told, within=longest).feasible, change
-    with pytest.raises(Refused, match="what 14 days show is") as refused:
+    with pytest.raises(Refused, match="what 7 days show is") as refused:
         demand_feasible(found)
     assert found.nearest[0].words in str(refused.value)
 
