@@ -158,9 +158,10 @@ LIFTS = (0.0, 0.04, 0.15)
 
 
 def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
-    """Read one experiment by its lot: plainly, and where no carry-over is found after the washout.
+    """Read one experiment by its lot: whatever is carried over, and where none is found.
 
-    What is not answered by the second is flagged, or `Unknown`.
+    What is not answered by the second is flagged, or `Unknown`. The first is there to be seen to
+    fail where something is carried over.
     """
     time = np.arange(cell.weeks * switching_shop.WEEK)
     block = time // cell.block
@@ -171,7 +172,7 @@ def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
     found = effect(periods, washout=cell.washout, share=0.5, rng=rng, lots=LOTS).estimate
     if isinstance(found, Unknown):
         nothing = Played(False, True, float("nan"))
-        return {"lot, flagged ones too": nothing, "lot, unless flagged": nothing}
+        return {"naive, flagged ones too": nothing, "lot, unless flagged": nothing}
     held = found.low <= 100.0 * lift <= found.high
     every = Played(True, held, found.high - found.low)
     remembered = carry_over(periods)
@@ -179,7 +180,7 @@ def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
     kept = every
     if flagged:
         kept = Played(False, True, float("nan"))
-    return {"lot, flagged ones too": every, "lot, unless flagged": kept}
+    return {"naive, flagged ones too": every, "lot, unless flagged": kept}
 
 
 def _unseen() -> Iterator[World]:

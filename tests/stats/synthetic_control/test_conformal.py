@@ -122,6 +122,22 @@ def test_no_effect_is_asked_for_also_behind_effects_that_are_rejected():
     assert found.low < 0.0 < found.high
 
 
+@pytest.mark.parametrize("level", [0.95, 0.9, 0.8])
+def test_a_p_value_equal_to_what_is_rejected_is_outside(level):
+    """Of 60 blocks 3, 6 or 12 are exactly 5%, 10% or 20%, which floats are not."""
+    _, panel = drawn("plain", 6, markets=12, before=40, during=20)
+    penalty = choose_penalty(panel)
+    effect = fit(panel, penalty).effect(panel.before)
+    scores = Scores(panel, penalty)
+    share = round(1.0 - level, 9)
+    tried = np.linspace(-20.0, 20.0, 2001) * 10.0
+    equal = next(one for one in tried if scores.p_value(effect + one) == pytest.approx(share))
+    shifted = Panel(panel.treated.copy(), panel.donors, panel.before)
+    shifted.treated[panel.before :] -= effect + equal
+    found = infer(shifted, penalty, -equal, level=level)
+    assert (found.low <= 0.0 <= found.high) == (found.p_value > share)
+
+
 def test_the_interval_moves_with_the_effect():
     _, panel = drawn("plain", 4)
     first = measure(panel).answer

@@ -91,7 +91,9 @@ def _in_space(panel: Panel, measured: Measured) -> Check:
         own = float(squares[panel.before] / squares.mean())
     odd = int((others >= own).sum())
     words = f"{odd} of {others.shape[0]} other markets look as odd during the test"
-    claimed = measured.p_value is not None and measured.p_value <= 0.05
+    claimed = False
+    if isinstance(measured.answer, Estimate):
+        claimed = measured.answer.low > 0.0 or measured.answer.high < 0.0
     if claimed and odd > ODD * others.shape[0]:
         return Check("placebo in space", "alarm", f"{words}: something else may have happened")
     return Check("placebo in space", "ok", words)

@@ -191,6 +191,19 @@ class Scores:
         return np.asarray(np.where(within, 0.0, levers), dtype=np.float64)
 
 
+def rejected_up_to(level: float) -> float:
+    """Give the largest p-value that is outside an interval, as people would write it.
+
+    Shares of blocks are often equal to it, and 1.0 - 0.9 is a hair below 0.1.
+
+    Examples
+    --------
+    >>> rejected_up_to(0.9), 1.0 - 0.9
+    (0.1, 0.09999999999999998)
+    """
+    return round(1.0 - level, 12)
+
+
 def left_out(shape: Floats, goals: Floats, length: int) -> tuple[Floats, Floats]:
     """Predict each cyclic block's mean by least squares, with an intercept, on all other periods.
 
@@ -296,7 +309,8 @@ def infer(
     spread = _spread(scores, effect, panel)
     nothing = effect * (1.0 - 1.0 / inflation)
     tried = {nothing: scores.p_value(nothing)}
-    low, high = (_end(scores, effect, side * spread, 1.0 - level, tried) for side in (-1.0, 1.0))
+    alpha = rejected_up_to(level)
+    low, high = (_end(scores, effect, side * spread, alpha, tried) for side in (-1.0, 1.0))
     tried[effect] = 1.0
     if effect < 0.0:
         beyond = [p for value, p in tried.items() if value >= nothing]

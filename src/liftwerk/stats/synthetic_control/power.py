@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liftwerk.stats.synthetic_control.augmented import fit
-from liftwerk.stats.synthetic_control.conformal import Scores
+from liftwerk.stats.synthetic_control.conformal import Scores, rejected_up_to
 from liftwerk.stats.synthetic_control.panel import Panel
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -72,7 +72,7 @@ def detect(
     def claims(lift: float) -> bool:
         # No effect, as far from the estimate as the wider interval would have to reach.
         nothing = (base + lift * own) * (1.0 - 1.0 / inflation)
-        return scores.share(scores.lifted(lift, nothing)) <= 1.0 - level
+        return scores.share(scores.lifted(lift, nothing)) <= rejected_up_to(level)
 
     low, high = 0, lifts.shape[0]
     while low < high:
