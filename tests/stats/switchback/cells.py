@@ -62,7 +62,7 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, 81])
     held: dict[str, list[bool]] = {"lot": [], "newey_west": [], "naive": []}
     widths: dict[str, list[float]] = {"lot": [], "newey_west": [], "naive": []}
-    unknown, lengths = 0, []
+    unknown, lengths, warned = 0, [], []
     for _ in range(count):
         periods = cell.draw(rng)
         found = effect(periods, washout=cell.washout, share=cell.share, rng=rng, lots=LOTS)
@@ -79,15 +79,17 @@ def read(cell: Cell, seed: int, count: int) -> dict[str, float]:
         apart, half = naive(periods)
         held["naive"].append(abs(apart - cell.truth) <= half)
         widths["naive"].append(2.0 * half)
-        remembered = carry_over(periods)
+        remembered = carry_over(periods, washout=cell.washout)
         if not isinstance(remembered, Unknown):
             lengths.append(remembered.length)
+            warned.append(remembered.beyond)
     summary = {f"{name}_covered": round(float(np.mean(one)), 4) for name, one in held.items()}
     summary |= {f"{name}_width": round(float(np.median(one)), 3) for name, one in widths.items()}
     summary["unknown"] = round(unknown / count, 4)
     if lengths:
         summary["carry_over_median"] = float(np.median(lengths))
         summary["carry_over_found"] = round(float(np.mean(np.array(lengths) > 0)), 4)
+        summary["warned"] = round(float(np.mean(warned)), 4)
     return summary
 
 
@@ -175,8 +177,8 @@ def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
         return {"naive, flagged ones too": nothing, "lot, unless flagged": nothing}
     held = found.low <= 100.0 * lift <= found.high
     every = Played(True, held, found.high - found.low)
-    remembered = carry_over(periods)
-    flagged = not isinstance(remembered, Unknown) and remembered.length > cell.washout
+    remembered = carry_over(periods, washout=cell.washout)
+    flagged = not isinstance(remembered, Unknown) and remembered.beyond
     kept = every
     if flagged:
         kept = Played(False, True, float("nan"))

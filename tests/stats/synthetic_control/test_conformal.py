@@ -14,7 +14,7 @@ from liftwerk.stats.synthetic_control.augmented import centred, choose_penalty, 
 from liftwerk.stats.synthetic_control.conformal import Scores, infer
 from liftwerk.stats.synthetic_control.placebo import unrest
 from liftwerk.stats.synthetic_control.simplex import Simplex
-from tests.stats.synthetic_control.cells import FEW
+from tests.stats.synthetic_control.cells import FEW, FEWEST
 
 
 def drawn(world, seed, *, markets=20, treated=2, before=60, during=14):
@@ -120,6 +120,16 @@ def test_no_effect_is_asked_for_also_behind_effects_that_are_rejected():
     found = infer(panel, penalty, effect, inflation=1.6, level=0.9)
     assert found.p_value == pytest.approx(20 / 42)
     assert found.low < 0.0 < found.high
+
+
+def test_an_interval_that_ends_at_no_effect_holds_it():
+    """A seed of the soak: p = 0.12 stood beside a 90% interval from 0.00000000000001 on."""
+    trial = FIRST["late"].draw(np.random.default_rng([0, 24]), **vars(FEWEST), lift=0.1)
+    panel = Panel(trial.outcome[:, trial.treated], trial.outcome[:, ~trial.treated], trial.before)
+    found = measure(panel, 0.9)
+    assert found.unrest > 2.0
+    assert found.p_value == pytest.approx(5 / 42)
+    assert found.answer.low == 0.0
 
 
 @pytest.mark.parametrize("level", [0.95, 0.9, 0.8])

@@ -149,7 +149,7 @@ def read_switchback(
         periods = _periods(series, blocks, arms, arm, control)
         chance = float(own / (own + theirs))
         rng = np.random.default_rng(_seed(name, experiment, arm))
-        remembered = carry_over(periods)
+        remembered = carry_over(periods, washout=series.washout)
         readings.append(
             ArmReading(
                 arm=arm,
@@ -222,10 +222,12 @@ def _seed(name: str, experiment: ExperimentDefinition, arm: str) -> int:
 
 
 def _warning(found: CarryOver | Unknown, washout: int) -> str | None:
-    if isinstance(found, Unknown) or found.length <= washout:
+    if isinstance(found, Unknown) or not found.beyond:
         return None
+    shown = f"the arm before still shows {found.length} periods into a block"
+    if found.length <= washout:
+        shown = f"the blocks before still add {found.left:.3g} to a period"
     return (
-        f"the arm before still shows {found.length} periods into a block, and only {washout} are "
-        "left out: the effect is mixed with what is carried over; a longer washout, in longer "
-        "blocks, would separate them"
+        f"{shown}, and only {washout} are left out: the effect is mixed with what is carried over; "
+        "a longer washout, in longer blocks, would separate them"
     )

@@ -316,9 +316,10 @@ def infer(
         beyond = [p for value, p in tried.items() if value >= nothing]
     else:
         beyond = [p for value, p in tried.items() if value <= nothing]
-    return Inference(
-        max(beyond), effect - inflation * (effect - low), effect + inflation * (high - effect)
-    )
+    ends = [effect + inflation * (end - effect) for end in (low, high)]
+    # Where an end is no effect it is 0, not the rounding error of having been moved and moved back.
+    ends = [0.0 if end == nothing else moved for end, moved in zip((low, high), ends, strict=True)]
+    return Inference(max(beyond), ends[0], ends[1])
 
 
 def _spread(scores: Scores, effect: float, panel: Panel) -> float:
