@@ -114,6 +114,16 @@ def test_a_carry_over_longer_than_the_washout_is_warned_of():
     assert read(patient, table, 12).arms[0].warning is None
 
 
+def test_a_little_that_is_left_at_every_age_is_warned_of():
+    experiment = switchback(block="2h")
+    found = [
+        read(experiment, hours(experiment, 4, carry_over=4, seed=seed), 4).arms[0]
+        for seed in range(12)
+    ]
+    warnings = [arm.warning for arm in found if arm.carry_over.length == 0]
+    assert any(words is not None and "the blocks before still add" in words for words in warnings)
+
+
 def test_a_ratio_is_weighted_by_its_denominator():
     experiment = switchback()
     table = hours(experiment, 3)

@@ -137,6 +137,19 @@ def test_carry_over_is_found_where_it_is_and_as_long_as_it_is():
     assert np.mean(np.array(found) > 0) <= 0.15
 
 
+def test_what_is_left_at_every_age_is_found_by_all_of_them_together():
+    """Four hours of memory and blocks of two: 2.0 of 5 come from the last block, 1.5 before it."""
+    cell = Cell("better", weeks=4, block=2, carry_over=4)
+    found = [carry_over(drawn(cell, seed)) for seed in range(60)]
+    assert np.mean([one.left for one in found]) == pytest.approx(3.5, abs=0.5)
+    by_age = np.mean([one.length > 0 for one in found])
+    assert np.mean([one.beyond for one in found]) > max(by_age, 0.75)
+    still = Cell("better", weeks=4, block=6, carry_over=4, washout=4)
+    quiet = [carry_over(drawn(still, seed), washout=4) for seed in range(60)]
+    assert np.mean([one.beyond for one in quiet]) <= 0.15
+    assert np.mean([one.left for one in quiet]) == pytest.approx(0.0, abs=0.5)
+
+
 def test_newey_west_equals_white_without_lags():
     contributions = np.random.default_rng(1).normal(size=50)
     assert long_run(contributions, 0) == pytest.approx(contributions @ contributions)
