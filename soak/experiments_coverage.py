@@ -69,7 +69,14 @@ table's intervals and worlds are computed by, without comments.
 Units come from four strata with different levels and different effects. `conversion` is 0 or 1, of
 that rate; `light` is positive, with a skewness of about 3; of `orders` 0.9% of customers have one,
 worth what customers of a published trial spent (skewness about 20); `lognormal` has that sigma;
-`per order` is a ratio. The covariate is the same behaviour before the experiment.
+`per order` is a ratio, and of `per seldom order` 2% of units have any. The covariate is the same
+behaviour before the experiment. Sizes below 2,500 an arm are the borders of the region: where few
+draws are answered there, it is those whose tail happened not to be seen, and they may hold less.
+
+Geo lifts are read by `geo read`'s method at 95% and, promising 90%, at 90%; the lift's interval
+holds the truth exactly where the effect's does. Effects are 0 and 10% in unseen worlds.
+*Unless flagged* counts a switchback whose reading warns of a carry-over as not answered; what the
+others hold says how far that warning can be relied on where the declared washout is too short.
 """
 TABLES = {
     "units": "Units are assigned: customers, visitors, sessions",

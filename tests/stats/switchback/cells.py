@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from liftwerk.simulation import switching_shop
-from liftwerk.simulation.switching_unseen import HOURS
+from liftwerk.simulation.switching_unseen import HOURS, TAKEN_BACK_HOURS
 from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.stats.switchback import Periods, carry_over, effect, second_opinion
 from liftwerk.stats.switchback.periods import hourly_season
@@ -141,6 +141,17 @@ class Unseen:
     def words(self) -> str:
         return f"{self.hours}, {self.weeks} weeks of {self.block} h, washout {self.washout} h"
 
+    @property
+    def design(self) -> str:
+        """Say whether the washout is long enough for an interval to promise anything."""
+        hours = HOURS[self.hours]
+        short = hours.taken_back > 0.0 and self.washout < TAKEN_BACK_HOURS
+        if hours.half_life:
+            short = 0.5 ** (self.washout / hours.half_life) > 0.05
+        if short:
+            return "washout too short, unless flagged"
+        return "lot, unless flagged"
+
 
 UNSEEN_CELLS = (
     *(Unseen(hours, 3, 4, 0) for hours in ("calm", "sticky", "wandering")),
@@ -174,7 +185,7 @@ def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
     found = effect(periods, washout=cell.washout, share=0.5, rng=rng, lots=LOTS).estimate
     if isinstance(found, Unknown):
         nothing = Played(False, True, float("nan"))
-        return {"naive, flagged ones too": nothing, "lot, unless flagged": nothing}
+        return {"naive, flagged ones too": nothing, cell.design: nothing}
     held = found.low <= 100.0 * lift <= found.high
     every = Played(True, held, found.high - found.low)
     remembered = carry_over(periods, washout=cell.washout)
@@ -182,7 +193,7 @@ def play_unseen(cell: Unseen, lift: float, rng: np.random.Generator) -> Draw:
     kept = every
     if flagged:
         kept = Played(False, True, float("nan"))
-    return {"naive, flagged ones too": every, "lot, unless flagged": kept}
+    return {"naive, flagged ones too": every, cell.design: kept}
 
 
 def _unseen() -> Iterator[World]:
