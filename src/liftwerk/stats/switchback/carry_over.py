@@ -124,8 +124,10 @@ def _left(periods: Periods, residual: Floats, washout: int) -> tuple[float, floa
     """Ask all settled ages together what the two blocks before still add, with its p-value."""
     place, on = periods.blocks
     settled = (periods.age >= washout) & (periods.weight > 0.0)
-    weight = np.bincount(place, settled * periods.weight, minlength=on.shape[0])
-    total = np.bincount(place, settled * periods.weight * residual, minlength=on.shape[0])
+    weight = np.zeros(on.shape[0])
+    np.add.at(weight, place, settled * periods.weight)
+    total = np.zeros(on.shape[0])
+    np.add.at(total, place, settled * periods.weight * residual)
     numbers = np.unique(periods.block)
     follows = np.zeros(on.shape[0], dtype=np.bool_)
     follows[2:] = numbers[2:] - numbers[:-2] == 2
