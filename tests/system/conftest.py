@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import itertools
 import json
@@ -40,13 +41,28 @@ def copy_example(target: Path) -> Path:
     return target
 
 
+def run_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]
+) -> tuple[Path, dict[str, Any]]:
+    """Run a project's loop in the first test process that asks, and copy it for the others."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all processes of this run
+    first, told = folder / f"{name}-first", folder / f"{name}.json"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            shutil.rmtree(first, ignore_errors=True)
+            done = call("run", "--json", cwd=make(first))
+            assert done.returncode == 0, done.stderr
+            told.write_text(done.stdout)
+    return shutil.copytree(first, factory.mktemp(name) / "shop"), json.loads(told.read_text())
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A project whose loop has run once, and the document it printed; read-only for tests."""
-    project = copy_example(tmp_path_factory.mktemp("finished") / "shop")
-    done = call("run", "--json", cwd=project)
-    assert done.returncode == 0, done.stderr
-    return project, json.loads(done.stdout)
+    return run_once(tmp_path_factory, "finished", copy_example)
 
 
 @pytest.fixture
@@ -74,9 +90,5 @@ def small_example(target: Path) -> Path:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The small project as it is before any run, and the document that a whole run prints."""
-    pristine = small_example(tmp_path_factory.mktemp("small") / "shop")
-    once = tmp_path_factory.mktemp("small_once") / "shop"
-    shutil.copytree(pristine, once)
-    done = call("run", "--json", cwd=once)
-    assert done.returncode == 0, done.stderr
-    return pristine, json.loads(done.stdout)
+    _, told = run_once(tmp_path_factory, "small_once", small_example)
+    return small_example(tmp_path_factory.mktemp("small") / "shop"), told
