@@ -131,7 +131,7 @@ def test_what_was_changed_after_its_registration_is_not_trusted() -> None:
     [
         ({}, "when it was stopped."),
         ({"days": 28}, "after its 28 planned days, on 2026-03-29."),
-        ({"weeks": 2}, "after its 14 planned days, on 2026-03-15."),
+        ({"days": 14}, "after its 14 planned days, on 2026-03-15."),
     ],
 )
 def test_one_that_runs_is_waited_for(plan: dict[str, Any], words: str) -> None:

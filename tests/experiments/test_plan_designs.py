@@ -17,6 +17,7 @@ from liftwerk.experiments.planning import PLANNERS
 from liftwerk.experiments.planning.plan import Change, Plan, demand_feasible
 from liftwerk.experiments.state import state_of
 from liftwerk.project.experiments import Experiments
+from liftwerk.project.reading import document
 from liftwerk.stats.interval import critical
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -249,6 +250,10 @@ def test_what_is_planned_is_registered_and_what_cannot_work_is_not(
     shown = own.show("new")
     assert (shown["stage"], shown["unplanned"]) == ("registered", "")
     assert shown["plan"]["counted"] in ("blocks", "markets")
+    said = document(shop(new=experiment), stores, FixedClock(NOW), shown, None)["plan"]
+    assert said[0].startswith("Planned for ")
+    assert said[1].startswith("An effect of ")
+    assert said[2:] in ([], ["radio: city03, city07."])
     with pytest.raises(Refused, match=r"out of reach.*nearest: look for"):
         own.register("new", own.plan("new", effect=0.001, within=14, simulate=False))
     assert state_of(stores.ledger, "new").plan == shown["plan"]

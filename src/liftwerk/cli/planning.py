@@ -129,7 +129,13 @@ def plan(
         )
         if register and name is not None:
             project.experiments.register(name, found)
-    emit(common, found, lambda: _plan(found, currency))
+
+    def render() -> None:
+        _plan(found, currency)
+        if register and name is not None:
+            out.print(f"registered: liftwerk experiment start {name} begins it", markup=False)
+
+    emit(common, found, render)
     planning.demand_feasible(found)
 
 

@@ -152,13 +152,11 @@ def planned_days(plan: Mapping[str, Any]) -> int | None:
 
     Examples
     --------
-    >>> planned_days({"days": 28}), planned_days({"weeks": 2}), planned_days({"unplanned": "x"})
-    (28, 14, None)
+    >>> planned_days({"days": 28}), planned_days({"unplanned": "x"})
+    (28, None)
     """
     if isinstance(plan.get("days"), int):
         return int(plan["days"])
-    if isinstance(plan.get("weeks"), int):
-        return 7 * int(plan["weeks"])
     return None
 
 

@@ -8,7 +8,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
-from liftwerk.amounts import share
+import msgspec
+
+from liftwerk.amounts import number, share
 from liftwerk.clock import Clock
 from liftwerk.decisions.definition import ACTIONS, PLACEMENTS
 from liftwerk.definitions import Project
@@ -17,7 +19,8 @@ from liftwerk.experiments.changed import REMOVED
 from liftwerk.experiments.conclude import conclude
 from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.experiments.effects import latest
-from liftwerk.experiments.once import Once, planned_days
+from liftwerk.experiments.once import Once
+from liftwerk.experiments.planning.plan import Plan
 from liftwerk.experiments.read import READ_HERE, read
 from liftwerk.experiments.reading import Reading, plain
 from liftwerk.experiments.register import UNPLANNED
@@ -224,13 +227,18 @@ def _plan(plan: Json) -> list[str]:
         return []
     if UNPLANNED in plan:
         return [f"It was started without a plan: {plan[UNPLANNED]}."]
+    try:
+        planned = msgspec.convert(plan, Plan)
+    except msgspec.ValidationError:  # of a form that plans had once
+        return []
     said = []
-    days = planned_days(plan)
-    if days is not None:
-        said.append(f"Planned for {days} days.")
-    if isinstance(plan.get("detectable"), float):
-        said.append(f"An effect of {share(plan['detectable'])} would be seen.")
-    return said
+    if planned.days is not None:
+        many = f"{number(planned.entering)} {planned.counted}"
+        said.append(f"Planned for {planned.days} days, with {many}.")
+    if planned.detectable is not None:
+        least = f"An effect of {share(abs(planned.detectable))} on {planned.metric}"
+        said.append(f"{least} would be seen, with {share(planned.power, 0)} power.")
+    return [*said, *(f"{cell.arm}: {', '.join(cell.markets)}." for cell in planned.cells)]
 
 
 def demand_declared(project: Project, name: str) -> None:
