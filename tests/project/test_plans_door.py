@@ -160,6 +160,8 @@ def test_one_is_planned_registered_and_begun(ask: Ask, name: str, counted: str, 
     shown = json.loads(printed)
     assert [one["action"] for one in shown["log"]] == ["register", "start"]
     assert shown["plan"] == plan
+    _, printed, _ = ask("experiment", "show", name)
+    assert f"Planned for {plan['days']} days, with {plan['entering']} {counted}." in printed
     assert ask("check")[:2] == (0, "fine: every definition holds together\n")
 
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from liftwerk.experiments import reading as shapes
     from liftwerk.experiments.once import Once
     from liftwerk.project import holdout as kept
+    from liftwerk.project import reading as documents
 else:
     shapes = LazyModule("liftwerk.experiments.reading")
     kept = LazyModule("liftwerk.project.holdout")
+    documents = LazyModule("liftwerk.project.reading")
 
 experiment = App(
     name="experiment",
@@ -302,6 +304,8 @@ def _facts(row: dict[str, Any]) -> None:
         facts["stopped"] = f"{fmt.moment(row['stopped'])}: {row['reason']}"
     if row["unplanned"]:
         facts["without a plan"] = row["unplanned"]
+    elif row.get("plan"):
+        facts["plan"] = " ".join(documents.planned_words(row["plan"]))
     if row["changed"]:
         facts["changed"] = ", ".join(row["changed"])
     if row["version"]:

@@ -175,16 +175,24 @@ def _lasts(found: Plan, days: int) -> dict[str, object]:
     many = fmt.number(found.entering)
     facts: dict[str, object] = {}
     if found.counted == "markets":
-        facts["lasts"] = f"{days} days"
+        facts["lasts"] = _many_days(days)
     elif found.counted == "blocks":
-        facts["lasts"] = f"{days} days, in which {many} blocks begin"
+        facts["lasts"] = f"{_many_days(days)}, in which {many} blocks begin"
     else:
-        facts["enter"] = f"{many} in {days} days"
+        facts["enter"] = f"{many} in {_many_days(days)}"
     if found.matures:
         facts["enter"] = f"{facts['enter']}, and {found.matures:g} until the last is seen whole"
     if found.known_in is not None:
-        facts["known after"] = "a week" if found.known_in == 1 else f"{found.known_in} weeks"
+        facts["known after"] = f"{found.known_in} weeks"
+        if found.known_in == 1:
+            facts["known after"] = "a week"
     return facts
+
+
+def _many_days(days: int) -> str:
+    if days == 1:
+        return "a day"
+    return f"{days} days"
 
 
 def _tables(found: Plan, currency: str) -> None:

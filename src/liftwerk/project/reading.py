@@ -203,7 +203,7 @@ def document(
         "log": [
             {"action": one["action"], "at": one["at"], "words": _words(one)} for one in shown["log"]
         ],
-        "plan": _plan(state.plan),
+        "plan": planned_words(state.plan),
         "effects": _effects(stores, clock, name),
         "reading": reading,
         "by_metric": by_metric,
@@ -221,7 +221,7 @@ def _effects(stores: Stores, clock: Clock, name: str) -> list[Json]:
     ]
 
 
-def _plan(plan: Json) -> list[str]:
+def planned_words(plan: Json) -> list[str]:
     """Say what was planned, a sentence each."""
     if not plan:
         return []
