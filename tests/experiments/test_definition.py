@@ -73,6 +73,8 @@ EDITS = [
     ('["south"]', '["west"]', "a region has one arm, and 'radio' names it"),
     ('["south"]', "[]", "`liftwerk geo plan` proposes regions"),
     ("quiet = {}", 'quiet = { geos = ["east"] }', "only the arms of a geo design beside control"),
+    ("quiet = {}", 'quiet = { spend = "5" }', "beside control have one, of more than 0"),
+    ('geos = ["south"]', 'spend = "-5", geos = ["south"]', "beside control have one, of more"),
     ("experiments.radio", "experiments.global_holdout", "is taken"),
 ]
 

@@ -7,6 +7,7 @@ the start is seen.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
@@ -41,12 +42,16 @@ class Arm(Struct, frozen=True):
         In a geo design the regions that get it; control has all that no other arm names.
     label : str
         What people call it.
+    spend : decimal.Decimal or None
+        In a geo design what it cost in all, in the project's currency. It is known when the test is
+        over, so it is no part of what is registered.
     """
 
     share: Share | None = None
     action: str | None = None
     geos: tuple[str, ...] = ()
     label: str = ""
+    spend: Decimal | None = None
 
 
 class Switchback(Struct, frozen=True):
@@ -305,6 +310,10 @@ def _check_geos(
         elif experiment.design == "geo" and not arm.geos and name != experiment.control:
             what = f"{dotted((*where, 'geos'))} is missing"
             yield project.problem(where, "`liftwerk geo plan` proposes regions", what=what)
+        treated = experiment.design == "geo" and name != experiment.control
+        if arm.spend is not None and (not treated or arm.spend <= 0):
+            hint = "only the arms of a geo design beside control have one, of more than 0"
+            yield project.problem((*where, "spend"), hint, str(arm.spend))
         for place, geo in enumerate(arm.geos):
             if geo in owner:
                 hint = f"a region has one arm, and {owner[geo]!r} names it"

@@ -110,6 +110,9 @@ def judge(
         told = {arm: verdict for arm, verdict in found.items() if verdict.advice == advice}
         if told:
             best = max(told, key=lambda arm: _gain(_first(comparisons, arm)))
+            if advice == "unclear":  # nothing is to be done about any of them
+                words = " ".join(verdict.words for verdict in told.values())
+                told[best] = Verdict(advice, words, told[best].change)
             return _with_others(told[best], best, found, labels)
     words = " ".join(verdict.words for verdict in found.values())
     return Verdict("stop", words, next(iter(found.values())).change)

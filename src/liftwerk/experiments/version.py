@@ -29,6 +29,7 @@ WORDS = (
     "description",
     "owner",
     "label",
+    "spend",
     "testers",
     "target",
     "threshold",

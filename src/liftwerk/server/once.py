@@ -36,13 +36,18 @@ def parts(reading: Mapping[str, Any], by_metric: Mapping[str, Any]) -> list[Json
         ``tables``.
     """
     labels = {arm["arm"]: arm["label"] for arm in reading["arms"]}
-    units = {one["metric"]: one["unit"] for one in reading["comparisons"]}
+    compared = {one["metric"]: one for one in reading["comparisons"]}
     made = []
     for metric, found in by_metric.items():
         if isinstance(found, GeoReading):
-            made += [_cell(metric, cell, labels[cell.cell], units[metric]) for cell in found.cells]
+            made += [
+                _cell(metric, cell, labels[cell.cell], compared[metric]["unit"])
+                for cell in found.cells
+            ]
         else:
-            made.append(_turns(metric, found, labels, units[metric], reading["unit"]))
+            one = compared[metric]
+            whose = fmt.whose_difference(one["kind"], reading["unit"])
+            made.append(_turns(metric, found, labels, one["unit"], whose))
     return made
 
 
@@ -78,12 +83,12 @@ def _cell(metric: str, cell: CellReading, label: str, unit: str) -> Json:
 
 
 def _turns(
-    metric: str, found: SwitchbackReading, labels: Mapping[str, str], unit: str, period: str
+    metric: str, found: SwitchbackReading, labels: Mapping[str, str], unit: str, whose: str
 ) -> Json:
     figures: list[tuple[str, Figure | None, str]] = []
     rows: list[tuple[str, str, str, Figure | None]] = []
     for arm in found.arms:
-        for name, figure in _of_arm(arm, period):
+        for name, figure in _of_arm(arm, whose):
             called = name
             if len(found.arms) > 1:
                 called = f"{labels[arm.arm]}: {name}"
@@ -123,10 +128,11 @@ _DONORS = "The other markets that it is made of"
 _WIDTHS = (geo_figures.WIDE, geo_figures.NARROW)
 
 
-def _of_arm(arm: ArmReading, period: str) -> list[tuple[str, Figure]]:
+def _of_arm(arm: ArmReading, whose: str) -> list[tuple[str, Figure]]:
+    named = whose or "added"
     return [
-        (f"a {period}", arm.effect.estimate),
-        (f"a {period}, second opinion", arm.second_opinion),
+        (named, arm.effect.estimate),
+        (f"{named}, second opinion", arm.second_opinion),
     ]
 
 

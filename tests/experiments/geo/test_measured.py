@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,12 +16,16 @@ from liftwerk.definitions import Project
 from liftwerk.errors import InputError, Refused
 from liftwerk.events.compact import compact
 from liftwerk.experiments.geo.file import read_file
-from liftwerk.experiments.geo.measured import read_measured
+from liftwerk.experiments.geo.measured import read_geo, read_measured
 from liftwerk.experiments.geo.read import read
+from liftwerk.experiments.reading import plain
 from liftwerk.experiments.register import register
 from liftwerk.experiments.start import start
 from liftwerk.experiments.stop import stop
 from liftwerk.project.experiments import Experiments
+from liftwerk.project.reading import conclude_stopped
+from liftwerk.server import once
+from liftwerk.server.measured import Measured
 from liftwerk.stats.estimate import Estimate
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -32,7 +37,7 @@ BEGINS, ENDS = date(2021, 4, 1), date(2021, 4, 15)
 TREATED = ("chicago", "portland")
 
 
-def project(metric: str = "sales") -> Project:
+def project(metric: str = "sales", **fields: Any) -> Project:
     events: dict[str, Any] = {name: dict(one) for name, one in shops.SHOP["events"].items()}
     ordered = events["order_completed"]
     region = {"city": {"type": "string", "required": False}}
@@ -54,6 +59,7 @@ def project(metric: str = "sales") -> Project:
                 "metrics": [metric],
                 "geo": "city",
                 "arms": {"quiet": {}, "radio": {"geos": list(TREATED)}},
+                **fields,
             }
         },
     )
@@ -107,19 +113,60 @@ def test_events_read_as_the_file_does(ran: tuple[Project, Stores, datetime]) -> 
     )
 
 
-def test_a_stopped_one_is_concluded(ran: tuple[Project, Stores, datetime]) -> None:
+def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
+    ran: tuple[Project, Stores, datetime],
+) -> None:
     definitions, stores, over = ran
     clock = FixedClock(over)
+    pages = Measured(definitions, stores, clock)
+    running = pages.one("radio")
+    assert running["reading"]["verdict"]["advice"] == "keep running"
+    assert running["effects"] == []
     stop(stores, clock, "jane", "radio", "it has run")
+    assert conclude_stopped(definitions, stores, clock, "upkeep") == 1
     door = Experiments(definitions, stores, clock, "jane")
     found = door.read_once("radio")
     (row,) = door.effects("experiment:radio")
     (cell,) = found.by_metric["sales"].cells
     assert isinstance(cell.incremental, Estimate)
-    assert row["estimate"]["value"] == cell.incremental.value
+    assert row["estimate"] == msgspec.to_builtins(cell.incremental)
     assert (row["metric"], row["unit"]) == ("sales", definitions.currency)
-    assert door.read_once("radio") == found
+    assert (row["start"], row["end"]) == ("2021-04-01T00:00:00Z", "2021-04-16T00:00:00Z")
+    # Reading it again, by hand or by the upkeep, adds nothing.
     assert len(door.effects("experiment:radio", every=True)) == 1
+
+    shown = Measured(definitions, stores, clock).one("radio")
+    assert shown["reading"]["verdict"]["words"] == (
+        "Ship radio: sales EUR +155.6 (+9.0 to +285.7) a market and day."
+    )
+    (kept,) = shown["effects"]
+    assert kept["estimate"] == plain(cell.incremental)
+    assert kept["age_seconds"] == 9 * 3_600
+    tables = once.tables(shown["reading"], shown["by_metric"])
+    added = {row[2]: row[3:6] for row in tables["answers"].rows}
+    assert added["in all markets and days"] == (
+        cell.incremental.value,
+        cell.incremental.low,
+        cell.incremental.high,
+    )
+    assert "for each unit of money spent" not in added
+    during = [row for row in tables["days-sales-radio"].rows if row[1] == "yes"]
+    assert 2 * sum(row[4] for row in during) == pytest.approx(cell.incremental.value)
+    assert dict(tables["donors-sales-radio"].rows) == cell.weights
+    assert "_region" in shown["reading"]["sql"]["sales: order_completed"]
+    (listed,) = Measured(definitions, stores, clock).rows()
+    assert listed["verdict"] == shown["reading"]["verdict"]
+
+
+def test_what_an_arm_cost_makes_a_return(ran: tuple[Project, Stores, datetime]) -> None:
+    _, stores, over = ran
+    costly = project(arms={"quiet": {}, "radio": {"geos": list(TREATED), "spend": "1000"}})
+    found = read_geo(costly, stores, "radio", now=over)
+    (cell,) = found.by_metric["sales"].cells
+    assert isinstance(cell.roas, Estimate)
+    assert cell.roas.value == pytest.approx(cell.incremental.value / 1000)
+    # It becomes known when the test is over, and changes nothing of what was registered.
+    assert found.reading.checks[-1].state == "ok"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,10 +16,16 @@ from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
 from liftwerk.events.compact import compact
 from liftwerk.experiments.definition import EXPERIMENTS, Switchback
+from liftwerk.experiments.reading import plain
 from liftwerk.experiments.register import register
 from liftwerk.experiments.start import start
+from liftwerk.experiments.stop import stop
 from liftwerk.experiments.switchback import schedule
 from liftwerk.experiments.switchback.measured import period_length, read_measured
+from liftwerk.project.experiments import Experiments
+from liftwerk.project.reading import conclude_stopped
+from liftwerk.server import once
+from liftwerk.server.measured import Measured
 from liftwerk.stats.estimate import Estimate
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
@@ -101,6 +108,43 @@ def test_a_reading_finds_what_was_planted(ran: tuple[Project, Stores]) -> None:
     # 20 days of 4 blocks, less the one that had begun and the one that is not over.
     assert revenue.blocks + revenue.control_blocks == 79
     assert readings["revenue"].periods == 79 * 6
+
+
+def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
+    ran: tuple[Project, Stores],
+) -> None:
+    definitions, stores = ran
+    clock = FixedClock(NOW)
+    assert Measured(definitions, stores, clock).one("fee")["reading"]["verdict"]["advice"] == (
+        "keep running"
+    )
+    stop(stores, clock, "jane", "fee", "it has run")
+    assert conclude_stopped(definitions, stores, clock, "upkeep") == 1
+    door = Experiments(definitions, stores, clock, "jane")
+    found = door.read_once("fee")
+    kept = {row["metric"]: row for row in door.effects("experiment:fee", every=True)}
+    assert list(kept) == ["revenue", "basket"]
+    (revenue,) = found.by_metric["revenue"].arms
+    assert kept["revenue"]["estimate"] == msgspec.to_builtins(revenue.effect.estimate)
+    assert kept["revenue"]["unit"] == "EUR a period of 1h"
+    assert kept["basket"]["unit"] == "EUR"
+
+    shown = Measured(definitions, stores, clock).one("fee")
+    assert shown["reading"]["verdict"]["words"].startswith("Ship dearer: revenue EUR +")
+    assert [one["estimate"] for one in shown["effects"]] == [
+        plain(found.by_metric[one["metric"]].arms[0].effect.estimate) for one in shown["effects"]
+    ]
+    tables = once.tables(shown["reading"], shown["by_metric"])
+    blocks = tables["turns-revenue"].rows
+    assert len(blocks) == 79
+    # No washout, equal periods: an arm's mean is the mean of its blocks.
+    means = [value for *_, arm, value in blocks if arm == "usual"]
+    assert sum(means) / len(means) == pytest.approx(revenue.control)
+    assert {name for name in tables if name.startswith("carried")} == {
+        "carried-revenue-dearer",
+        "carried-basket-dearer",
+    }
+    assert "order_completed" in shown["reading"]["sql"]["basket: order_completed"]
 
 
 def test_refusals(ran: tuple[Project, Stores]) -> None:

@@ -13,7 +13,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
 from liftwerk.experiments.begun import begun
-from liftwerk.experiments.definition import ExperimentDefinition
+from liftwerk.experiments.definition import EXPERIMENTS, ExperimentDefinition
 from liftwerk.experiments.geo.cells import of_arms
 from liftwerk.experiments.geo.markets import Markets, from_table
 from liftwerk.experiments.geo.read import read
@@ -102,7 +102,9 @@ def read_geo(
     -------
     Once
     """
-    found = read_measured(project, stores, name, now=now, offset=offset)
+    arms = project.lookup(EXPERIMENTS, name).arms
+    spend = {arm: float(said.spend) for arm, said in arms.items() if said.spend is not None}
+    found = read_measured(project, stores, name, now=now, offset=offset, spend=spend)
     state = state_of(stores.ledger, name)
     experiment = state.definition
     first = next(iter(found.values()))

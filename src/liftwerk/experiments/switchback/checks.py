@@ -34,9 +34,9 @@ def _carry_over(arm: ArmReading, washout: int, of: str) -> Check:
     if arm.warning is not None:
         return Check("carry-over", "alarm", f"{of}: {arm.warning}.")
     least = number(found.detectable, decimals([found.detectable]))
-    left = f"nothing of the arm before is found after the washout of {washout} periods"
-    if not washout:
-        left = "nothing of the arm before is found in a block"
+    left = "nothing of the arm before is found in a block"
+    if washout:
+        left = "nothing of the arm before is found after the washout"
     words = f"{of}: {left}; {least} more or less in a period would be, four times out of five."
     return Check("carry-over", "ok", words)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 import pyarrow as pa
 
 from liftwerk.definitions.project import Project
-from liftwerk.definitions.typed import Duration
+from liftwerk.definitions.typed import MICROSECONDS, Duration
 from liftwerk.errors import Refused
 from liftwerk.experiments.begun import begun
 from liftwerk.experiments.definition import ExperimentDefinition, Switchback
@@ -99,7 +99,9 @@ def read_turns(
         for metric in found
         for event, text in statements(project, metric, length).items()
     }
-    notes = f"Blocks of {turns.block}, of which the first {turns.washout} are not counted."
+    notes = f"Blocks of {spelt(turns.block)}."
+    if turns.washout.microseconds:
+        notes = f"Blocks of {spelt(turns.block)}, the first {spelt(turns.washout)} not counted."
     reading = lay_out(
         project,
         state,
@@ -109,7 +111,7 @@ def read_turns(
             for metric, arm in arms
             for check in checks_of(arm, first.washout, f"{metric} of {arm.arm}")
         ],
-        unit=f"period of {_spelt(length)}",
+        unit=f"period of {spelt(length)}",
         units={experiment.control: first.arms[0].control_blocks, **units},
         start=first.turns[0].begins,
         notes=(notes,),
@@ -205,11 +207,18 @@ def period_length(turns: Switchback) -> Duration:
     return Duration(f"{shared // 60_000_000}min")
 
 
-def _spelt(length: Duration) -> Duration:
-    """Write whole hours as hours."""
-    if length.microseconds % HOUR:
-        return length
-    return Duration(f"{length.microseconds // HOUR}h")
+def spelt(length: Duration) -> str:
+    """Write a length as people say it: what was registered is written in microseconds.
+
+    Examples
+    --------
+    >>> spelt(Duration("60min")), spelt(Duration("90min")), spelt(Duration("48h"))
+    ('1h', '90min', '2d')
+    """
+    for unit in ("d", "h", "min", "s"):
+        if length.microseconds and not length.microseconds % MICROSECONDS[unit]:
+            return f"{length.microseconds // MICROSECONDS[unit]}{unit}"
+    return str(length)
 
 
 def _periods(turns: Switchback, start: datetime, end: datetime, zone: tzinfo) -> list[datetime]:
