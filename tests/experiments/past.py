@@ -14,6 +14,7 @@ from liftwerk.events.compact import compact
 from liftwerk.store.stores import Stores
 from tests.events import shop as shops
 from tests.events.shop import event, put
+from tests.experiments import trial
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 150
@@ -21,19 +22,8 @@ NOW = START + timedelta(days=DAYS)
 SECONDS = DAYS * 86_400
 
 METRICS: dict[str, Any] = {
-    "revenue": {
-        "description": "Revenue in a week",
-        "from": "order_completed",
-        "aggregate": "sum",
-        "property": "revenue",
-        "within": "7d",
-    },
-    "ordered": {
-        "description": "Ordered in a week",
-        "from": "order_completed",
-        "aggregate": "any",
-        "within": "7d",
-    },
+    "revenue": trial.METRICS["revenue"],
+    "ordered": trial.METRICS["ordered"],
     "orders": {
         "description": "Orders in a week",
         "from": "order_completed",
@@ -48,15 +38,7 @@ METRICS: dict[str, Any] = {
         "within": "7d",
     },
 }
-FEATURES: dict[str, Any] = {
-    "spent": {
-        "entity": "customer",
-        "from": "order_completed",
-        "aggregate": "sum",
-        "property": "revenue",
-        "window": "90d",
-    }
-}
+FEATURES: dict[str, Any] = {"spent": trial.FEATURES["spent"]}
 
 
 @dataclass
