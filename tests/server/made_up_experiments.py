@@ -207,7 +207,15 @@ def blocks() -> SwitchbackReading:
         )
         ends = begins + timedelta(hours=6)
         turns.append(Turn(begins, begins + timedelta(hours=1), ends, arm, value))
-    carried = CarryOver(1, (4.1, 0.3, -0.2, 0.1, 0.4, -0.6), (0.002, 0.8, 0.9, 1.0, 0.7, 0.6), 3.2)
+    carried = CarryOver(
+        length=1,
+        added=(4.1, 0.3, -0.2, 0.1, 0.4, -0.6),
+        p_values=(0.002, 0.8, 0.9, 1.0, 0.7, 0.6),
+        detectable=3.2,
+        left=0.4,
+        left_p_value=0.7,
+        beyond=False,
+    )
     arm = ArmReading(
         "dearer",
         57,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -147,25 +147,12 @@ def _label(declared: Mapping[str, Arm], arm: str) -> str:
     return arm
 
 
-def planned_days(plan: Mapping[str, Any]) -> int | None:
-    """Return for how many days it was planned; None where it was not.
-
-    Examples
-    --------
-    >>> planned_days({"days": 28}), planned_days({"unplanned": "x"})
-    (28, None)
-    """
-    if isinstance(plan.get("days"), int):
-        return int(plan["days"])
-    return None
-
-
 def _wait(state: State) -> str:
     """Say until when a running one has to be waited for."""
     if state.stopped is not None or state.started is None:
         return ""
-    days = planned_days(state.plan)
-    if days is None:
+    days = state.plan.get("days")
+    if not isinstance(days, int):  # it was not planned
         return "it is read once, when it was stopped"
     last = (state.started + timedelta(days=days)).date().isoformat()
     return f"it is read once, when it was stopped after its {days} planned days, on {last}"
