@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from liftwerk.lazy import LazyModule
 from liftwerk.server import format as fmt
 
 if TYPE_CHECKING:
+    from http import client
+
     import numpy
 
     from liftwerk.definitions import typed
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from liftwerk.project import door
     from liftwerk.project.synthetic import synthesize as synthetic
 else:
+    client = LazyModule("http.client")
     numpy = LazyModule("numpy")
     synthetic = LazyModule("liftwerk.project.synthetic.synthesize")
     typed = LazyModule("liftwerk.definitions.typed")
@@ -187,12 +189,12 @@ def _is_ours(key: str) -> bool:
 
 def _ask(method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
     """Ask whoever listens at the usual place; 0 when nobody does."""
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
+    connection = client.HTTPConnection("127.0.0.1", PORT, timeout=5)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
-    except (OSError, http.client.HTTPException):
+    except (OSError, client.HTTPException):
         return 0, b""
     finally:
         connection.close()
