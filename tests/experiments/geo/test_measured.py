@@ -6,6 +6,7 @@ import csv
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -33,6 +34,7 @@ from tests.events import shop as shops
 from tests.events.shop import order, put
 
 FILE = Path(__file__).parents[3] / "examples" / "geolift" / "geolift_test.csv"
+BERLIN = ZoneInfo("Europe/Berlin")
 BEGINS, ENDS = date(2021, 4, 1), date(2021, 4, 15)
 TREATED = ("chicago", "portland")
 
@@ -71,14 +73,15 @@ def told() -> list[dict[str, Any]]:
     events = []
     with FILE.open() as file:
         for number, row in enumerate(csv.DictReader(file), start=1):
-            at = datetime.fromisoformat(row["date"]).replace(tzinfo=UTC)
+            at = datetime.fromisoformat(row["date"]).replace(tzinfo=BERLIN)
             at += timedelta(seconds=float(rng.integers(86_400)))
             made = order(number, f"o{number}", f"{row['Y']}.00", time=at.isoformat())
             made["properties"]["city"] = row["location"]
             made["identifiers"] = {"email": f"{number}@example.com"}
             events.append(made)
-    # The first instant of a day is that day's.
-    events[0]["time"] = datetime.fromisoformat(events[0]["time"]).strftime("%Y-%m-%dT00:00:00Z")
+    # The first instant of a day is that day's; clocks are put forward on one of these days.
+    first = datetime.fromisoformat(events[0]["time"])
+    events[0]["time"] = first.replace(hour=0, minute=0, second=0).isoformat()
     return events
 
 
@@ -88,7 +91,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
     home = Home.open(tmp_path_factory.mktemp("geo") / "home", create=True)
     over = datetime(2021, 4, 16, 9, tzinfo=UTC)
     with open_stores(home) as stores, home.hold("test"):
-        clock = FixedClock(datetime(2021, 4, 1, 0, 0, 1, tzinfo=UTC))
+        clock = FixedClock(datetime(2021, 3, 31, 22, 0, 1, tzinfo=UTC))
         register(definitions, stores, clock, "jane", "radio", {"unplanned": "a test"})
         start(definitions, stores, clock, "jane", "radio")
         assert put(definitions, stores, *told(), at=over) == []

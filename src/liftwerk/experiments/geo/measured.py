@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -58,8 +59,9 @@ def read_measured(
     Returns
     -------
     dict of str to GeoReading
-        By metric, those it is judged by first. Days are of UTC; that of the start is the first of
-        the test, and the last is the last one that was over before the stop.
+        By metric, those it is judged by first. Days are of the project's time zone; that of the
+        start is the first of the test, and the last is the last one that was over before the
+        stop.
 
     Raises
     ------
@@ -72,7 +74,8 @@ def read_measured(
     """
     state, started, until = begun(project, stores, name, "geo", now)
     experiment = state.definition
-    start, end = _day(started), _day(until) - DAY
+    zone = project.timezone
+    start, end = _day(started, zone), _day(until, zone) - DAY
     if end < start:
         hint = "wait for the first whole day after the start"
         raise Refused("no day of it is over", f"experiment {name}", hint)
@@ -123,12 +126,12 @@ def read_geo(
         [_told(check, metric, cell, several) for metric, cell in cells for check in cell.checks],
         unit="market and day",
         units={experiment.control: first.others, **units},
-        start=_midnight(first.start),
-        notes=(f"Days are of UTC, {first.start} to {first.end}.",),
+        start=_midnight(first.start, project.timezone),
+        notes=(f"Days are of {project.timezone.key}, {first.start} to {first.end}.",),
         sql=sql,
         now=now,
     )
-    return Once(reading, found, _midnight(first.end) + DAY)
+    return Once(reading, found, _midnight(first.end + DAY, project.timezone))
 
 
 def _seen(metric: str, cell: CellReading) -> Seen:
@@ -165,7 +168,7 @@ def markets_of(
         With ``design = "geo"``.
     metric : str
     first, end : date
-        Days of UTC; those before anything was counted are left out.
+        Days of the project's time zone; those before anything was counted are left out.
     as_of : AsOf
         What is known: it has a time.
 
@@ -178,27 +181,61 @@ def markets_of(
     InputError
         If the metric is not added up over time, its event names no region, or nothing was counted.
     """
-    assert experiment.geo is not None  # the definition's check demands it
-    assert as_of.time is not None
-    starts = [_midnight(first + place * DAY) for place in range((end - first).days + 1)]
-    given = (metric, experiment.purpose, experiment.geo, starts, Duration("1d"))
-    found = per_region(project, stores, *given, now=as_of.time, offset=as_of.offset)
+    days = [first + place * DAY for place in range((end - first).days + 1)]
+    found = _by_day(project, stores, experiment, metric, days, as_of)
     return from_table(_since_all(found), f"metric {metric} by {experiment.geo}")
 
 
-def _since_all(found: pa.Table) -> pa.Table:
+def _by_day(
+    project: Project,
+    stores: Stores,
+    experiment: ExperimentDefinition,
+    metric: str,
+    days: Sequence[date],
+    as_of: AsOf,
+) -> pa.Table:
+    """Count a metric by ``geo`` and ``day``; ``value`` is 0 where nothing happened."""
+    assert experiment.geo is not None  # the definition's check demands it
+    assert as_of.time is not None
+    by_length: dict[timedelta, list[date]] = {}
+    for day in days:
+        begin, end = (_midnight(one, project.timezone) for one in (day, day + DAY))
+        by_length.setdefault(end - begin, []).append(day)
+    counted = []
+    # Days are of one length, except those on which clocks are put forward or back.
+    for length, some in by_length.items():
+        starts = [_midnight(day, project.timezone) for day in some]
+        long = Duration(f"{length // timedelta(microseconds=1)}us")
+        given = (metric, experiment.purpose, experiment.geo, starts, long)
+        found = per_region(project, stores, *given, now=as_of.time, offset=as_of.offset)
+        place = pc.index_in(found["start"], value_set=pa.array(starts, found["start"].type))
+        day_of = pa.array(some, pa.date32()).take(place)
+        counted.append(pa.table({"geo": found["region"], "day": day_of, "value": found["value"]}))
+    seen = pa.concat_tables(counted)
+    regions = pc.unique(seen["geo"])
+    each = pa.table(
+        {
+            "geo": regions.take(pa.array(np.repeat(np.arange(len(regions)), len(days)))),
+            "day": pa.array(list(days) * len(regions), pa.date32()),
+        }
+    )
+    # A region that is named on no day of one length has nothing there.
+    table = each.join(seen, ["geo", "day"]).sort_by([("geo", "ascending"), ("day", "ascending")])
+    return table.set_column(2, "value", pc.fill_null(table["value"], 0.0))
+
+
+def _since_all(table: pa.Table) -> pa.Table:
     """Begin where anything was counted first: before, nothing was collected."""
-    day = found["start"].cast(pa.date32())
-    there = found.filter(pc.not_equal(found["value"], 0.0))["start"].cast(pa.date32())
-    table = pa.table({"geo": found["region"], "day": day, "value": found["value"]})
+    there = table.filter(pc.not_equal(table["value"], 0.0))["day"]
     if not len(there):
         return table.slice(0, 0)
     return table.filter(pc.greater_equal(table["day"], pc.min(there)))
 
 
-def _day(at: datetime) -> date:
-    return at.astimezone(UTC).date()
+def _day(at: datetime, zone: ZoneInfo) -> date:
+    return at.astimezone(zone).date()
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return when a day begins."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 
 import msgspec
 
@@ -97,7 +97,7 @@ def plan_geo(project: Project, stores: Stores, asked: Asked) -> Plan:
 
 def _history(project: Project, stores: Stores, asked: Asked, metric: str) -> Markets:
     """Lay out the whole days before now, at most a year of them."""
-    today = asked.now.astimezone(UTC).date()
+    today = asked.now.astimezone(project.timezone).date()
     first: date = today - HORIZON * DAY
     told = (project, stores, asked.experiment, metric, first, today - DAY, AsOf(asked.now))
     try:
