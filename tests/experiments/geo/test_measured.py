@@ -134,7 +134,8 @@ def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
     assert isinstance(cell.incremental, Estimate)
     assert row["estimate"] == msgspec.to_builtins(cell.incremental)
     assert (row["metric"], row["unit"]) == ("sales", definitions.currency)
-    assert (row["start"], row["end"]) == ("2021-04-01T00:00:00Z", "2021-04-16T00:00:00Z")
+    # Days of Berlin, which are two hours before those of UTC.
+    assert (row["start"], row["end"]) == ("2021-03-31T22:00:00Z", "2021-04-15T22:00:00Z")
     # Reading it again, by hand or by the upkeep, adds nothing.
     assert len(door.effects("experiment:radio", every=True)) == 1
 
@@ -144,7 +145,7 @@ def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
     )
     (kept,) = shown["effects"]
     assert kept["estimate"] == plain(cell.incremental)
-    assert kept["age_seconds"] == 9 * 3_600
+    assert kept["age_seconds"] == 11 * 3_600
     tables = once.tables(shown["reading"], shown["by_metric"])
     added = {row[2]: row[3:6] for row in tables["answers"].rows}
     assert added["in all markets and days"] == (
