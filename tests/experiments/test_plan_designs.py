@@ -15,7 +15,10 @@ from liftwerk.errors import DefinitionError, InputError, Refused, UnknownName
 from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.planning import PLANNERS
 from liftwerk.experiments.planning.plan import Change, Plan, demand_feasible
+from liftwerk.experiments.register import register
+from liftwerk.experiments.start import start
 from liftwerk.experiments.state import state_of
+from liftwerk.experiments.stop import stop
 from liftwerk.project.experiments import Experiments
 from liftwerk.project.reading import document
 from liftwerk.stats.interval import critical
@@ -257,3 +260,16 @@ def test_what_is_planned_is_registered_and_what_cannot_work_is_not(
     with pytest.raises(Refused, match=r"out of reach.*nearest: look for"):
         own.register("new", own.plan("new", effect=0.001, within=14, simulate=False))
     assert state_of(stores.ledger, "new").plan == shown["plan"]
+
+
+def test_what_ran_in_the_history_is_told(stores: Stores) -> None:
+    began = NOW - timedelta(days=20)
+    words = "earlier ran in these days: what it changed is taken for chance."
+    assert words not in plan(stores, FEE).notes
+    told = (shop(earlier=FEE), stores, FixedClock(began), "jane", "earlier")
+    register(*told, {"unplanned": "a test"})
+    start(*told)
+    stop(stores, FixedClock(began + timedelta(days=3)), "jane", "earlier", "enough")
+    assert words in plan(stores, FEE).notes
+    assert words in plan(stores, RADIO).notes
+    assert words not in plan(stores, FEE, now=began - timedelta(hours=1)).notes

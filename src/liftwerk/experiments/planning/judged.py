@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from liftwerk.definitions.project import Project
 from liftwerk.experiments.definition import ExperimentDefinition
+from liftwerk.experiments.state import states
 from liftwerk.metrics.definition import GOAL, METRICS
 from liftwerk.metrics.kinds import earns_money, goal_metric
+from liftwerk.store.stores import Stores
+
+FOR_ALL = ("switchback", "geo")
+"""Designs that give an arm to everybody of a time or a region."""
 
 
 def direction(project: Project, metric: str) -> float:
@@ -24,6 +30,30 @@ def others(experiment: ExperimentDefinition) -> list[tuple[str, str, float | Non
         (metric, "counter", margin.value) for metric, margin in experiment.counter_metrics.items()
     ]
     return [*judged, *kept]
+
+
+def ran_meanwhile(stores: Stores, since: datetime, now: datetime) -> list[str]:
+    """Tell which experiments changed something for everybody in a history, a sentence each.
+
+    Parameters
+    ----------
+    stores : Stores
+    since, now : datetime
+        Of the history.
+
+    Returns
+    -------
+    list of str
+        Switchbacks and geo tests: what they changed is taken for chance, so that a plan promises
+        too little, or for what the regions are like.
+    """
+    told = []
+    for name, state in states(stores.ledger).items():
+        if state.started is None or state.definition.design not in FOR_ALL:
+            continue
+        if state.started < now and (state.stopped is None or state.stopped > since):
+            told.append(f"{name} ran in these days: what it changed is taken for chance.")
+    return told
 
 
 def money_metric(project: Project, names: Sequence[str]) -> str | None:

@@ -16,7 +16,7 @@ from liftwerk.experiments.geo.measured import markets_of
 from liftwerk.experiments.geo.power import days_needed
 from liftwerk.experiments.planning.ask import Asked
 from liftwerk.experiments.planning.cells import Found, GeoTest, keenest, lengths, propose
-from liftwerk.experiments.planning.judged import direction, money_metric, others
+from liftwerk.experiments.planning.judged import direction, money_metric, others, ran_meanwhile
 from liftwerk.experiments.planning.nearest import larger_effect
 from liftwerk.experiments.planning.plan import (
     HORIZON,
@@ -91,7 +91,10 @@ def plan_geo(project: Project, stores: Stores, asked: Asked) -> Plan:
         nearest=tuple(sorted(changes, key=lambda one: one.times)),
         cost=_cost(project, stores, asked, plan, test),
         beside=tuple(_beside(project, stores, asked, keenest(found).days)),
-        notes=tuple(_notes(test, found, asked)),
+        notes=(
+            *_notes(test, found, asked),
+            *ran_meanwhile(stores, asked.now - len(markets.days) * DAY, asked.now),
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import ProjectError, Refused
 from liftwerk.experiments.definition import Switchback
 from liftwerk.experiments.planning.ask import Asked
-from liftwerk.experiments.planning.judged import direction, money_metric, others
+from liftwerk.experiments.planning.judged import direction, money_metric, others, ran_meanwhile
 from liftwerk.experiments.planning.nearest import larger_effect, percent, rounded_up
 from liftwerk.experiments.planning.plan import (
     HORIZON,
@@ -29,7 +29,7 @@ from liftwerk.experiments.planning.plan import (
 )
 from liftwerk.experiments.planning.simulate import RUNS, TIMES, doubts
 from liftwerk.experiments.read import unit_of
-from liftwerk.experiments.switchback.measured import history_of
+from liftwerk.experiments.switchback.measured import HISTORY, history_of
 from liftwerk.experiments.switchback.power import Turns, laid_out, other_lengths
 from liftwerk.experiments.switchback.turns import turns_of
 from liftwerk.metrics.kinds import kind_of
@@ -143,7 +143,11 @@ def plan_switchback(project: Project, stores: Stores, asked: Asked) -> Plan:
     return msgspec.structs.replace(
         plan,
         nearest=tuple(sorted(changes, key=lambda one: one.times)),
-        notes=(*_notes(laid, plan), *doubts(plan)),
+        notes=(
+            *_notes(laid, plan),
+            *ran_meanwhile(stores, asked.now - HISTORY, asked.now),
+            *doubts(plan),
+        ),
         cost=_cost(past, plan),
         beside=tuple(_beside(past, plan)),
     )
