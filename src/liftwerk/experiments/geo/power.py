@@ -24,6 +24,9 @@ WINDOWS = 30
 DRIFTS = 4
 """Of these windows, those in which it is measured how far markets drift apart: others are near."""
 
+MEASURED = 160
+"""Markets that are read so in all; of many, fewer windows tell as much."""
+
 
 @dataclass(frozen=True, eq=False)
 class Tried:
@@ -106,7 +109,8 @@ class Tries:
         # How far markets drift apart is of the order of days: without the circle, where much lies
         # before.
         much = max(days_before(days), 2 * (history - days) // 3)
-        measured = windows(history, days, much, DRIFTS)
+        most = max(min(DRIFTS, MEASURED // len(self._others)), 1)
+        measured = windows(history, days, much, max(most, 2))[:most]
         unrest = [placebo.unrest(self._panel([0], end, end - days)) for end in measured]
         self._unrest = {
             end: unrest[int(np.abs(np.array(measured) - end).argmin())] for end in self._ends
