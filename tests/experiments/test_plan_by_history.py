@@ -150,9 +150,10 @@ def test_plans_of_many_units_are_simulated_too(shop: Project) -> None:
 def test_units_that_are_drawn_are_those_that_come(shop: Project) -> None:
     """The slow twin: each unit by itself, on the day of its own or on one like the last ones."""
     found, rng = history(shop, "plain"), np.random.default_rng(8)
-    read, days = found.questions[0], found.days + 20
+    read, days = found.questions[0], found.days + 250
     pool = _Pool.of(found, read, np.array([30, days]), rng)
     drawn = [[one.n for one in pool.drawn(0.5, rng).sums()] for _ in range(200)]
+    assert found.intake.by(days) > 1.04 * found.intake.by(found.days)
     expected = [0.5 * found.intake.by(30), 0.5 * found.intake.by(days)]
     for many, wanted in zip(np.mean(drawn, axis=0), expected, strict=True):
         assert abs(many - wanted) < 4.0 * math.sqrt(wanted / 200)

@@ -74,6 +74,12 @@ def test_blocks_that_are_lost_to_others_cost_power() -> None:
     half = turns(shares=(0.25, 0.25))
     assert half.detectable(28) == pytest.approx(turns().detectable(28) * math.sqrt(2.0))
     assert half.blocks(28) == 56
+    (seen,) = half.simulate(28, [EFFECT], 120, np.random.default_rng(4))
+    assert abs(seen - half.power(28, EFFECT)) < 3.3 * math.sqrt(0.25 / 120)
+
+
+def test_a_washout_costs_what_is_not_counted() -> None:
+    assert turns(washout="5h").detectable(28) > 1.2 * turns().detectable(28)
 
 
 def test_too_few_blocks_see_nothing() -> None:
