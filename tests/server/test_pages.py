@@ -93,7 +93,17 @@ def test_every_page_fits(browser: Browser, serve_report: Callable[[str], str], s
         (
             "desk",
             "dark",
-            ("", "DECISION", "features", "features/spend", "lineage", "inventory", "audit"),
+            (
+                "",
+                "DECISION",
+                "experiments/radio",
+                "experiments/turns",
+                "features",
+                "features/spend",
+                "lineage",
+                "inventory",
+                "audit",
+            ),
         ),
     ],
 )

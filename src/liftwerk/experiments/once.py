@@ -107,10 +107,10 @@ def lay_out(
     """
     experiment = state.definition
     level, effect = experiment.level.value, experiment.effect.value
-    # What people call an arm is no part of what was registered.
-    declared = project.get(EXPERIMENTS)[state.name].arms
+    # What people call it and its arms is no part of what was registered.
+    declared = project.get(EXPERIMENTS)[state.name]
     arms = tuple(
-        Counted(arm, _label(declared, arm), float(share), units[arm], units[arm], units[arm])
+        Counted(arm, _label(declared.arms, arm), float(share), units[arm], units[arm], units[arm])
         for arm, share in experiment.shares.items()
     )
     comparisons = _compared(project, experiment, seen)
@@ -120,7 +120,7 @@ def lay_out(
     return Reading(
         experiment=state.name,
         design=experiment.design,
-        description=experiment.description,
+        description=declared.description,
         unit=unit,
         as_of=now,
         started=start,

@@ -83,7 +83,7 @@ def _concluded(
         return True
     try:
         keep_once(project, stores, clock, actor, name)
-    except (Refused, InputError):  # there is nothing to read: it was stopped before a day was over
+    except (Refused, InputError, UnknownName):  # before a day was over, or its metric is gone
         return False
     return True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from liftwerk.clock import Clock
 from liftwerk.definitions import Project
-from liftwerk.errors import InputError, LiftwerkError, Refused
+from liftwerk.errors import InputError, LiftwerkError, Refused, UnknownName
 from liftwerk.experiments.definition import EXPERIMENTS
 from liftwerk.experiments.holdout import Holdout
 from liftwerk.experiments.once import Once
@@ -63,7 +63,7 @@ class Measured:
         if name in self._project.get(EXPERIMENTS):
             try:
                 found = self._reading(name)
-            except (Refused, InputError) as refused:
+            except (Refused, InputError, UnknownName) as refused:
                 why = sentence(refused)
         return document(self._project, self._stores, self._clock, shown, found, why)
 

@@ -41,7 +41,9 @@ def counted(aggregate: str, **more: str) -> dict[str, Any]:
     return {**said, "aggregate": aggregate, **more}
 
 
-def project(metrics: list[str] | None = None, name: str = "fee", **fields: Any) -> Project:
+def project(
+    metrics: list[str] | None = None, name: str = "fee", without: str = "", **fields: Any
+) -> Project:
     experiment = {
         "design": "switchback",
         "description": "A delivery fee",
@@ -58,6 +60,8 @@ def project(metrics: list[str] | None = None, name: str = "fee", **fields: Any) 
         "buyers": counted("any"),
         "basket": {"description": "x", "formula": "revenue / orders"},
     }
+    if without:
+        declared = {"revenue": declared["revenue"]}
     return shops.shop(experiments={name: experiment}, metrics=declared)
 
 
@@ -145,6 +149,21 @@ def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
         "carried-basket-dearer",
     }
     assert "order_completed" in shown["reading"]["sql"]["basket: order_completed"]
+
+
+def test_one_whose_metric_is_gone_stops_neither_its_page_nor_the_upkeep(
+    ran: tuple[Project, Stores],
+) -> None:
+    _, stores = ran
+    told = (stores, FixedClock(NOW))
+    before = project(["orders"], name="old")
+    began = (stores, FixedClock(BEGAN))
+    register(before, *began, "jane", "old", {"unplanned": "a test"})
+    start(before, *began, "jane", "old")
+    stop(*told, "jane", "old", "it has run")
+    after = project(["revenue"], name="old", without="orders")
+    assert conclude_stopped(after, *told, "upkeep") == 0
+    assert "orders" in Measured(after, *told).one("old")["why"]
 
 
 def test_refusals(ran: tuple[Project, Stores]) -> None:
