@@ -110,8 +110,8 @@ def kept(effects: Iterable[Json]) -> Table:
         Column("low", "Low", _bare),
         Column("high", "High", _bare),
         Column("unit", "Unit", str, numeric=False),
-        Column("start", "From", _day, numeric=False),
-        Column("end", "Until", _day, numeric=False),
+        Column("start", "From", fmt.moment, numeric=False),
+        Column("end", "Until", fmt.moment, numeric=False),
         Column("age_seconds", "Age", fmt.delay),
         Column("method", "Method", str, numeric=False),
     )
@@ -184,10 +184,6 @@ def numbers(figure: Json | None) -> tuple[float | None, float | None, float | No
     if figure is None or fmt.is_unknown(figure):
         return (None, None, None)
     return (figure["value"], figure["low"], figure["high"])
-
-
-def _day(iso: str) -> str:
-    return iso[:10]
 
 
 def _bare(value: Any) -> str:

@@ -214,8 +214,10 @@ def _lanes(frame: Frame, turns: Sequence[Turn], labels: Mapping[str, str]) -> li
 
 
 def _days(frame: Frame, y: float) -> list[str]:
-    """Write the first and the last day below."""
-    first, last = frame.begins.date().isoformat(), frame.ends.date().isoformat()
+    """Write below when the first block begins and the last one ends."""
+    first, last = (fmt.moment(at.isoformat()) for at in (frame.begins, frame.ends))
+    if frame.width < WIDE:  # the year is in the table
+        first, last = first[5:], last[5:]
     return [
         f'<text x="{LEFT}" y="{y}">{first}</text>',
         f'<text x="{frame.width - RIGHT}" y="{y}" text-anchor="end">{last}</text>',
