@@ -1,6 +1,6 @@
 """Make the coverage map of experiments: how often every interval holds the truth, and where.
 
-    .venv/bin/python -m soak.experiments_coverage [--only TABLE ...] [--missing] [--draws N]
+    .venv/bin/python -m soak.experiments_coverage [--only TABLE ...] [--worlds NAME] [--missing]
 
 Every world is drawn 2,000 times (or as often as it says), once with nothing to be found and once
 with an effect, and read in all designs. Each is kept in `soak/experiments_coverage.json` when it is
@@ -8,7 +8,7 @@ done, with its seed, day and the version of the code that was judged, and all th
 written to `docs/concepts/coverage-map.md`. Tables are `units`, `clusters`, `holdout`, `bandit`,
 `switchback` and `geo` (which names all that begin with it); `--missing` plays only what is not
 there, or was made by other code. Prints one JSON document; exits 1 when a kept cell leaves its
-bounds, or when a naive design does not. With `--draws` nothing is kept.
+bounds, or when a naive design does not. With `--draws N` nothing is kept.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def main() -> int:
     """Play the worlds that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", default=None, metavar="TABLE")
+    parser.add_argument("--worlds", default="", help="only worlds whose name begins so")
     parser.add_argument("--missing", action="store_true")
     parser.add_argument("--draws", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)
@@ -135,6 +136,7 @@ def main() -> int:
         world
         for world in WORLDS
         if arguments.only is None or _among(world.table, arguments.only)
+        if world.name.startswith(arguments.worlds)
         if not (arguments.missing and _is_there(world, kept))
     ]
     began = time.monotonic()
