@@ -236,8 +236,8 @@ def test_without_a_history_of_regions_it_says_what_it_takes(stores: Stores) -> N
         plan(stores, {**RADIO, "metrics": ["basket"]})
     with pytest.raises(InputError, match="does not say in which 'city'"):
         plan(stores, {**RADIO, "metrics": ["visits"]})
-    short = plan(stores, RADIO, now=early + timedelta(days=60), effect=0.001)
-    assert short.days in (7, 14)  # 14 days take 56 of history, 21 days take 84
+    short = plan(stores, RADIO, now=early + timedelta(days=75), effect=0.001)
+    assert short.days in (7, 14)  # 14 days take 70 of history, 21 days take 105
     assert "The history is too short to try a test of more than 14 days." in short.notes
 
 

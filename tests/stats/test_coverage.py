@@ -24,7 +24,7 @@ PART = {
     ("novelty", 0.60): 100,
     ("4 weeks of 6 h, carry-over 4 h, washout 4 h, memory 0.6, normal", 0.05): 60,
     ("half gone in 40 minutes, 4 weeks of 6 h, washout 4 h, effect 15%", 0.15): 60,
-    ("shop, 2 of 7 markets, 28 + 14 days", 0.0): 80,
+    ("shop, 2 of 7 markets, 42 + 14 days", 0.0): 80,
 }
 
 

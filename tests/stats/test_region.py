@@ -141,9 +141,9 @@ OUTSIDE: dict[str, tuple[Callable[[], list[Estimate | Unknown]], str]] = {
     "few blocks of one arm": (lambda: turned(turns(30, 2)), "2 of them with the arm on"),
     "few other markets": (lambda: [measure(markets(4, 60, 7)).answer], "4 markets are too few"),
     "few days before": (lambda: [measure(markets(12, 24, 7)).answer], "24 periods before"),
-    "a test longer than half its history": (
-        lambda: [measure(markets(12, 40, 21)).answer],
-        "40 periods before the test are too few for 21",
+    "a test longer than a third of its history": (
+        lambda: [measure(markets(12, 62, 21)).answer],
+        "62 periods before the test are too few for 21",
     ),
 }
 

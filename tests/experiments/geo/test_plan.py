@@ -98,7 +98,7 @@ def test_an_impossible_plan_is_refused_with_the_nearest(history):
 @pytest.mark.parametrize(
     ("changed", "family", "said"),
     [
-        ({"days": (60,)}, Refused, "nearest: a test of 31 days"),
+        ({"days": (60,)}, Refused, "nearest: a test of 23 days"),
         ({"sizes": (12,)}, Refused, "at most 9 can"),
         ({"largest_share": 0.01}, Refused, "nearest:"),
         ({"required": ("m03",), "excluded": ("m03",)}, ProjectError, "required and excluded"),

@@ -46,7 +46,7 @@ def test_each_window_is_read_as_a_test_would_be_with_as_much_before_it(draw):
 
 
 def test_room_is_for_two_windows_that_do_not_overlap(draw):
-    history = draw("nothing_works", 7, markets=10, treated=1, before=42, during=14)[1]
-    assert days_needed(14) == 56
+    history = draw("nothing_works", 7, markets=10, treated=1, before=56, during=14)[1]
+    assert days_needed(14) == 70
     assert has_room(history, 14)
     assert not has_room(history, 15)

@@ -41,8 +41,9 @@ class Design:
 
 
 USUAL = Design(20, 2, 60, 14)
-FEW, FEWEST = Design(10, 1, 35, 7), Design(7, 2, 28, 14)
-LONGEST = Design(15, 1, 40, 20)
+FEW, FEWEST = Design(10, 1, 35, 7), Design(7, 2, 42, 14)
+TOO_SHORT = Design(7, 2, 28, 14)
+LONGEST = Design(15, 1, 60, 20)
 LARGE, YEAR = Design(30, 3, 90, 21), Design(25, 2, 182, 28)
 UNSEEN_DESIGNS = (FEWEST, USUAL, FEW, LONGEST, LARGE, YEAR)
 """The fewest markets that are answered; the usual test; few markets and a short history; the

@@ -14,7 +14,7 @@ from liftwerk.stats.synthetic_control.augmented import centred, choose_penalty, 
 from liftwerk.stats.synthetic_control.conformal import Scores, infer
 from liftwerk.stats.synthetic_control.placebo import unrest
 from liftwerk.stats.synthetic_control.simplex import Simplex
-from tests.stats.synthetic_control.cells import FEW, FEWEST
+from tests.stats.synthetic_control.cells import FEW, TOO_SHORT
 
 
 def drawn(world, seed, *, markets=20, treated=2, before=60, during=14):
@@ -124,12 +124,13 @@ def test_no_effect_is_asked_for_also_behind_effects_that_are_rejected():
 
 def test_an_interval_that_ends_at_no_effect_holds_it():
     """A seed of the soak: p = 0.12 stood beside a 90% interval from 0.00000000000001 on."""
-    trial = FIRST["late"].draw(np.random.default_rng([0, 24]), **vars(FEWEST), lift=0.1)
+    trial = FIRST["late"].draw(np.random.default_rng([0, 24]), **vars(TOO_SHORT), lift=0.1)
     panel = Panel(trial.outcome[:, trial.treated], trial.outcome[:, ~trial.treated], trial.before)
-    found = measure(panel, 0.9)
-    assert found.unrest > 2.0
+    penalty = choose_penalty(panel)
+    effect = fit(panel, penalty).effect(panel.before)
+    found = infer(panel, penalty, effect, inflation=unrest(panel), level=0.9)
     assert found.p_value == pytest.approx(5 / 42)
-    assert found.answer.low == 0.0
+    assert found.low == 0.0
 
 
 @pytest.mark.parametrize("level", [0.95, 0.9, 0.8])
@@ -200,6 +201,10 @@ def test_answers_are_unknown_where_nothing_honest_can_be_said():
     assert few.p_value is None
     short = measure(Panel(panel.treated[40:], panel.donors[40:], 20))
     assert "20 periods before" in short.answer.reason
+    # Noise that remembers for weeks needs a history of three tests.
+    long = measure(Panel(panel.treated[19:], panel.donors[19:], 41))
+    assert long.answer.reason == "41 periods before the test are too few for 14 of it"
+    assert long.answer.needs == "at least 42"
     rng = np.random.default_rng(0)
     strangers = measure(Panel(rng.normal(size=(74, 1)), 50 * rng.normal(size=(74, 6)), 60))
     assert "tell nothing" in strangers.answer.reason

@@ -13,7 +13,12 @@ from liftwerk.experiments.geo.markets import Markets
 from liftwerk.experiments.geo.results import GeoPlan, Option, PowerPoint
 from liftwerk.stats.synthetic_control import Panel, placebo
 from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
-from liftwerk.stats.synthetic_control.measure import FEWEST_BEFORE, FEWEST_DONORS, LONGEST, WILD
+from liftwerk.stats.synthetic_control.measure import (
+    FEWEST_BEFORE,
+    FEWEST_DONORS,
+    WILD,
+    days_before,
+)
 from liftwerk.stats.synthetic_control.power import detect, windows
 
 LIFTS = np.array(
@@ -131,7 +136,7 @@ def _check(wish: Wish, markets: Markets) -> None:
         )
     history = markets.days.shape[0]
     shortest = min(wish.days)
-    needed = _least_before(shortest) + shortest + SHORTEST - 1
+    needed = days_before(shortest) + shortest + SHORTEST - 1
     if history < needed:
         raise Refused(
             f"{history} days of history are too few to plan a test of {shortest}",
@@ -143,15 +148,11 @@ def _check(wish: Wish, markets: Markets) -> None:
 def _longest(history: int) -> str:
     """Say what a history is long enough for."""
     fitting = [
-        days for days in range(1, history) if _least_before(days) + days + SHORTEST - 1 <= history
+        days for days in range(1, history) if days_before(days) + days + SHORTEST - 1 <= history
     ]
     if fitting:
         return f"a test of {fitting[-1]} days, or a longer history"
     return f"a history of {FEWEST_BEFORE + SHORTEST} days is needed at least"
-
-
-def _least_before(days: int) -> int:
-    return max(FEWEST_BEFORE, int(np.ceil(days / LONGEST)))
 
 
 def _screened(markets: Markets, wish: Wish, rng: np.random.Generator) -> list[Unit]:
@@ -183,7 +184,7 @@ def _screened(markets: Markets, wish: Wish, rng: np.random.Generator) -> list[Un
 
 
 def _enough(markets: Markets, days: int) -> bool:
-    return bool(markets.days.shape[0] >= _least_before(days) + days + SHORTEST - 1)
+    return bool(markets.days.shape[0] >= days_before(days) + days + SHORTEST - 1)
 
 
 def _smallest_share(markets: Markets, wish: Wish, allowed: Sequence[int]) -> float:
@@ -228,7 +229,7 @@ def _simulated(
     candidate, days = unit
     columns = list(candidate.columns)
     others = np.setdiff1d(np.arange(len(markets.names)), columns)
-    ends = windows(markets.days.shape[0], days, _least_before(days), each)
+    ends = windows(markets.days.shape[0], days, days_before(days), each)
     panels = [
         Panel(markets.values[:end, columns], markets.values[:end, others], end - days)
         for end in ends

@@ -13,7 +13,7 @@ from liftwerk.experiments.geo.markets import Markets
 from liftwerk.experiments.geo.measured import HISTORY_DAYS
 from liftwerk.stats.synthetic_control import Panel, placebo
 from liftwerk.stats.synthetic_control.augmented import choose_penalty, fit
-from liftwerk.stats.synthetic_control.measure import FEWEST_BEFORE, LONGEST, WILD
+from liftwerk.stats.synthetic_control.measure import WILD, days_before
 from liftwerk.stats.synthetic_control.power import Found, detect, windows
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -66,20 +66,9 @@ def days_needed(days: int) -> int:
     Examples
     --------
     >>> days_needed(7), days_needed(28)
-    (39, 112)
+    (39, 140)
     """
     return days_before(days) + 2 * days
-
-
-def days_before(days: int) -> int:
-    """Say how many days have to lie before a test.
-
-    Examples
-    --------
-    >>> days_before(7), days_before(28)
-    (25, 56)
-    """
-    return max(FEWEST_BEFORE, int(np.ceil(days / LONGEST)))
 
 
 class Tries:

@@ -93,7 +93,7 @@ def _rows(markets: Markets, start: date, end: date) -> tuple[int, int]:
         raise InputError(
             f"there are no days before the test ({start})",
             markets.where,
-            "data of at least twice its length before it are needed",
+            "data of at least three times its length before it are needed",
         )
     return first, last
 

@@ -22,8 +22,9 @@ ASSUMPTIONS = (
 
 FEWEST_DONORS = 5
 FEWEST_BEFORE = 25
-LONGEST = 0.5
-"""The test may be as long as this part of what came before."""
+HISTORY = 3
+"""Tests that have to fit into what came before: with two, intervals hold in 91% where noise
+remembers for weeks (`docs/statistics.md`)."""
 
 WILD = 3.0
 """Unrest from which on no interval of this kind can be believed."""
@@ -128,6 +129,17 @@ def _beside(part: np.ndarray, whole: np.ndarray) -> float:
     return float(np.sqrt((part**2).sum())) / size
 
 
+def days_before(during: int) -> int:
+    """Say how many periods have to lie before a test.
+
+    Examples
+    --------
+    >>> days_before(7), days_before(28)
+    (25, 84)
+    """
+    return max(FEWEST_BEFORE, HISTORY * during)
+
+
 def _too_little(panel: Panel) -> Unknown | None:
     donors = panel.donors.shape[1]
     if donors < FEWEST_DONORS:
@@ -135,7 +147,7 @@ def _too_little(panel: Panel) -> Unknown | None:
             f"{donors} markets are too few to stand in for others",
             f"at least {FEWEST_DONORS} without the action",
         )
-    needed = max(FEWEST_BEFORE, int(np.ceil(panel.during / LONGEST)))
+    needed = days_before(panel.during)
     if panel.before < needed:
         return Unknown(
             f"{panel.before} periods before the test are too few for {panel.during} of it",
