@@ -99,6 +99,11 @@ def test_simulated_turns_see_what_the_formula_promises(stores: Stores) -> None:
     assert more.power >= planned.power
 
 
+def test_nothing_is_planned_for_longer_than_a_year(stores: Stores) -> None:
+    assert plan(stores, {**FEE, "effect": "1%"}, within=5_000).days == 364
+    assert plan(stores, FEE, within=0).days == 1
+
+
 def test_of_what_is_better_low_a_decrease_is_planned(stores: Stores) -> None:
     found = plan(stores, {**FEE, "metrics": ["returns"]})
     assert found.effect == -0.3

@@ -33,7 +33,7 @@ from liftwerk.experiments.once import Once
 from liftwerk.experiments.planning import plan_experiment
 from liftwerk.experiments.planning.ask import Asked, Tell, silent
 from liftwerk.experiments.planning.goal import goal_holdout, room_in
-from liftwerk.experiments.planning.plan import LONGEST, Plan, demand_feasible, plain
+from liftwerk.experiments.planning.plan import HORIZON, LONGEST, Plan, demand_feasible, plain
 from liftwerk.experiments.ramp import ramp
 from liftwerk.experiments.reading import Reading
 from liftwerk.experiments.register import UNPLANNED, register
@@ -124,7 +124,7 @@ class Experiments:
         name : str, optional
             A declared one; by default the holdout of ``[goal]``.
         within : int
-            Days on which units may enter, arms take turns, or markets are treated.
+            Days on which units may enter, arms take turns, or markets are treated: a year at most.
         effect : float, optional
             The smallest one to be seen, as a part of control's mean; by default what is declared.
         simulate : bool
@@ -149,7 +149,7 @@ class Experiments:
             self._clock.now(),
             least,
             np.random.default_rng(SEED),
-            within,
+            min(max(within, 1), HORIZON),
             room_in(self._stores, experiment.layer, called),
             arm_costs(self._project, experiment),
             simulate,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liftwerk.errors import Refused
 from liftwerk.experiments.geo.markets import Markets
-from liftwerk.experiments.geo.plan import LIFTS, Wish, plan
+from liftwerk.experiments.geo.plan import Wish, plan
 from liftwerk.experiments.geo.power import Tried, Tries, has_room
 from liftwerk.experiments.planning.nearest import LARGEST
 from liftwerk.experiments.planning.plan import WEEK
@@ -22,6 +22,9 @@ Cells: TypeAlias = Mapping[str, tuple[str, ...]]
 
 WEEKS = (1, 2, 3, 4, 6, 8, 10, 13)
 """Lengths that are tried."""
+
+LIFTS = np.unique(np.round([*np.geomspace(0.1, 100.0, 61), 0.5, 1.0, 1.5], 6))
+"""Effects that are tried, in parts of the one that is asked for, an eighth apart."""
 
 MORE = 2
 """Markets that are proposed beyond those that were declared, at most."""
