@@ -250,7 +250,9 @@ def once(name: str) -> tuple[Reading, Json]:
     counted = tuple(
         Counted(arm, label, 0.5, many, many, many) for arm, (label, many) in arms.items()
     )
-    verdict = Verdict("ship", "Ship it: sales +155.6 (+17.6 to +293.6).", "It would change.", "b")
+    words = f"Ship {arms[one.arm][0]}: {one.metric} is better."
+    change = f"It would change if the interval of {one.metric} came to include 0."
+    verdict = Verdict("ship", words, change, one.arm)
     changed = structs.replace(
         reading(),
         **told,

@@ -229,7 +229,7 @@ def lineage(
     down: Annotated[bool, Parameter(negative="")] = False,
     common: Common = DEFAULTS,
 ) -> None:
-    """Show where everything comes from and goes to: event, feature, model, policy, placement.
+    """Show where everything comes from and goes to: from events to metrics, policies, experiments.
 
     Parameters
     ----------

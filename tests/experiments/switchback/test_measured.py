@@ -16,6 +16,7 @@ from liftwerk.definitions.typed import Duration
 from liftwerk.errors import Refused
 from liftwerk.events.compact import compact
 from liftwerk.experiments.definition import EXPERIMENTS, Switchback
+from liftwerk.experiments.effects import latest
 from liftwerk.experiments.reading import plain
 from liftwerk.experiments.register import register
 from liftwerk.experiments.start import start
@@ -23,10 +24,11 @@ from liftwerk.experiments.stop import stop
 from liftwerk.experiments.switchback import schedule
 from liftwerk.experiments.switchback.measured import period_length, read_measured
 from liftwerk.project.experiments import Experiments
+from liftwerk.project.once import keep_once
 from liftwerk.project.reading import conclude_stopped
 from liftwerk.server import once
 from liftwerk.server.measured import Measured
-from liftwerk.stats.estimate import Estimate
+from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
@@ -149,6 +151,22 @@ def test_a_stopped_one_is_concluded_and_its_page_says_the_same(
         "carried-basket-dearer",
     }
     assert "order_completed" in shown["reading"]["sql"]["basket: order_completed"]
+
+
+def test_what_is_not_to_be_trusted_is_kept_as_unknown(ran: tuple[Project, Stores]) -> None:
+    _, stores = ran
+    told = (stores, FixedClock(NOW))
+    before = project(["basket"], name="other")
+    began = (stores, FixedClock(BEGAN))
+    register(before, *began, "jane", "other", {"unplanned": "a test"})
+    start(before, *began, "jane", "other")
+    stop(*told, "jane", "other", "it has run")
+    after = project(["basket"], name="other", effect="30%")
+    found = keep_once(after, *told, "jane", "other")
+    assert found.reading.verdict.advice == "do not trust"
+    (kept,) = latest(stores.ledger, "experiment:other")
+    assert isinstance(kept.estimate, Unknown)
+    assert "changed after it was registered" in kept.estimate.reason
 
 
 def test_one_whose_metric_is_gone_stops_neither_its_page_nor_the_upkeep(
