@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,3 +56,41 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(importlib.import_module(self._name), attribute)
+
+
+_hidden: set[str] = set()
+
+
+class _Hidden:
+    """Finds nothing; it comes before those who would."""
+
+    @staticmethod
+    def find_spec(name: str, path: object, target: object = None) -> None:
+        if name in _hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def hide(name: str) -> None:
+    """Let a module count as missing, for libraries that load it wherever it is.
+
+    Only a process that is ours may do so, until it runs code that is not (`unhide`).
+
+    Examples
+    --------
+    >>> import importlib.util
+    >>> hide("antigravity")
+    >>> try: importlib.util.find_spec("antigravity")
+    ... except ModuleNotFoundError as error: print(error)
+    No module named 'antigravity'
+    >>> unhide()
+    >>> importlib.util.find_spec("antigravity").name
+    'antigravity'
+    """
+    _hidden.add(name)
+    if _Hidden not in sys.meta_path:
+        sys.meta_path.insert(0, _Hidden)
+
+
+def unhide() -> None:
+    """Let all that is hidden be found again."""
+    _hidden.clear()

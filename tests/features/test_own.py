@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from liftwerk.events.identifiers import leaf_key
 from liftwerk.features.as_of import training_set
 from liftwerk.features.own import FeatureFailed
 from liftwerk.features.version import feature_version
+from liftwerk.lazy import hide
 from liftwerk.store.home import Home
 from liftwerk.store.stores import open_stores
 from tests.events import shop as shops
@@ -111,6 +114,18 @@ def test_a_function_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
     project = shop(tmp_path, python="import nothing_of_that_name\n" + SPREAD_PY)
     with pytest.raises(DefinitionError, match=r"spread.py:1: ModuleNotFoundError"):
         asked(project, tmp_path, (ADA, at(9)))
+
+
+def test_a_function_may_use_what_commands_go_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pickletools", raising=False)
+    hide("pickletools")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("pickletools")
+    project = shop(tmp_path, python="import pickletools\n" + SPREAD_PY)
+    (found,) = asked(project, tmp_path, (ADA, at(9)))
+    assert found["by_python"] == 2.5
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from liftwerk.cli import (
 )
 from liftwerk.cli.app import app, err
 from liftwerk.errors import EnvironmentFault, LiftwerkError, ProjectError, Refused
+from liftwerk.lazy import hide
 
 COMMAND_FILES = (
     definitions,
@@ -82,25 +83,13 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 enough to gain from more, and NumPy, which reads this once, is not loaded before a command runs."""
 
 
-class WithoutPandas:
-    """Pandas counts as missing: Arrow loads it wherever it is, and no command needs it.
-
-    It is most of what a small command would wait for.
-    """
-
-    @staticmethod
-    def find_spec(name: str, path: object, target: object = None) -> None:
-        """Refuse it, and leave all else to those who find modules."""
-        if name == "pandas":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     given = arguments
     if given is None:
         given = sys.argv[1:]
-        sys.meta_path.insert(0, WithoutPandas)  # the process is ours
+        # Arrow loads pandas wherever it is: most of what a small command would wait for.
+        hide("pandas")
     debug = "--debug" in given
     os.environ.update(ONE_THREAD)
     try:

@@ -39,6 +39,7 @@ from liftwerk.features.asked import opened
 from liftwerk.features.definition import FeatureDefinition
 from liftwerk.features.entity import KeyPart, key_of
 from liftwerk.features.files import ASKED, file_of
+from liftwerk.lazy import unhide
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -247,5 +248,6 @@ def _module(file: Path, digest: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    unhide()
     spec.loader.exec_module(module)
     return module
