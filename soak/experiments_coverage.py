@@ -253,7 +253,22 @@ def page(kept: Kept) -> str:
         )
         for group in _groups(cells):
             parts += [*_table(cells, group, size, old), ""]
-    return "\n".join(parts).rstrip() + "\n"
+    return "\n".join([*parts, *_not_played(kept)]).rstrip() + "\n"
+
+
+def _not_played(kept: Kept) -> list[str]:
+    """Say what of the map is not there."""
+    lines = []
+    for table, title in TABLES.items():
+        keys = [_key(table, one.name, one.effect) for one in WORLDS if one.table == table]
+        missing = sum(key not in kept for key in keys)
+        if missing:
+            lines.append(f"- {title}: {missing} of {len(keys)}")
+    if not lines:
+        return []
+    words = "`python -m soak.experiments_coverage --missing` plays them. Known worlds of geo lifts "
+    words += "have results by another seed in [How sure are we?](../statistics.md#geo-lifts)."
+    return ["## Worlds and effects that were not played yet\n", *lines, "", words]
 
 
 def _groups(cells: list[Cell]) -> list[list[str]]:
