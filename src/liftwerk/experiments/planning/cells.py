@@ -13,6 +13,7 @@ from liftwerk.errors import Refused
 from liftwerk.experiments.geo.markets import Markets
 from liftwerk.experiments.geo.plan import Wish, plan
 from liftwerk.experiments.geo.power import Tried, Tries, has_room
+from liftwerk.experiments.planning.judged import first_step
 from liftwerk.experiments.planning.nearest import LARGEST
 from liftwerk.experiments.planning.plan import WEEK
 from liftwerk.stats.synthetic_control.measure import FEWEST_DONORS
@@ -103,6 +104,8 @@ class GeoTest:
         As a part of what would have been; below 0 for a decrease.
     level, wanted : float
         Of the interval; the power.
+    metrics : int
+        How many judge each cell: metrics times cells are judged together.
     """
 
     markets: Markets
@@ -110,7 +113,13 @@ class GeoTest:
     effect: float
     level: float
     wanted: float
+    metrics: int = 1
     _found: dict[int, Found] = field(default_factory=dict)
+
+    @property
+    def each(self) -> float:
+        """The level at which one comparison is judged first."""
+        return first_step(self.level, self.metrics * max(len(self.cells), 1))
 
     @property
     def columns(self) -> dict[str, list[int]]:
@@ -140,7 +149,7 @@ class GeoTest:
         if days not in self._found:
             tries = Tries(self.markets, self.others, days)
             found = {
-                arm: tries.of(cell, self.lifts, self.level) for arm, cell in self.columns.items()
+                arm: tries.of(cell, self.lifts, self.each) for arm, cell in self.columns.items()
             }
             least = np.min([one.powers for one in found.values()], axis=0)
             detectable = self._least(least)
@@ -171,7 +180,7 @@ class GeoTest:
 
     def with_cells(self, cells: Cells) -> GeoTest:
         """Return a test of other cells over the same history."""
-        return GeoTest(self.markets, cells, self.effect, self.level, self.wanted)
+        return GeoTest(self.markets, cells, self.effect, self.level, self.wanted, self.metrics)
 
     def _at(self, powers: Floats, times: float) -> float:
         return float(powers[int(np.flatnonzero(times == LIFTS)[0])])
@@ -214,7 +223,7 @@ def propose(
         days=(days,),
         sizes=tuple(sizes),
         power=test.wanted,
-        level=test.level,
+        level=test.each,
         draws=DRAWS,
     )
     try:
@@ -222,7 +231,7 @@ def propose(
     except Refused:
         return None
     fewest = sorted(options, key=lambda one: len(one.markets))
-    alone = GeoTest(free, {}, test.effect, test.level, test.wanted)
+    alone = GeoTest(free, {}, test.effect, test.each, test.wanted)
     for option in fewest[:CHECKED]:
         if alone.with_cells({"": option.markets}).of(days).power >= test.wanted:
             return option.markets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from liftwerk.definitions.project import Project
@@ -30,6 +30,37 @@ def others(experiment: ExperimentDefinition) -> list[tuple[str, str, float | Non
         (metric, "counter", margin.value) for metric, margin in experiment.counter_metrics.items()
     ]
     return [*judged, *kept]
+
+
+def comparisons(experiment: ExperimentDefinition, treated: int | None = None) -> int:
+    """Count what is judged together: primary metrics times the arms beside control.
+
+    Parameters
+    ----------
+    experiment : ExperimentDefinition
+    treated : int, optional
+        Of so many of its arms.
+    """
+    if treated is None:
+        treated = len(experiment.arms) - 1
+    return len(experiment.metrics) * treated
+
+
+def first_step(level: float, many: int) -> float:
+    """Return the level at which Holm judges the smallest of many p-values.
+
+    Examples
+    --------
+    >>> first_step(0.95, 2)
+    0.975
+    """
+    return 1.0 - (1.0 - level) / many
+
+
+def together(many: int) -> Iterator[str]:
+    """Tell of comparisons that are judged together, if there are several."""
+    if many > 1:
+        yield f"{many} comparisons are judged together, each at Holm's first step."
 
 
 def ran_meanwhile(stores: Stores, since: datetime, now: datetime) -> list[str]:

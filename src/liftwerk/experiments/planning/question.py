@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from liftwerk.experiments.planning.intake import Intake
+from liftwerk.experiments.planning.judged import first_step
 from liftwerk.experiments.planning.plan import HORIZON
 from liftwerk.stats.difference.methods import MethodName
 from liftwerk.stats.power import Baseline, Looks, Split, detectable, power, units_needed
@@ -60,7 +61,7 @@ class Question(Struct, frozen=True):
     @property
     def looks(self) -> Looks:
         """How one comparison is read, with the usual number of looks."""
-        return Looks(self.method, 1.0 - (1.0 - self.level) / self.family)
+        return Looks(self.method, first_step(self.level, self.family))
 
     def looks_by(self, intake: Intake, day: int) -> Looks:
         """How it is read on every day up to one."""

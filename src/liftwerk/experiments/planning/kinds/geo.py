@@ -16,7 +16,14 @@ from liftwerk.experiments.geo.measured import markets_of
 from liftwerk.experiments.geo.power import days_needed
 from liftwerk.experiments.planning.ask import Asked
 from liftwerk.experiments.planning.cells import Found, GeoTest, keenest, lengths, propose
-from liftwerk.experiments.planning.judged import direction, money_metric, others, ran_meanwhile
+from liftwerk.experiments.planning.judged import (
+    comparisons,
+    direction,
+    money_metric,
+    others,
+    ran_meanwhile,
+    together,
+)
 from liftwerk.experiments.planning.nearest import larger_effect
 from liftwerk.experiments.planning.plan import (
     HORIZON,
@@ -73,7 +80,7 @@ def plan_geo(project: Project, stores: Stores, asked: Asked) -> Plan:
     if not tried:
         raise _too_little(markets, asked, where)
     level, wanted = experiment.level.value, experiment.power.value
-    test = GeoTest(markets, of_arms(experiment), effect, level, wanted)
+    test = GeoTest(markets, of_arms(experiment), effect, level, wanted, len(experiment.metrics))
     _demand_regions(test, tried[-1], asked, where)
     found: list[Found] = []
     for days in tried:
@@ -181,9 +188,9 @@ def _plan(project: Project, asked: Asked, test: GeoTest, found: list[Found], eff
         reduction=weakest.explained,
         effect=effect,
         method="fixed",
-        level=test.level,
+        level=experiment.level.value,
         power=test.wanted,
-        comparisons=1,
+        comparisons=comparisons(experiment),
         arms={arm: part / whole for arm, part in many.items()},
         share=1.0,
         units=whole,
@@ -267,10 +274,13 @@ def _other_markets(test: GeoTest, best: Found, asked: Asked) -> Change | None:
 
 def _fewer_cells(test: GeoTest, best: Found) -> Change | None:
     """Leave the arms out that do not see it; their markets then stand in for the others."""
-    kept = {
-        arm: test.cells[arm] for arm, one in best.tried.items() if test.power_of(one) >= test.wanted
-    }
+    powers = {arm: test.power_of(one) for arm, one in best.tried.items()}
+    kept = {arm: test.cells[arm] for arm, power in powers.items() if power >= test.wanted}
     if not kept:
+        # Alone it is judged less strictly.
+        strongest = max(powers, key=lambda arm: powers[arm])
+        kept = {strongest: test.cells[strongest]}
+    if len(kept) == len(test.cells):
         return None
     fewer = test.with_cells(kept)
     if fewer.of(best.days).power < test.wanted:
@@ -300,7 +310,10 @@ def _beside(project: Project, stores: Stores, asked: Asked, days: int) -> Iterab
         sign = direction(project, metric)
         if role == "counter":
             sign = -sign  # what has to be ruled out of a counter-metric is that it gets worse
-        told = (sign * abs(asked.effect), experiment.level.value, experiment.power.value)
+        judged = 1
+        if role == "primary":
+            judged = len(experiment.metrics)
+        told = (sign * abs(asked.effect), experiment.level.value, experiment.power.value, judged)
         seen = GeoTest(markets, cells, *told).of(days).detectable
         enough, least = None, None
         if seen is not None:
@@ -346,4 +359,5 @@ def _notes(test: GeoTest, found: list[Found], asked: Asked) -> Iterable[str]:
         yield f"The history is too short to try a test of more than {longest} days."
     if not asked.simulate:
         yield "Of a geo test there is no formula: it is simulated anyway."
+    yield from together(comparisons(asked.experiment))
     yield "It is read once, when it has run; the day of the start counts as one of the test."

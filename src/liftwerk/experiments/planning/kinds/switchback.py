@@ -14,7 +14,15 @@ from liftwerk.definitions.project import Project
 from liftwerk.errors import ProjectError, Refused
 from liftwerk.experiments.definition import Switchback
 from liftwerk.experiments.planning.ask import Asked
-from liftwerk.experiments.planning.judged import direction, money_metric, others, ran_meanwhile
+from liftwerk.experiments.planning.judged import (
+    comparisons,
+    direction,
+    first_step,
+    money_metric,
+    others,
+    ran_meanwhile,
+    together,
+)
 from liftwerk.experiments.planning.nearest import larger_effect, percent, rounded_up
 from liftwerk.experiments.planning.plan import (
     HORIZON,
@@ -89,7 +97,7 @@ class _Past:
             turns,
             self.project.timezone,
             (float(part * shares[0]), float(part * min(shares[1:]))),
-            level=experiment.level.value,
+            level=first_step(experiment.level.value, comparisons(experiment, len(arms) - 1)),
             wanted=experiment.power.value,
         )
         if laid.days < FEWEST_DAYS - ROOM:
@@ -205,9 +213,9 @@ def _plan(past: _Past, laid: Turns, effect: float) -> Plan:
         reduction=explained,
         effect=effect,
         method="fixed",
-        level=laid.level,
+        level=experiment.level.value,
         power=laid.wanted,
-        comparisons=1,
+        comparisons=comparisons(experiment),
         arms=shares,
         share=share,
         units=round(needed),
@@ -331,4 +339,5 @@ def _notes(laid: Turns, plan: Plan) -> Iterable[str]:
         yield "Days beyond these are taken to be like them."
     if laid.series.washout:
         yield f"The first {laid.series.washout} periods of each block are not counted: washout."
+    yield from together(plan.comparisons)
     yield "It is read once, when it has run."

@@ -15,7 +15,7 @@ from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.planning.answer import planned
 from liftwerk.experiments.planning.ask import Asked
 from liftwerk.experiments.planning.history import History, history_of
-from liftwerk.experiments.planning.judged import money_metric
+from liftwerk.experiments.planning.judged import comparisons, money_metric, together
 from liftwerk.experiments.planning.plan import Beside, Cost, Plan, finite
 from liftwerk.experiments.planning.question import Question, days_needed
 from liftwerk.experiments.planning.simulate import MOST_ROWS, RUNS, doubts, simulate
@@ -102,7 +102,7 @@ def _question(asked: Asked, read: Read, baseline: Baseline) -> Question:
         {arm: float(share) for arm, share in experiment.shares.items()},
         share=experiment.share.value,
         most=max(most, experiment.share.value),
-        family=len(experiment.metrics) * (len(experiment.arms) - 1),
+        family=comparisons(experiment),
         method=experiment.method,
         level=experiment.level.value,
         wanted=experiment.power.value,
@@ -171,8 +171,7 @@ def _notes(history: History, experiment: ExperimentDefinition, question: Questio
             f"Covariates and strata take {100 * question.baseline.reduction:.2g}% of the variance"
             " out."
         )
-    if question.family > 1:
-        yield f"{question.family} comparisons are judged together, each at Holm's first step."
+    yield from together(question.family)
     if experiment.method == "anytime":
         yield "It is looked at every day, and may be: power is that of having seen it by the end."
     yield from history.units.notes
