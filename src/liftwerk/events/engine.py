@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -31,6 +32,29 @@ def connect() -> duckdb.DuckDBPyConnection:
         },
     )
     return _set(connection)
+
+
+def bound(connection: duckdb.DuckDBPyConnection, megabytes: int, spill: Path) -> None:
+    """Let a database's memory not grow beyond a size: what is more lies in a folder meanwhile.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Nothing of it was spilled yet.
+    megabytes : int
+    spill : Path
+        Its owner removes it. Rows come in any order then, unless a statement says in which.
+
+    Examples
+    --------
+    >>> connection = connect()
+    >>> bound(connection, 500, Path("spilled"))
+    >>> connection.execute("select current_setting('memory_limit')").fetchone()
+    ('476.8 MiB',)
+    """
+    connection.execute(f"SET memory_limit = '{megabytes}MB'")
+    connection.execute(f"SET temp_directory = {text(str(spill))}")
+    connection.execute("SET preserve_insertion_order = false")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ after it: (0, within]. Whose it is depends on what is asked:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
@@ -94,6 +94,11 @@ class Plan(Struct, frozen=True):
         Reads the relations ``_spine`` (``_row``, ``customer``, ``time``, and of decisions
         ``decision``, of sessions ``session``; of regions ``_row``, ``_region`` and ``time``), the
         event's, and those of the entities' timelines.
+    outcomes, counting : str
+        The same in two: what makes ``_outcomes``, without the spine; and what counts the rows of a
+        relation of that name.
+    longest : int
+        How long after a row's time an outcome may count, in microseconds.
     """
 
     event: str
@@ -102,6 +107,14 @@ class Plan(Struct, frozen=True):
     entities: tuple[str, ...]
     counted: tuple[Counted, ...]
     sql: str
+    outcomes: str
+    counting: str
+    longest: int
+
+    @property
+    def reads_before(self) -> bool:
+        """Whether it matters what happened before a row's time."""
+        return any(one.within is not None for one in self.counted)
 
 
 _BY: Mapping[Asked, Mapping[str, str]] = {
@@ -220,15 +233,22 @@ def _plan(
         counted.append(Counted(name, divisor, factor, taken, constant, merge, within))
         states.append(f"{_state(name, metric, operand)} AS {quoted(name)}")
     properties = definition.properties
+    steps = "".join(f"{name} AS (\n{sql}\n){_NEXT}" for name, sql in outcomes.steps(by, TRUSTED))
     return Plan(
         event=event,
         properties=outcomes.properties,
         money=tuple(name for name in outcomes.properties if properties[name].type == "money"),
         entities=outcomes.entities,
         counted=tuple(counted),
-        sql=_sql(outcomes, metrics, states, asked, by),
+        sql=_sql(steps, metrics, states, asked, by),
+        outcomes=f"WITH {steps.removesuffix(_NEXT)}\nSELECT * FROM _outcomes",
+        counting=_sql("", metrics, states, asked, by),
+        longest=_longest(metrics.values()),
     )
 
+
+_NEXT = ",\n"
+"""Between the steps of a statement."""
 
 _MERGES: Mapping[str, Merge] = {"any": "greatest", "lapse": "greatest", "new": "least"}
 
@@ -264,7 +284,7 @@ def _state(name: str, metric: MetricDefinition, operand: Operand) -> str:
 
 
 def _sql(
-    outcomes: Outcomes,
+    steps: str,
     metrics: Mapping[str, MetricDefinition],
     states: Sequence[str],
     asked: Asked,
@@ -274,7 +294,6 @@ def _sql(
     if asked == "everybody":
         row = "customer"
     columns = ",\n    ".join(states)
-    steps = "".join(f"{name} AS (\n{sql}\n),\n" for name, sql in outcomes.steps(by, TRUSTED))
     answer = """\
 SELECT _asked._row, _counted.* EXCLUDE (_row)
 FROM _asked LEFT JOIN _counted ON _counted._row = _asked._row
@@ -304,8 +323,7 @@ _counted AS (
 
 
 def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
-    longest = max(metric.within.microseconds for metric in metrics.values() if metric.within)
-    window = f"o.time <= d.asked_at + {longest}"
+    window = f"o.time <= d.asked_at + {_longest(metrics.values())}"
     if all(metric.aggregate != "new" for metric in metrics.values()):
         window = f"o.time > d.asked_at AND {window}"
     if asked == "everybody":
@@ -319,6 +337,10 @@ def _credited(metrics: Mapping[str, MetricDefinition], asked: Asked) -> str:
     if asked == "regions":
         return _joined("_region", f"WHERE {window}")
     return _joined(asked.removesuffix("s"), f"WHERE {window}")
+
+
+def _longest(metrics: Iterable[MetricDefinition]) -> int:
+    return max(metric.within.microseconds for metric in metrics if metric.within)
 
 
 def _joined(column: str, condition: str) -> str:

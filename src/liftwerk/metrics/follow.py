@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 import duckdb
@@ -24,16 +24,18 @@ from msgspec import Struct
 
 from liftwerk.definitions.project import Project, plain_value
 from liftwerk.events.definition import EVENTS
-from liftwerk.events.engine import connect, quoted
+from liftwerk.events.engine import bound, connect, quoted
 from liftwerk.events.entities.definition import ENTITIES
 from liftwerk.events.identifiers import IDENTIFIERS
 from liftwerk.events.state import has_same_rows
-from liftwerk.features.join import check_currency, exact_states
+from liftwerk.features.finalise import Whole, nearest
 from liftwerk.identity.definition import IDENTITY
 from liftwerk.metrics.changed import KEYS, fingerprint, last_word, latest_time, what_changed
-from liftwerk.metrics.compile import Counted
+from liftwerk.metrics.definition import MetricDefinition
+from liftwerk.metrics.formula import Sum
 from liftwerk.metrics.kept import Cohorts, Folder, Kept, written
-from liftwerk.metrics.read import opened, plans_of
+from liftwerk.metrics.parted import MEGABYTES
+from liftwerk.metrics.read import plans_of
 from liftwerk.metrics.reckon import (
     Weighted,
     dictionary,
@@ -44,19 +46,22 @@ from liftwerk.metrics.reckon import (
     wholly,
 )
 from liftwerk.metrics.sums import Sums
-from liftwerk.metrics.touched import TOUCHED, all_leaves, resolved, touched
+from liftwerk.metrics.tally import Tally, state_column
+from liftwerk.metrics.touched import TOUCHED, resolved, touched
 from liftwerk.metrics.units import asked_columns, counted_by
 from liftwerk.privacy.definition import PURPOSES
-from liftwerk.privacy.permitted import NOW, AsOf
+from liftwerk.privacy.permitted import AsOf
 from liftwerk.stats.moments import Moments
 from liftwerk.store.ledger.protocol import Snapshot
 from liftwerk.store.stores import Stores
 
-SLICE = 1_000_000
-"""Units that are counted at one time, so that memory does not grow with them."""
-
 DAY = 86_400_000_000
-_STATE = pa.decimal128(38, 0)
+
+MOST = 1_000_000
+"""Where more units changed, all are counted anew: part by part, which takes less memory."""
+
+ROWS = 250_000
+"""Units whose values are made at one time."""
 
 
 class Followed(Struct, frozen=True):
@@ -128,13 +133,30 @@ def follow(
     UnknownName, InputError, Refused
         As of `per_unit`.
     """
+    columns = asked_columns(project, metrics)
+    counted = counted_by(project, columns.values())
     folder = Folder(stores, name)
     with folder.held(), stores.tables.reading():
-        return _Following(project, stores, folder, spine, metrics, purpose, costs or {}).step()
+        return Following(
+            project, stores, folder, spine, columns, counted, purpose, costs or {}
+        ).step()
 
 
-class _Following:
-    """One step."""
+class Following:
+    """One step, while the folder and the tables are held.
+
+    Parameters
+    ----------
+    project : Project
+    stores : Stores
+    folder : Folder
+        Where totals are kept.
+    spine, purpose, costs : as of `follow`
+    columns : mapping of str to Sum
+        What a unit is asked for -> the metrics that it adds up.
+    counted : mapping of str to MetricDefinition
+        These metrics.
+    """
 
     def __init__(
         self,
@@ -142,7 +164,8 @@ class _Following:
         stores: Stores,
         folder: Folder,
         spine: pa.Table,
-        metrics: Sequence[str],
+        columns: Mapping[str, Sum],
+        counted: Mapping[str, MetricDefinition],
         purpose: str,
         costs: Mapping[str, Decimal],
     ) -> None:
@@ -151,21 +174,17 @@ class _Following:
         self.folder = folder
         self.purpose = purpose
         self.costs = costs
-        columns = asked_columns(project, metrics)
-        counted = counted_by(project, columns.values())
-        self.plans = plans_of(project, counted, "customers")
-        self.counted: dict[str, Counted] = {
-            one.name: one for plan in self.plans for one in plan.counted
-        }
-        self.how: dict[str, Weighted] = {
-            column: weighted(total, self.counted) for column, total in columns.items()
-        }
-        self.units = tuple(unit_of(how, costs) for how in self.how.values())
         self.snapshot: Snapshot | None = stores.ledger.latest_snapshot()
         self.offset = 0
         if self.snapshot is not None:
             self.offset = self.snapshot.inbox_offset
         self.as_of = AsOf(offset=self.offset)
+        self.plans = plans_of(project, counted, "customers")
+        self.tally = Tally(project, stores, self.plans, purpose, self.as_of)
+        self.how: dict[str, Weighted] = {
+            column: weighted(total, self.tally.counted) for column, total in columns.items()
+        }
+        self.units = tuple(unit_of(how, costs) for how in self.how.values())
         self.spine = resolved(project, stores, spine.select(list(KEYS)), self.as_of)
         self.fingerprint = self._fingerprint()
         said = {one: plain_value(metric) for one, metric in counted.items()}
@@ -176,12 +195,33 @@ class _Following:
         self.version = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
     def step(self) -> Followed:
+        """Bring what is kept up to the latest snapshot."""
         kept = self.folder.read()
         if kept is None or not self._goes_on(kept):
             return self._anew()
         if kept.offset == self.offset and kept.spine == self.fingerprint:
             return self._followed(kept.sums, 0)
         return self._continued(kept)
+
+    def values(self) -> pa.Table:
+        """Return the columns of every unit after a step, in the order of the spine's rows."""
+        kept = self.folder.read()
+        assert kept is not None  # a step was made
+        found = {name: np.empty(self.spine.num_rows) for name in self.how}
+        place = pa.array(np.arange(self.spine.num_rows))
+        with self._beside() as local:
+            local.register("_spine", self.spine.append_column("_row", place))
+            told = local.sql(
+                f"SELECT s._row, k.* FROM ({self.folder.sql(kept)}) AS k"
+                " JOIN (SELECT unit, time, _row FROM _spine) AS s USING (unit, time)"
+            )
+            for batch in told.to_arrow_reader(ROWS):
+                table = pa.table(batch)
+                rows = table.column("_row").to_numpy()
+                values = zip(self.how, self._wholly(table), self.units, strict=True)
+                for name, whole, unit in values:
+                    found[name][rows] = nearest(whole, unit)
+        return pa.table(found)
 
     def _goes_on(self, kept: Kept) -> bool:
         """Say whether what is kept holds as far as it goes."""
@@ -198,10 +238,9 @@ class _Following:
         cohorts: dict[tuple[str, int], Sums] = {}
         files = []
         latest = 0
-        with self._opened() as connection:
+        with self.tally.opened() as connection:
             latest = latest_time(connection, self.plans)
-            for start in range(0, max(self.spine.num_rows, 1), SLICE):
-                table = self._count(connection, self.spine.slice(start, SLICE))
+            for table in self.tally.all(connection, self.spine, self.folder):
                 _add(cohorts, self._sums(table))
                 files.append(self.folder.add(_with_gone(table, gone=False)))
         self._commit(tuple(files), (), 0, cohorts, latest)
@@ -212,21 +251,24 @@ class _Following:
         changed = touched(
             self.project, self.stores, self.plans, self.purpose, kept.offset, self.as_of
         )
-        with connect() as local:
+        number = abs(self.spine.num_rows - kept.units) + min(changed.num_rows, kept.units)
+        if number > MOST:
+            return self._anew()
+        with self._beside() as local:
             local.register("_spine", self.spine)
             local.register(TOUCHED, changed)
             local.execute(f"CREATE VIEW _kept AS {self.folder.sql(kept)}")
             old, entered = what_changed(local, kept.spine == self.fingerprint)
             stays = old.filter(pc.field("is_kept"))
-            added = stays.filter(~pc.field("restated")).select(self._columns)
+            added = stays.filter(~pc.field("restated")).select(self.tally.columns)
             again = stays.filter(pc.field("restated")).select(list(KEYS))
             again = pa.concat_tables([again, entered.select(list(KEYS))])
-            tables = [self._count_again(again), self._count_added(local, added, kept.offset)]
+            tables = [self.tally.again(again), self.tally.added(added, kept.offset)]
         new = pa.concat_tables(tables)
-        _add(cohorts, self._sums(old.select(self._columns)), -1)
+        _add(cohorts, self._sums(old.select(self.tally.columns)), -1)
         _add(cohorts, self._sums(new))
         latest = max(kept.latest, self._latest_behind(kept.offset))
-        gone = old.filter(~pc.field("is_kept")).select(self._columns)
+        gone = old.filter(~pc.field("is_kept")).select(self.tally.columns)
         rows = pa.concat_tables([_with_gone(new, gone=False), _with_gone(gone, gone=True)])
         later = kept.later
         if rows.num_rows:
@@ -234,88 +276,27 @@ class _Following:
         self._commit(kept.base, later, kept.changed + rows.num_rows, cohorts, latest)
         return self._followed(cohorts, new.num_rows)
 
-    def _opened(
-        self, leaves: pa.Array | None = None, after_offset: int | None = None
-    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        # What was imported of entities stands behind the last event that there was by then.
-        return opened(
-            self.project,
-            self.stores,
-            self.plans,
-            self.purpose,
-            self.as_of,
-            leaves,
-            after_offset,
-            NOW,
-        )
+    @contextmanager
+    def _beside(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open an engine that compares units with units, and does not grow with them."""
+        with self.folder.aside() as path, connect() as local:
+            bound(local, MEGABYTES, path)
+            yield local
 
-    @property
-    def _columns(self) -> list[str]:
-        return [*KEYS, *(_state(name) for name in self.counted)]
-
-    def _count(self, connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
-        """Count units: their keys, and an exact state of each metric."""
-        asked = pa.table(
-            {
-                "_row": pa.array(np.arange(rows.num_rows)),
-                "customer": rows.column("customer"),
-                "time": rows.column("time"),
-            }
-        )
-        table = rows
-        connection.register("_spine", asked)
-        try:
-            for plan in self.plans:
-                check_currency(connection, plan.event, plan.money, self.project.currency)
-                found = exact_states(connection, plan.event, plan.sql)
-                for one in plan.counted:
-                    table = table.append_column(
-                        _state(one.name), found.column(one.name).cast(_STATE)
-                    )
-        finally:
-            connection.unregister("_spine")
-        return table
-
-    def _count_again(self, rows: pa.Table) -> pa.Table:
-        leaves = all_leaves(self.project, self.stores, rows.column("customer"), self.as_of)
-        with self._opened(leaves=leaves) as connection:
-            return self._count(connection, rows)
-
-    def _count_added(
-        self, local: duckdb.DuckDBPyConnection, rows: pa.Table, offset: int
-    ) -> pa.Table:
-        """Add what is behind an offset to what was counted up to it."""
-        with self._opened(after_offset=offset) as connection:
-            more = self._count(connection, rows.select(list(KEYS)))
-        place = pa.array(np.arange(rows.num_rows))
-        local.register("_before", rows.append_column("_row", place))
-        local.register("_more", more.append_column("_row", place))
-        merged = []
-        for one in self.counted.values():
-            a, b = f"b.{quoted(_state(one.name))}", f"m.{quoted(_state(one.name))}"
-            sql = f"{one.merge}({a}, {b})"
-            if one.merge == "add":
-                # Nothing stays nothing: it is written as no number at all.
-                sql = f"CASE WHEN {a} IS NULL THEN {b} ELSE {a} + coalesce({b}, 0) END"
-            merged.append(f"CAST({sql} AS DECIMAL(38, 0)) AS {quoted(_state(one.name))}")
-        keys = ", ".join(f"b.{name}" for name in KEYS)
-        return (
-            local.sql(
-                f"SELECT {', '.join([keys, *merged])}"
-                " FROM _before AS b JOIN _more AS m USING (_row) ORDER BY _row"
-            )
-            .to_arrow_table()
-            .cast(more.schema)
-        )
+    def _wholly(self, table: pa.Table) -> list[Whole]:
+        """Make the columns of units of their states, in whole numbers."""
+        counted = self.tally.counted
+        asked_at = microseconds(table.column("time"))
+        own = table.select([state_column(name) for name in counted])
+        states = states_of(own.rename_columns(list(counted)), counted.values(), asked_at)
+        arms = dictionary(table.column("arm"))
+        return [wholly(how, states, arms, self.costs) for how in self.how.values()]
 
     def _sums(self, table: pa.Table) -> dict[tuple[str, int], Sums]:
         """Add up units by arm and day of assignment."""
-        asked_at = microseconds(table.column("time"))
-        own = table.select([_state(name) for name in self.counted])
-        states = states_of(own.rename_columns(list(self.counted)), self.counted.values(), asked_at)
+        columns = self._wholly(table)
         arms = dictionary(table.column("arm"))
-        columns = [wholly(how, states, arms, self.costs) for how in self.how.values()]
-        days = asked_at // DAY
+        days = microseconds(table.column("time")) // DAY
         places = arms.indices.to_numpy().astype(np.int64)
         order = np.lexsort((days, places))
         days, places = days[order], places[order]
@@ -335,7 +316,7 @@ class _Following:
         names = list(dict.fromkeys(name for plan in self.plans for name in plan.entities))
         if not names:
             return {}
-        with self._opened(after_offset=self.offset) as connection:
+        with self.tally.opened(after_offset=self.offset) as connection:
             return {
                 name: fingerprint(
                     connection,
@@ -353,7 +334,7 @@ class _Following:
     def _latest_behind(self, offset: int) -> int:
         if not any(plan.entities for plan in self.plans):
             return 0
-        with self._opened(after_offset=offset) as connection:
+        with self.tally.opened(after_offset=offset) as connection:
             return latest_time(connection, self.plans)
 
     def _commit(
@@ -398,8 +379,3 @@ def _add(
 
 def _with_gone(table: pa.Table, *, gone: bool) -> pa.Table:
     return table.append_column("gone", pa.repeat(gone, table.num_rows))
-
-
-def _state(name: str) -> str:
-    """Name a metric's state among the keys, which it may not hide."""
-    return f"state.{name}"

@@ -2,6 +2,7 @@
 
     totals/NAME/kept.json     what they are of, up to which offset, and the sums over them
     totals/NAME/*.parquet     the first holds all units, each later one those that changed
+    totals/NAME/aside-*       what is counted, while it is
 
 Everything in it can be made again from the log: what cannot be read, or is of other definitions, is
 made anew.
@@ -33,6 +34,7 @@ from liftwerk.store.stores import Stores
 
 TOTALS = "totals"
 _PAGE = "kept.json"
+_ASIDE = "aside-"
 
 
 class Written(Struct, frozen=True):
@@ -141,12 +143,27 @@ class Folder:
         make_folder(self.path)
         try:
             with exclusive(self.path, 600.0):
+                self._clear()
                 yield
         except TimeoutError:
             hint = "wait until it is done"
             raise StoreFault(
                 "another process counts the same totals", str(self.path), hint
             ) from None
+
+    @contextmanager
+    def aside(self) -> Iterator[Path]:
+        """Give a place for what is needed meanwhile; what a kill leaves there goes next time."""
+        path = self.path / f"{_ASIDE}{secrets.token_hex(8)}"
+        make_folder(path)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+
+    def _clear(self) -> None:
+        for left in self.path.glob(f"{_ASIDE}*"):
+            shutil.rmtree(left)
 
     def read(self) -> Kept | None:
         """Return what is kept; None if it is not whole."""
@@ -173,6 +190,12 @@ class Folder:
             if entry.name not in (*kept.base, *kept.later):
                 entry.unlink()
 
+    def empty(self) -> None:
+        """Remove all; the folder stays, since somebody may wait for it."""
+        for entry in self.path.iterdir():
+            entry.unlink()
+        sync_folder(self.path)
+
     def sql(self, kept: Kept) -> str:
         """Write a SELECT of the units as they are now; the last word on each counts."""
         layers = [kept.base, *((name,) for name in kept.later)]
@@ -193,12 +216,14 @@ class Folder:
 def forget(stores: Stores, subject: Subject) -> Taken:
     """Remove the totals of every experiment that somebody is a unit of: they are made anew."""
     units = 0
-    for folder in _folders(stores):
-        found = _theirs(folder, subject).num_rows
-        if found:
-            units += found
-            shutil.rmtree(folder)
-            sync_folder(folder.parent)
+    for path in _folders(stores):
+        folder = Folder(stores, path.name)
+        # Whoever is counting read the log before: what comes of it has to go, too.
+        with folder.held():
+            found = _theirs(path, subject).num_rows
+            if found:
+                units += found
+                folder.empty()
     return Taken({"unit": units})
 
 
@@ -228,6 +253,7 @@ def _folders(stores: Stores) -> list[Path]:
 def _theirs(folder: Path, subject: Subject) -> pa.Table:
     keys = pa.array(subject.keys, pa.binary())
     theirs = pc.is_in(pc.field("unit"), keys) | pc.is_in(pc.field("customer"), keys)
-    return pads.dataset(folder, format="parquet", exclude_invalid_files=True).to_table(
-        filter=theirs
-    )
+    files = [str(path) for path in sorted(folder.glob("*.parquet"))]
+    if not files:
+        return pa.table({})
+    return pads.dataset(files, format="parquet", exclude_invalid_files=True).to_table(filter=theirs)
