@@ -146,7 +146,9 @@ def gather(
     independent = spine
     if experiment.unit != "session":
         independent = replace(spine, table=once_each(spine.table))
-    units = matured_units(project, stores, experiment, independent, as_of=as_of, costs=costs)
+    units = matured_units(
+        project, stores, experiment, independent, as_of=as_of, costs=costs, kept_as=name
+    )
     return Evidence(
         project=project,
         stores=stores,

@@ -23,6 +23,7 @@ from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.spine import Spine
 from liftwerk.features.as_of import training_set
 from liftwerk.metrics.kinds import kind_of
+from liftwerk.metrics.latest import per_unit_now
 from liftwerk.metrics.units import MATURED, By, asked_columns, counted_by, per_unit
 from liftwerk.models.design import Design
 from liftwerk.models.encode import Encoder
@@ -147,6 +148,36 @@ def whole_time(project: Project, experiment: ExperimentDefinition) -> timedelta:
     return max(spans)
 
 
+def what_they_did(
+    project: Project,
+    stores: Stores,
+    experiment: ExperimentDefinition,
+    spine: pa.Table,
+    as_of: AsOf,
+    costs: Mapping[str, Decimal],
+    kept_as: str | None,
+) -> pa.Table:
+    """Count the metrics of an experiment for some units: `liftwerk.metrics.units.per_unit`.
+
+    As of now the totals that are kept of customers are brought up to date; as of an offset, and of
+    sessions, all is counted afresh.
+
+    Parameters
+    ----------
+    project, stores, experiment, as_of, costs, kept_as : as for `matured_units`
+    spine : pyarrow.Table
+    """
+    assert as_of.time is not None  # a reading has a time
+    by = by_of(experiment)
+    names = [*experiment.metrics, *experiment.counter_metrics]
+    told = (names, experiment.purpose)
+    if kept_as is not None and as_of.offset is None and by == "customer":
+        return per_unit_now(project, stores, kept_as, spine, *told, now=as_of.time, costs=costs)
+    return per_unit(
+        project, stores, spine, *told, now=as_of.time, by=by, costs=costs, offset=as_of.offset
+    )
+
+
 def matured_units(
     project: Project,
     stores: Stores,
@@ -155,6 +186,7 @@ def matured_units(
     *,
     as_of: AsOf,
     costs: Mapping[str, Decimal],
+    kept_as: str | None = None,
 ) -> Units:
     """Read the units whose metrics have had their whole time.
 
@@ -168,24 +200,15 @@ def matured_units(
         What may be known; its time says what has matured.
     costs : mapping of str to decimal.Decimal
         Arm -> what its action costs once.
+    kept_as : str, optional
+        What the units' totals are kept under, so that the next reading counts what came in since.
 
     Returns
     -------
     Units
     """
-    assert as_of.time is not None  # a reading has a time
+    table = what_they_did(project, stores, experiment, spine.table, as_of, costs, kept_as)
     names = [*experiment.metrics, *experiment.counter_metrics]
-    table = per_unit(
-        project,
-        stores,
-        spine.table,
-        names,
-        experiment.purpose,
-        now=as_of.time,
-        by=by_of(experiment),
-        costs=costs,
-        offset=as_of.offset,
-    )
     table = table.filter(table.column(MATURED)).sort_by("time")
     known = _known(project, stores, experiment, table, as_of)
     outcomes = list(asked_columns(project, names))

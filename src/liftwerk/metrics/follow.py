@@ -135,11 +135,9 @@ def follow(
     """
     columns = asked_columns(project, metrics)
     counted = counted_by(project, columns.values())
-    folder = Folder(stores, name)
-    with folder.held(), stores.tables.reading():
-        return Following(
-            project, stores, folder, spine, columns, counted, purpose, costs or {}
-        ).step()
+    with Folder(stores, name).held() as folder, stores.tables.reading():
+        told = (project, stores, folder, spine, columns, counted, purpose, costs or {})
+        return Following(*told, adds_up=True).step()
 
 
 class Following:
@@ -156,6 +154,8 @@ class Following:
         What a unit is asked for -> the metrics that it adds up.
     counted : mapping of str to MetricDefinition
         These metrics.
+    adds_up : bool
+        Whether sums over the units are kept beside them, which takes its time, too.
     """
 
     def __init__(
@@ -168,12 +168,15 @@ class Following:
         counted: Mapping[str, MetricDefinition],
         purpose: str,
         costs: Mapping[str, Decimal],
+        *,
+        adds_up: bool,
     ) -> None:
         self.project = project
         self.stores = stores
         self.folder = folder
         self.purpose = purpose
         self.costs = costs
+        self.adds_up = adds_up
         self.snapshot: Snapshot | None = stores.ledger.latest_snapshot()
         self.offset = 0
         if self.snapshot is not None:
@@ -188,10 +191,12 @@ class Following:
         self.spine = resolved(project, stores, spine.select(list(KEYS)), self.as_of)
         self.fingerprint = self._fingerprint()
         said = {one: plain_value(metric) for one, metric in counted.items()}
-        sums = {column: (total.terms, total.constant) for column, total in columns.items()}
         sections = project.section_hash(EVENTS, ENTITIES, IDENTIFIERS, IDENTITY, PURPOSES)
         buried = len(stores.ledger.buried())
-        facts = [said, sums, purpose, costs, sections, project.currency, buried]
+        facts: list[object] = [said, purpose, sections, project.currency, buried]
+        if adds_up:
+            sums = {column: (total.terms, total.constant) for column, total in columns.items()}
+            facts += [sums, costs]
         self.version = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
 
     def step(self) -> Followed:
@@ -294,6 +299,8 @@ class Following:
 
     def _sums(self, table: pa.Table) -> dict[tuple[str, int], Sums]:
         """Add up units by arm and day of assignment."""
+        if not self.adds_up:
+            return {}
         columns = self._wholly(table)
         arms = dictionary(table.column("arm"))
         days = microseconds(table.column("time")) // DAY

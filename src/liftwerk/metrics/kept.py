@@ -76,7 +76,8 @@ class Kept(Struct, frozen=True):
     changed : int
         Rows of these.
     cohorts : tuple
-        Arm, day and sums; whole numbers as text, since JSON's readers round the largest.
+        Arm, day and sums; whole numbers as text, since JSON's readers round the largest. None of
+        them where nobody asks for sums.
     """
 
     version: str
@@ -137,14 +138,14 @@ class Folder:
         self.path = stores.home.path / TOTALS / name
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Folder]:
         """Hold it alone: two processes would count the same events twice."""
         make_folder(self.path.parent)
         make_folder(self.path)
         try:
             with exclusive(self.path, 600.0):
                 self._clear()
-                yield
+                yield self
         except TimeoutError:
             hint = "wait until it is done"
             raise StoreFault(

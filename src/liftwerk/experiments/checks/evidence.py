@@ -20,9 +20,12 @@ from liftwerk.experiments.compare import How, Question
 from liftwerk.experiments.definition import ExperimentDefinition
 from liftwerk.experiments.spine import Spine
 from liftwerk.experiments.state import State
-from liftwerk.experiments.units import Units, by_of, whole_time
+from liftwerk.experiments.units import Units, by_of, what_they_did, whole_time
+from liftwerk.metrics.definition import MetricDefinition
+from liftwerk.metrics.formula import Sum
+from liftwerk.metrics.latest import values_now
 from liftwerk.metrics.read import opened, plans_of
-from liftwerk.metrics.units import ASKED, asked_columns, count_units, counted_by, per_unit
+from liftwerk.metrics.units import ASKED, asked_columns, count_units, counted_by
 from liftwerk.privacy.permitted import AsOf
 from liftwerk.store.stores import Stores
 
@@ -81,49 +84,57 @@ class Evidence:
 
         (k, n): the outcomes' columns of the matured units, in their order.
         """
-        assert self.as_of.time is not None  # a reading has a time
         table = self.units.table
         before = pc.subtract(table.column("time"), pa.scalar(self._window))
         place = table.column_names.index("time")
         asked = table.set_column(place, "time", before.cast(pa.timestamp("us", "UTC")))
-        told = (self.project, self.stores, asked, self._names, self.experiment.purpose)
-        found = per_unit(
-            *told,
-            now=self.as_of.time,
-            by=by_of(self.experiment),
-            costs=self._free,
-            offset=self.as_of.offset,
-        )
+        told = (self.project, self.stores, self.experiment, asked, self.as_of, self._free)
+        found = what_they_did(*told, f"{self.name}.past")
         return np.array([found.column(name).to_numpy() for name in self._columns])
 
-    def half(self, metric: str, part: float) -> Floats:
-        """Count one metric of the matured units in the first part of its window alone.
+    def halves(self, metric: str, part: float) -> tuple[Floats, Floats]:
+        """Count a metric that is no ratio in the first part of its window, and in the rest.
 
         Parameters
         ----------
         metric : str
         part : float
-            1 for all of it.
 
         Returns
         -------
-        (k, n) float array
-            The metric's columns.
+        tuple of (n,) float array
+            Of the matured units, in their order.
         """
-        columns = asked_columns(self.project, [metric])
-        counted = {}
-        for name, definition in counted_by(self.project, columns.values()).items():
+        (whole,) = asked_columns(self.project, [metric]).values()
+        counted, terms = {}, {}
+        for name, definition in counted_by(self.project, [whole]).items():
             assert definition.within is not None  # a countable metric has a window
             within = Duration(f"{round(definition.within.microseconds * part / 1_000)}ms")
-            counted[name] = msgspec.structs.replace(definition, within=within)
+            first = f"{name} first"
+            terms[first] = whole.terms[name]
+            counted[name] = definition
+            counted[first] = msgspec.structs.replace(definition, within=within)
+        columns = {"whole": whole, "first": Sum(terms, whole.constant)}
+        found = self._counted(counted, columns)
+        early, late = (found.column(name).to_numpy() for name in ("first", "whole"))
+        return early, late - early
+
+    def _counted(
+        self, counted: Mapping[str, MetricDefinition], columns: Mapping[str, Sum]
+    ) -> pa.Table:
+        assert self.as_of.time is not None  # a reading has a time
+        told = (self.project, self.stores)
+        purpose, by = self.experiment.purpose, by_of(self.experiment)
         table = self.units.table
-        by = by_of(self.experiment)
+        if self.as_of.offset is None and by == "customer":
+            name = f"{self.name}.halves"
+            return values_now(
+                *told, name, table, columns, counted, purpose, now=self.as_of.time, costs=self._free
+            )
         plans = plans_of(self.project, counted, ASKED[by])
-        told = (self.project, self.stores, plans, self.experiment.purpose, self.as_of)
-        with opened(*told) as connection:
+        with opened(*told, plans, purpose, self.as_of) as connection:
             currency = self.project.currency
-            found = count_units(connection, plans, table, columns, currency, by, self._free)
-        return np.array([found.column(name).to_numpy() for name in columns])
+            return count_units(connection, plans, table, columns, currency, by, self._free)
 
     def count(self, table: pa.Table) -> dict[str, int]:
         """Count units by arm, control first."""
@@ -134,12 +145,9 @@ class Evidence:
         return self.experiment.arms[arm].label or arm
 
     @property
-    def _names(self) -> list[str]:
-        return [*self.experiment.metrics, *self.experiment.counter_metrics]
-
-    @property
     def _columns(self) -> list[str]:
-        return list(asked_columns(self.project, self._names))
+        names = [*self.experiment.metrics, *self.experiment.counter_metrics]
+        return list(asked_columns(self.project, names))
 
     @property
     def _window(self) -> object:

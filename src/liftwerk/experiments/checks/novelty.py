@@ -22,8 +22,7 @@ def check(evidence: Evidence) -> tuple[State, str]:
         return "unknown", f"{question.metric} is a ratio, which does not add up over time."
     if len(evidence.units) == 0:
         return "unknown", "No unit has matured yet."
-    early = evidence.half(question.metric, FIRST)[0]
-    late = evidence.half(question.metric, 1.0)[0] - early
+    early, late = evidence.halves(question.metric, FIRST)
     for place, arm in enumerate(evidence.units.arms[1:], start=1):
         soon, later, fades = (
             _effect(evidence, values, place) for values in (early, late, early - late)
