@@ -33,6 +33,9 @@ from liftwerk.store.flock import exclusive
 from liftwerk.store.stores import Stores
 
 TOTALS = "totals"
+
+PATIENCE = 600.0
+"""Seconds that are waited for another process: it counts what one would count oneself."""
 _PAGE = "kept.json"
 _ASIDE = "aside-"
 
@@ -143,7 +146,7 @@ class Folder:
         make_folder(self.path.parent)
         make_folder(self.path)
         try:
-            with exclusive(self.path, 600.0):
+            with exclusive(self.path, PATIENCE):
                 self._clear()
                 yield self
         except TimeoutError:

@@ -7,17 +7,25 @@ The parts of a spine then read what is theirs alone, instead of all events again
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from liftwerk.events.engine import bound, quoted, text
+from liftwerk.events.engine import bound
+from liftwerk.events.sequence import parquet
 from liftwerk.features.join import check_currency
 from liftwerk.metrics.compile import Plan
 
 MEGABYTES = 1500
 """What the engine may hold in memory; what it counts with comes to as much again."""
+
+ROWS = 1_000_000
+"""Outcomes that are parted at one time."""
 
 _PART = "_part"
 _SPINE = "_whole_spine"
@@ -77,11 +85,10 @@ class Parted:
     def statements(self, part: int) -> Iterator[str]:
         """Open a part of the outcomes, plan by plan, and say what counts it meanwhile."""
         for place, plan in enumerate(self._plans):
-            files = sorted(self._place(place).glob(f"{_PART}={part}/*.parquet"))
+            file = self._file(self._place(place), part)
             rows = f"SELECT * FROM ({plan.outcomes}) WHERE FALSE"
-            if files:
-                listed = ", ".join(text(str(file)) for file in files)
-                rows = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+            if file.exists():
+                rows = f"SELECT * FROM {parquet([str(file)])}"
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW _outcomes AS {rows}")
             yield plan.counting
 
@@ -90,22 +97,39 @@ class Parted:
 
     def _write(self, path: Path, plan: Plan) -> None:
         path.mkdir()
-        described = self._connection.execute(f"DESCRIBE {plan.outcomes}").fetchall()
-        # Parquet has no whole numbers of 128 bits, and would be given floats.
-        wide = [quoted(name) for name, kind, *_ in described if kind in ("HUGEINT", "UHUGEINT")]
-        replaced = ", ".join(f"CAST({name} AS DECIMAL(38, 0)) AS {name}" for name in wide)
-        columns = "*"
-        if replaced:
-            columns += f" REPLACE ({replaced})"
         ((first, last),) = self._connection.execute(
             f"SELECT epoch_us(min(time)), epoch_us(max(time)) FROM {_SPINE}"
         ).fetchall()
         within = f"time <= {last + plan.longest}"
         if not plan.reads_before:
             within += f" AND time > {first}"
-        self._connection.execute(
-            f"COPY (SELECT {columns}, hash(customer) % {self._parts} AS {_PART}"
-            f" FROM ({plan.outcomes}) WHERE customer IS NOT NULL AND {within})"
-            f" TO {text(str(path))}"
-            f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARTITION_BY ({_PART}))"
+        told = self._connection.sql(
+            f"SELECT *, CAST(hash(customer) % {self._parts} AS BIGINT) AS {_PART}"
+            f" FROM ({plan.outcomes}) WHERE customer IS NOT NULL AND {within}"
         )
+        # The engine's own partitioned writing holds all rows until the last one is there.
+        with ExitStack() as files:
+            writers: list[pq.ParquetWriter] = []
+            for batch in told.to_arrow_reader(ROWS):
+                rows = pa.table(batch)
+                part = rows.column(_PART).to_numpy()
+                order = np.argsort(part, kind="stable")
+                ends = np.searchsorted(part, np.arange(self._parts + 1), sorter=order)
+                rows = rows.drop_columns([_PART]).take(pa.array(order))
+                if not writers:
+                    writers = [
+                        files.enter_context(_writer(self._file(path, place), rows.schema))
+                        for place in range(self._parts)
+                    ]
+                for writer, (start, end) in zip(writers, pairwise(ends.tolist()), strict=True):
+                    writer.write_table(rows.slice(start, end - start))
+
+    def _file(self, path: Path, part: int) -> Path:
+        return path / f"{part}.parquet"
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Keys hardly repeat, so that a dictionary of them only takes time.
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, use_dictionary=False
+    )
