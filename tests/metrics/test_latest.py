@@ -13,6 +13,7 @@ import pytest
 
 from liftwerk.clock import FixedClock
 from liftwerk.events.compact import compact
+from liftwerk.events.identifiers import leaf_key
 from liftwerk.metrics import follow
 from liftwerk.metrics.kept import TOTALS, Folder
 from liftwerk.metrics.latest import per_unit_now
@@ -49,7 +50,10 @@ def kept(stores: Stores, now: object = NOW, name: str = "trial") -> pa.Table:
 def test_what_is_known_later_than_now_counts_later(tmp_path: Path) -> None:
     with told(tmp_path) as stores:
         before = kept(stores)
-        late = order(9001, "late", "50.00", identifiers={"device": "d3"}, time=END.isoformat())
+        spine = SHOPPING.spine()
+        is_theirs = pa.compute.equal(spine["unit"], pa.scalar(leaf_key("device", "d3")))
+        soon = spine.filter(is_theirs)["time"][0].as_py() + timedelta(hours=1)
+        late = order(9001, "late", "50.00", identifiers={"device": "d3"}, time=soon.isoformat())
         assert put(PROJECT, stores, late, at=NOW + timedelta(hours=1)) == []
         compact(PROJECT, stores, FixedClock(NOW + timedelta(hours=1)))
         assert kept(stores).equals(before)
