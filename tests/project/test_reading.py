@@ -28,7 +28,7 @@ from liftwerk.stats.estimate import Estimate, Unknown
 from liftwerk.store.home import Home
 from liftwerk.store.stores import Stores, open_stores
 from tests.events import shop as shops
-from tests.experiments.trial import END, START, Trial
+from tests.experiments.trial import DAYS, END, START, Trial
 
 ACTIONS: dict[str, Any] = {
     "nothing": {"label": "Nothing"},
@@ -78,6 +78,26 @@ def test_a_page_keeps_nothing_and_what_was_stopped_is_concluded(stores: Stores) 
     # Units that came last mature until a week after the stop; some days later it is left alone.
     assert conclude_stopped(project, stores, FixedClock(END + timedelta(days=9)), "ada") == 1
     assert conclude_stopped(project, stores, FixedClock(END + timedelta(days=12)), "ada") == 0
+
+
+def test_what_was_stopped_undecided_is_not_told_to_run_on(stores: Stores) -> None:
+    trial = Trial(customers=900, effect=2.0)
+    project = trial.project()
+    begin(project, stores)
+    trial.tell(project, stores)
+    assert read_experiment(project, stores, FixedClock(END), "ada", "greeting").verdict.advice == (
+        "keep running"
+    )
+    entered = START + timedelta(days=DAYS)
+    stop(stores, FixedClock(entered), "ada", "greeting", "enough")
+    # While the last units have not had their week there is something to wait for.
+    said = []
+    for now in (entered + timedelta(days=4), END):
+        found = read_experiment(project, stores, FixedClock(now), "ada", "greeting")
+        said.append(found.verdict)
+    assert [one.advice for one in said] == ["keep running", "unclear"]
+    assert said[1].words.startswith("Not decided for ")
+    assert "plan it" in said[1].change
 
 
 def test_what_cannot_be_trusted_is_no_effect_and_rings_by_itself(stores: Stores) -> None:

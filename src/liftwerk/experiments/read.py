@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -250,7 +250,8 @@ def _exposed(found: Evidence) -> tuple[Comparison, ...]:
 
 
 def _asked(found: Evidence) -> Asked:
-    first = first_day(found.spine, whole_time(found.project, found.experiment))
+    span = whole_time(found.project, found.experiment)
+    first = first_day(found.spine, span)
     day = None
     if first is not None:
         day = first.astimezone(found.project.timezone).date().isoformat()
@@ -260,4 +261,15 @@ def _asked(found: Evidence) -> Asked:
         fixed=found.how.method == "fixed",
         planned=planned_units(found.state),
         first=day,
+        over=_is_over(found, span),
     )
+
+
+def _is_over(found: Evidence, span: timedelta) -> bool:
+    """Say whether it was stopped, and all who are in it have had their whole time."""
+    last = pc.max(found.spine.table.column("time")).as_py()
+    if found.state.stopped is None or last is None:
+        return False
+    assert found.as_of.time is not None  # a reading has a time
+    over: bool = last + span <= found.as_of.time
+    return over

@@ -100,7 +100,7 @@ def judge(
     if asked.wait:
         return Verdict("keep running", f"Keep running: {asked.wait}.", "Its intervals hold once.")
     if asked.fixed and asked.planned is not None and matured < asked.planned:
-        return _incomplete(matured, asked.planned)
+        return _incomplete(matured, asked.planned, asked.over)
     labels = {arm.arm: arm.label for arm in arms}
     found = {
         arm.arm: _of_arm(arm.label, [one for one in comparisons if one.arm == arm.arm], asked)
@@ -133,7 +133,13 @@ def _nothing_yet(asked: Asked) -> Verdict:
     return Verdict("keep running", "Keep running: nothing can be said yet.", change)
 
 
-def _incomplete(matured: int, planned: int) -> Verdict:
+def _incomplete(matured: int, planned: int, over: bool) -> Verdict:
+    if over:
+        words = (
+            f"Not decided: it was to be read once, with {number(planned)} units, and was stopped"
+            f" with {number(matured)}."
+        )
+        return Verdict("unclear", words, ANOTHER)
     words = (
         f"Keep running: it may be read once, when {number(planned)} units have had their whole"
         f" time; {number(matured)} have."
