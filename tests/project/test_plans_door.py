@@ -149,7 +149,8 @@ def test_one_is_planned_registered_and_begun(ask: Ask, name: str, counted: str, 
     code, printed, line = ask("experiment", "plan", name)
     assert (code, line) == (0, "")
     assert f"{counted} (" in printed
-    assert said in " ".join(printed.split())
+    # A narrow terminal breaks the head of a column into lines.
+    assert set(said.split()) <= set(printed.split())
     code, printed, _ = ask("experiment", "plan", name, "--register", "--no-simulate", "--json")
     plan: dict[str, Any] = json.loads(printed)
     assert (code, plan["counted"], plan["feasible"], plan["method"]) == (0, counted, True, "fixed")
