@@ -285,6 +285,8 @@ def _wide_file(path: Path, customers: int) -> dict[str, Any]:
             n = min(CHUNK // 10, customers - start)
             arms = pa.DictionaryArray.from_arrays(pa.array(rng.integers(0, 3, n)), list(ARMS))
             made = {name: rng.poisson(0.3, n).astype(np.float64) for name in columns}
+            for name in columns[::2]:  # amounts, of which hardly two are alike
+                made[name] *= np.round(rng.lognormal(3.5, 0.8, n), 2)
             writer.write_table(pa.table({"arm": arms.cast(pa.string()), **made}, schema))
     return {"gb": round(path.stat().st_size / 1e9, 3)}
 
