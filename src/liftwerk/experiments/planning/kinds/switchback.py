@@ -338,6 +338,6 @@ def _notes(laid: Turns, plan: Plan) -> Iterable[str]:
     if lasts > laid.days + ROOM:
         yield "Days beyond these are taken to be like them."
     if laid.series.washout:
-        yield f"The first {laid.series.washout} periods of each block are not counted: washout."
+        yield f"Washout leaves the first {laid.series.washout} of each block's periods out."
     yield from together(plan.comparisons)
     yield "It is read once, when it has run."
